@@ -1,0 +1,92 @@
+package engine
+
+import "time"
+
+// A Way is the road by which a caller reached a client.
+type Way uint8
+
+const (
+	WayRequest Way = iota + 1 // GET /request with X-PROXY-DESTINATION
+	WayProxy                  // standard forward proxy, absolute-form target
+	WayConnect                // forward proxy, CONNECT
+	WayHost                   // a host name below the domain
+	WayTCP                    // an exposed TCP port
+)
+
+var wayNames = [...]string{"", "request", "proxy", "connect", "host", "tcp"}
+
+func (w Way) String() string { return nameOf(wayNames[:], int(w)) }
+
+// An Outcome says how an exchange ended. Every exchange ends in exactly one.
+type Outcome uint8
+
+const (
+	OutcomeNone         Outcome = iota // still in flight
+	OutcomeCompleted                   // request and response went to their ends
+	OutcomeCallerGone                  // the caller left or stalled
+	OutcomeOriginFailed                // the origin failed before or within its answer
+	OutcomeTunnelFailed                // the connection between server and client failed
+	OutcomeRefused                     // credential, rule, no route, no client, limit
+	OutcomeTimedOut                    // a deadline
+	OutcomeTruncated                   // the head was out, the content did not reach its end
+)
+
+var outcomeNames = [...]string{"", "completed", "caller_gone", "origin_failed", "tunnel_failed", "refused", "timed_out", "truncated"}
+
+func (o Outcome) String() string { return nameOf(outcomeNames[:], int(o)) }
+
+// A Request is the record of one exchange at one end. While the exchange runs
+// it belongs to the goroutine that serves it; once published in an [Event]
+// nobody changes it.
+type Request struct {
+	ID         RequestID
+	Connection ConnectionID // 0 where none was found
+	Client     string       // client id
+	Caller     string       // the caller's address; at a client the server's
+	Way        Way          // 0 at a client, which is not told
+	Protocol   Protocol     // of the connection
+	Method     string
+	Target     string // without user information, secrets in its query masked
+	Status     int    // as sent to the caller; 499 if it left before; 0 for TCP
+	Upgraded   bool   // 101, or a CONNECT that was accepted
+
+	RequestBytes  int64 // content
+	ResponseBytes int64 // content
+
+	// The waterfall, since arrival at this end; negative where not reached or
+	// not known.
+	Arrived   time.Time
+	Queued    time.Duration // until a connection was found
+	Sent      time.Duration // until the request head was written to it
+	Connect   time.Duration // until the origin connection was ready; 0 reused
+	FirstByte time.Duration // until the first byte of the final response
+	LastByte  time.Duration // until the exchange was over
+
+	Outcome Outcome
+	Reason  string // cause in words where the outcome is not completed
+	Replay  bool
+}
+
+// OutcomeOf maps the reason an exchange failed for to its outcome.
+func OutcomeOf(r Reason) Outcome {
+	switch r {
+	case ReasonNone:
+		return OutcomeCompleted
+	case ReasonOriginFailed:
+		return OutcomeOriginFailed
+	case ReasonTunnelFailed, ReasonTunnelSilent, ReasonInternal, ReasonOperator:
+		return OutcomeTunnelFailed
+	case ReasonTimedOut:
+		return OutcomeTimedOut
+	case ReasonCallerGone:
+		return OutcomeCallerGone
+	}
+	return OutcomeRefused
+}
+
+func nameOf(names []string, i int) string {
+	if i < 0 || i >= len(names) {
+		return "unknown"
+	}
+	return names[i]
+}
