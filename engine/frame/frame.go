@@ -6,22 +6,55 @@ package frame
 
 import (
 	"net"
-	"time"
+	"sync/atomic"
 
 	"adit/engine"
 )
 
 // Counters are the counts of one connection. Each field is written by one
-// goroutine at a time (reader or writer) and read by any.
+// goroutine at a time (reader or writer) and read by any. The zero value is
+// ready; it must not be copied after first use.
 type Counters struct {
-	// unexported atomics
+	in direction
+	_  [cacheLine]byte // reader and writer never write to the same line
+	// out follows at a distance that holds for any alignment of Counters.
+	out direction
+	_   [cacheLine]byte
 }
 
-// Traffic returns the counts so far.
-func (c *Counters) Traffic() engine.Traffic { panic("in work") }
+// cacheLine is the size in bytes of the unit that cores contend for.
+const cacheLine = 64
+
+// A direction holds what went one way.
+type direction struct {
+	bytes  atomic.Uint64
+	frames [6]atomic.Uint64 // by slot
+}
+
+// Traffic returns the counts so far. Each count is exact; counts that change
+// meanwhile may belong to different moments.
+func (c *Counters) Traffic() engine.Traffic {
+	return engine.Traffic{
+		BytesIn:   c.in.bytes.Load(),
+		BytesOut:  c.out.bytes.Load(),
+		FramesIn:  c.in.load(),
+		FramesOut: c.out.load(),
+	}
+}
 
 // BytesIn returns the bytes read so far, handshake excluded: liveness.
-func (c *Counters) BytesIn() uint64 { panic("in work") }
+func (c *Counters) BytesIn() uint64 { return c.in.bytes.Load() }
+
+func (d *direction) load() engine.Frames {
+	return engine.Frames{
+		Continuation: d.frames[0].Load(),
+		Text:         d.frames[1].Load(),
+		Binary:       d.frames[2].Load(),
+		Close:        d.frames[3].Load(),
+		Ping:         d.frames[4].Load(),
+		Pong:         d.frames[5].Load(),
+	}
+}
 
 // A Start says where counting begins in one direction.
 type Start uint8
@@ -32,14 +65,37 @@ const (
 )
 
 // Conn is a net.Conn that counts. It embeds the net.Conn interface, never a
-// *net.TCPConn, so that no writev passes it by.
+// *net.TCPConn, so that no writev passes it by. As for any byte stream, one
+// goroutine at a time reads and one writes.
 type Conn struct {
 	net.Conn
-	// unexported
+	counters *Counters
+	read     tap
+	_        [cacheLine]byte
+	write    tap
 }
 
 // NewConn returns a counting conn. At a server reads start now, writes after the head;
 // at a client both after the head.
-func NewConn(c net.Conn, counters *Counters, read, write Start) *Conn { panic("in work") }
+func NewConn(c net.Conn, counters *Counters, read, write Start) *Conn {
+	return &Conn{Conn: c, counters: counters, read: newTap(read), write: newTap(write)}
+}
 
-var _ = time.Now
+// Read reads from the connection below and counts what came.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.read.observe(&c.counters.in, p[:n])
+	}
+	return n, err
+}
+
+// Write writes to the connection below and counts what it took, which after an
+// error may be less than p.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 {
+		c.write.observe(&c.counters.out, p[:n])
+	}
+	return n, err
+}
