@@ -1,10 +1,16 @@
 package tunnel
 
 import (
-	"context"
+	"bufio"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"adit/engine"
 	"adit/engine/frame"
@@ -32,7 +38,9 @@ type Registration struct {
 	Greeting *engine.Greeting
 	Peer     string // address
 
-	// unexported: the socket
+	socket *socket
+	hello  *wire.Hello // native
+	opts   AcceptOptions
 }
 
 // An OpeningError says why an opening ended; its Code is the close code that
@@ -44,44 +52,142 @@ type OpeningError struct {
 	Err      error
 }
 
+func (e *OpeningError) Error() string { return "opening: " + e.Err.Error() }
+func (e *OpeningError) Unwrap() error { return e.Err }
+
 // Accept performs the opening handshake of RFC 6455 §4.2 on a request that the
 // server has admitted, selects the subprotocol and reads the greeting. On error
 // everything has been answered and closed; the error is an *OpeningError.
 func Accept(w http.ResponseWriter, r *http.Request, o AcceptOptions) (*Registration, error) {
-	panic("in work")
+	o.Limits = o.Limits.withDefaults()
+	upgrader := websocket.Upgrader{
+		HandshakeTimeout: o.Limits.Greeting,
+		ReadBufferSize:   readBufferSize,
+		WriteBufferSize:  messageSize,
+		WriteBufferPool:  &writeBuffers,
+		// The server has refused browsers before it called.
+		CheckOrigin: func(*http.Request) bool { return true },
+	}
+	native := o.Protocol != engine.ProtocolClassic && slices.Contains(websocket.Subprotocols(r), wire.Subprotocol)
+	if native {
+		upgrader.Subprotocols = []string{wire.Subprotocol}
+	} else if o.Protocol == engine.ProtocolNative {
+		http.Error(w, "this server speaks "+wire.Subprotocol+" only", http.StatusBadRequest)
+		return nil, &OpeningError{Err: errors.New("the client did not offer " + wire.Subprotocol)}
+	}
+	hijack := &tapHijacker{ResponseWriter: w, counters: o.Counters}
+	ws, err := upgrader.Upgrade(hijack, r, nil)
+	if err != nil {
+		return nil, &OpeningError{Err: err}
+	}
+	s := &socket{ws: ws, tap: hijack.tap, counters: o.Counters, peer: r.RemoteAddr, server: true,
+		limits: o.Limits, opened: time.Now()}
+	g := &Registration{Protocol: engine.ProtocolClassic, Peer: s.peer, socket: s, opts: o}
+	if native {
+		g.Protocol = engine.ProtocolNative
+	}
+	if end, ok := g.readGreeting(); !ok {
+		s.refuse(end.code, end.text)
+		return nil, &OpeningError{Code: end.code, Greeting: g.Greeting, Err: errors.New(end.text)}
+	}
+	return g, nil
 }
 
-// Welcome answers the greeting and starts the connection. In classic mode
-// nothing is sent.
-func (g *Registration) Welcome(w *wire.Welcome) (Conn, error) { panic("in work") }
+// tapHijacker hands the WebSocket library the counted connection.
+type tapHijacker struct {
+	http.ResponseWriter
+	counters *frame.Counters
+	tap      *frame.Conn
+}
+
+func (h *tapHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.tap = frame.NewConn(c, h.counters, frame.StartNow, frame.StartAfterHead)
+	return h.tap, rw, nil
+}
+
+// readGreeting fills Greeting, or says how to refuse.
+func (g *Registration) readGreeting() (ending, bool) {
+	s := g.socket
+	invalid := engine.ClosePolicy
+	limit := int64(wire.MaxGreeting)
+	if g.Protocol == engine.ProtocolNative {
+		invalid, limit = engine.CloseProtocolError, wire.MaxTextMessage
+	}
+	deadline := time.Now().Add(s.limits.Greeting)
+	_ = s.tap.SetReadDeadline(deadline)
+	s.ws.SetReadLimit(limit)
+	s.quietHandlers(deadline)
+	kind, text, err := s.ws.ReadMessage()
+	if err != nil {
+		var ne net.Error
+		if errors.As(err, &ne) && ne.Timeout() {
+			return ending{code: invalid, text: fmt.Sprintf("no greeting within %v", s.limits.Greeting)}, false
+		}
+		return endingOf(err), false
+	}
+	if kind != websocket.TextMessage {
+		return ending{code: engine.CloseWrongType, text: "the greeting is not a text message"}, false
+	}
+	if g.Protocol == engine.ProtocolClassic {
+		id, pool, err := wire.ParseClassicGreeting(text)
+		if err != nil {
+			return ending{code: invalid, text: err.Error()}, false
+		}
+		g.Greeting = &engine.Greeting{ID: id, PoolSize: pool}
+	} else {
+		hello, err := wire.ParseHello(text)
+		if err != nil {
+			return ending{code: invalid, text: err.Error()}, false
+		}
+		g.hello, g.Greeting = hello, &hello.Greeting
+	}
+	_ = s.tap.SetReadDeadline(time.Time{})
+	return ending{}, true
+}
+
+// quietHandlers replaces the library's handlers, which write from the reader,
+// for the time before a connection has set its own: a ping is answered (it is
+// the only goroutine then), a Close is not, refuse does that.
+func (s *socket) quietHandlers(deadline time.Time) {
+	s.ws.SetPongHandler(func(string) error { return nil })
+	s.ws.SetPingHandler(func(data string) error {
+		return s.ws.WriteControl(websocket.PongMessage, []byte(data), deadline)
+	})
+	s.ws.SetCloseHandler(func(int, string) error { return nil })
+}
+
+// Welcome answers the greeting and starts the connection; limits of w that are
+// zero are filled in. In classic mode nothing is sent. On error the connection
+// is closed.
+func (g *Registration) Welcome(w *wire.Welcome) (Conn, error) {
+	s := g.socket
+	if g.Protocol == engine.ProtocolClassic {
+		return newClassicConn(s, g.Greeting, g.opts), nil
+	}
+	answer := *w
+	answer.Connection = g.opts.ID.String()
+	answer.PingInterval = s.limits.Ping
+	answer.MaxExchanges = s.limits.MaxExchanges
+	answer.Window = s.limits.Window
+	_ = s.ws.SetWriteDeadline(time.Now().Add(2 * s.limits.Ping))
+	if err := s.ws.WriteMessage(websocket.TextMessage, wire.AppendWelcome(nil, &answer)); err != nil {
+		_ = s.tap.Close()
+		return nil, &OpeningError{Greeting: g.Greeting, Err: fmt.Errorf("welcome: %w", err)}
+	}
+	c := newConn(s, g.opts.ID, g.opts.Growth, g.opts.OnPanic)
+	c.greeting = g.Greeting
+	c.onRelease = g.opts.OnRelease
+	c.capacity = int64(min(s.limits.MaxExchanges, g.hello.MaxExchanges))
+	c.peerWindow = int64(g.hello.Window)
+	c.start()
+	return serverConn{c}, nil
+}
 
 // Reject closes the connection with code and reason, and returns when it is closed.
-func (g *Registration) Reject(code engine.CloseCode, reason string) { panic("in work") }
-
-// DialOptions is what the client's opening needs.
-type DialOptions struct {
-	ID       engine.ConnectionID
-	URL      string      // ws or wss, "/register" included; no user information
-	Header   http.Header // credential; may be nil
-	Greeting *engine.Greeting
-	Protocol engine.Protocol // 0: offer adit.v1, go on in classic mode if it is not selected
-	NeedsV1  bool            // routes are exposed: classic is an error
-	Limits   Limits
-	Growth   *Budget
-	Counters *frame.Counters
-	NetDial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
-	Handler  Handler
-	OnPanic  func(v any)
+func (g *Registration) Reject(code engine.CloseCode, reason string) {
+	g.socket.refuse(code, strings.ToValidUTF8(reason, "?"))
 }
-
-// A DialError says why no session came to be.
-type DialError struct {
-	Status     int              // HTTP status of a refused opening handshake, or 0
-	Code       engine.CloseCode // close code that the server sent, or 0
-	RetryAfter time.Duration    // as the server asked, or 0
-	Err        error
-}
-
-// Dial opens a WebSocket, greets and waits for the welcome; in classic mode it
-// greets. The session serves exchanges at once. The error is a *DialError.
-func Dial(ctx context.Context, o DialOptions) (Session, error) { panic("in work") }

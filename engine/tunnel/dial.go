@@ -1,0 +1,259 @@
+package tunnel
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"adit/engine"
+	"adit/engine/frame"
+	"adit/engine/wire"
+)
+
+// maxHandshakeHead bounds the answer to an opening handshake.
+const maxHandshakeHead = 64 << 10
+
+// DialOptions is what the client's opening needs.
+type DialOptions struct {
+	ID       engine.ConnectionID
+	URL      string      // ws or wss, "/register" included; no user information
+	Header   http.Header // credential; may be nil
+	Greeting *engine.Greeting
+	Protocol engine.Protocol // 0: offer adit.v1, go on in classic mode if it is not selected
+	NeedsV1  bool            // routes are exposed: classic is an error
+	Limits   Limits
+	Growth   *Budget
+	Counters *frame.Counters
+	NetDial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
+	TLS      *tls.Config                                                       // for wss; nil: the default
+	Handler  Handler
+	OnPanic  func(v any)
+}
+
+// A DialError says why no session came to be.
+type DialError struct {
+	Status     int              // HTTP status of a refused opening handshake, or 0
+	Code       engine.CloseCode // close code that the server sent, or 0
+	RetryAfter time.Duration    // as the server asked, or 0
+	Err        error
+}
+
+func (e *DialError) Error() string { return e.Err.Error() }
+func (e *DialError) Unwrap() error { return e.Err }
+
+// errNotNative is the refusal to expose routes over wsp.
+var errNotNative = errors.New("the server does not speak " + wire.Subprotocol + ", and wsp has no routes to expose: use --allow in place of --expose, or an adit server")
+
+// Dial opens a WebSocket, greets and waits for the welcome; in classic mode it
+// greets. The session serves exchanges at once. The error is a *DialError.
+func Dial(ctx context.Context, o DialOptions) (Session, error) {
+	o.Limits = o.Limits.withDefaults()
+	handshake, cancel := context.WithTimeout(ctx, o.Limits.Handshake)
+	defer cancel()
+	var tap *frame.Conn
+	dial := tapDialer(&o, &tap)
+	dialer := websocket.Dialer{
+		NetDialContext:    dial,
+		NetDialTLSContext: tlsDialer(&o, &tap),
+		ReadBufferSize:    readBufferSize,
+		WriteBufferSize:   messageSize,
+		WriteBufferPool:   &writeBuffers,
+	}
+	if o.Protocol != engine.ProtocolClassic {
+		dialer.Subprotocols = []string{wire.Subprotocol}
+	}
+	ws, resp, err := dialer.DialContext(handshake, o.URL, o.Header)
+	if err != nil {
+		return nil, handshakeError(resp, err)
+	}
+	s := &socket{ws: ws, tap: tap, counters: o.Counters, peer: tap.RemoteAddr().String(), limits: o.Limits, opened: time.Now()}
+	native, err := selected(resp, o.Protocol, o.NeedsV1)
+	if err != nil {
+		s.refuse(engine.CloseProtocolError, "")
+		return nil, &DialError{Err: err}
+	}
+	// From here on ctx still ends what waits.
+	stop := context.AfterFunc(ctx, func() { _ = tap.Close() })
+	defer stop()
+	if !native {
+		_ = ws.SetWriteDeadline(time.Now().Add(o.Limits.Welcome))
+		greeting := wire.AppendClassicGreeting(nil, o.Greeting.ID, o.Greeting.PoolSize)
+		if err := ws.WriteMessage(websocket.TextMessage, greeting); err != nil {
+			_ = tap.Close()
+			return nil, &DialError{Err: fmt.Errorf("greet: %w", err)}
+		}
+		return newClassicSession(s, o), nil
+	}
+	welcome, err := greet(s, &o)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(s, o.ID, o.Growth, o.OnPanic)
+	c.limits.Ping = welcome.PingInterval
+	c.greeting, c.welcome, c.handler = o.Greeting, welcome, o.Handler
+	c.capacity = int64(min(o.Limits.MaxExchanges, welcome.MaxExchanges))
+	c.peerWindow = int64(welcome.Window)
+	c.start()
+	return clientConn{c}, nil
+}
+
+// tapDialer dials and puts the frame tap on the connection, above TLS where
+// there is any.
+func tapDialer(o *DialOptions, tap **frame.Conn) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := o.netDial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		*tap = frame.NewConn(c, o.Counters, frame.StartAfterHead, frame.StartAfterHead)
+		return &headLimit{Conn: *tap, left: maxHandshakeHead}, nil
+	}
+}
+
+func tlsDialer(o *DialOptions, tap **frame.Conn) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := o.netDial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		config := o.TLS.Clone()
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		config.NextProtos = []string{"http/1.1"}
+		if config.ServerName == "" {
+			config.ServerName, _, _ = net.SplitHostPort(addr)
+		}
+		secure := tls.Client(c, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = c.Close()
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		*tap = frame.NewConn(secure, o.Counters, frame.StartAfterHead, frame.StartAfterHead)
+		return &headLimit{Conn: *tap, left: maxHandshakeHead}, nil
+	}
+}
+
+func (o *DialOptions) netDial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if o.NetDial != nil {
+		return o.NetDial(ctx, network, addr)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, addr)
+}
+
+// headLimit refuses to read more than left bytes before the head has ended,
+// which is when the first frame was read.
+type headLimit struct {
+	net.Conn
+	left int
+	tail [4]byte // the last bytes seen
+	open bool    // the head has ended
+}
+
+func (h *headLimit) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if h.open {
+		return n, err
+	}
+	for i, b := range p[:n] {
+		copy(h.tail[:], h.tail[1:])
+		h.tail[3] = b
+		if string(h.tail[:]) == "\r\n\r\n" {
+			h.open = true
+			return n, err
+		}
+		if i >= h.left {
+			return 0, errors.New("the answer to the opening handshake is too long")
+		}
+	}
+	h.left -= n
+	return n, err
+}
+
+// handshakeError turns what the library returns into a *DialError, without the
+// body, which is the server's and unbounded.
+func handshakeError(resp *http.Response, err error) *DialError {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	if resp == nil || !errors.Is(err, websocket.ErrBadHandshake) {
+		return &DialError{Err: fmt.Errorf("dial: %w", err)}
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1024))
+	d := &DialError{Status: resp.StatusCode, Err: fmt.Errorf("opening handshake: the server answered %d %s",
+		resp.StatusCode, http.StatusText(resp.StatusCode))}
+	if n, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 32); err == nil {
+		d.RetryAfter = time.Duration(n) * time.Second
+	}
+	return d
+}
+
+// selected reports whether the server selected the native protocol, or why its
+// answer can't be accepted.
+func selected(resp *http.Response, want engine.Protocol, needsV1 bool) (native bool, err error) {
+	if len(resp.Header.Values("Sec-WebSocket-Extensions")) > 0 {
+		// The library would inflate past its read limit.
+		return false, errors.New("opening handshake: the server selected an extension that was not offered")
+	}
+	switch proto := resp.Header.Values("Sec-WebSocket-Protocol"); {
+	case len(proto) == 0:
+		if needsV1 || want == engine.ProtocolNative {
+			return false, errNotNative
+		}
+		return false, nil
+	case len(proto) == 1 && proto[0] == wire.Subprotocol && want != engine.ProtocolClassic:
+		return true, nil
+	default:
+		return false, errors.New("opening handshake: the server selected a subprotocol that was not offered")
+	}
+}
+
+// greet sends the greeting and waits for the welcome. On error the socket is closed.
+func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
+	deadline := time.Now().Add(s.limits.Welcome)
+	fail := func(err error) (*wire.Welcome, error) {
+		_ = s.tap.Close()
+		return nil, &DialError{Err: err}
+	}
+	hello := &wire.Hello{Greeting: *o.Greeting, MaxExchanges: s.limits.MaxExchanges, Window: s.limits.Window}
+	_ = s.ws.SetWriteDeadline(deadline)
+	if err := s.ws.WriteMessage(websocket.TextMessage, wire.AppendHello(nil, hello)); err != nil {
+		return fail(fmt.Errorf("greet: %w", err))
+	}
+	_ = s.tap.SetReadDeadline(deadline)
+	s.ws.SetReadLimit(wire.MaxTextMessage)
+	s.quietHandlers(deadline)
+	kind, text, err := s.ws.ReadMessage()
+	if err != nil {
+		end := endingOf(err)
+		if end.remote {
+			_ = s.writeClose(end.code, "")
+			_ = s.tap.Close()
+			return nil, &DialError{Code: end.code, RetryAfter: retryAfter(end.text),
+				Err: fmt.Errorf("greeting refused: %d %s", end.code, end.text)}
+		}
+		return fail(fmt.Errorf("wait for the welcome: %s", end.text))
+	}
+	if kind != websocket.TextMessage {
+		s.refuse(engine.CloseWrongType, "the welcome is not a text message")
+		return nil, &DialError{Err: errors.New("welcome: not a text message")}
+	}
+	welcome, err := wire.ParseWelcome(text)
+	if err != nil {
+		s.refuse(engine.CloseProtocolError, err.Error())
+		return nil, &DialError{Err: fmt.Errorf("welcome: %w", err)}
+	}
+	_ = s.tap.SetReadDeadline(time.Time{})
+	return welcome, nil
+}
