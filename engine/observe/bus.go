@@ -1,0 +1,123 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+)
+
+// A Bus hands events to subscribers, each with a ring of its own whose oldest
+// events are overwritten and counted. Its lock is a leaf.
+//
+// A ring holds its slots for as long as the subscription lasts, and what their
+// events point to (records, greetings, strings of at most [engine.MaxText]
+// bytes) until they are overwritten: with the default of 4,096 slots 1 MiB and
+// at most as many records.
+type Bus struct {
+	wants atomic.Uint32 // engine.Kinds that any subscriber asks for; written under mu
+	_     [60]byte      // readers of wants do not share a cache line with mu
+
+	mu          sync.Mutex // held for a few hundred nanoseconds at most; a leaf
+	seq         atomic.Uint64
+	subscribers []*subscriber
+	closed      bool
+
+	closing chan struct{} // closed by Close
+	pumps   sync.WaitGroup
+}
+
+// NewBus returns a bus without subscribers. Close releases it.
+func NewBus() *Bus { return &Bus{closing: make(chan struct{})} }
+
+// Publish gives e its Seq (and Time if zero) and copies it into the rings of
+// those who want its kind. After Close nobody receives it.
+func (b *Bus) Publish(e engine.Event) {
+	b.mu.Lock()
+	e.Seq = b.seq.Add(1)
+	if e.Time.IsZero() {
+		e.Time = time.Now() // under the lock, so that times follow Seq
+	}
+	for _, s := range b.subscribers {
+		if s.kinds.Has(e.Kind) {
+			s.put(&e)
+		}
+	}
+	b.mu.Unlock()
+}
+
+// Wants reports whether anybody subscribes to k: whoever would have to allocate
+// for an event asks first.
+func (b *Bus) Wants(k engine.Kind) bool { return engine.Kinds(b.wants.Load()).Has(k) }
+
+// Seq returns the newest sequence number.
+func (b *Bus) Seq() uint64 { return b.seq.Load() }
+
+// Bounds of SubscribeOptions.Slots.
+const (
+	defaultSlots = 4096
+	maxSlots     = 65536
+)
+
+// Subscribe is engine.Engine's. Slots are rounded up to a power of two. The
+// first event after a pause is delivered at once; those that follow within 2 ms
+// come together. [engine.ErrClosed] after Close.
+func (b *Bus) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan engine.Batch, error) {
+	if o.Kinds == 0 {
+		o.Kinds = engine.KindsAll
+	}
+	if o.Slots <= 0 {
+		o.Slots = defaultSlots
+	}
+	slots := 1 << bits.Len(uint(min(o.Slots, maxSlots)-1))
+	s := newSubscriber(o.Kinds, slots)
+
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, fmt.Errorf("subscribe: %w", engine.ErrClosed)
+	}
+	b.subscribers = append(b.subscribers, s)
+	b.updateWants()
+	b.pumps.Go(func() { b.pump(ctx, s) })
+	return s.out, nil
+}
+
+// Close ends every subscription after it has delivered what was published (or
+// its ctx ends) and returns when their goroutines have ended. A subscriber that
+// receives nothing for 2 s is given up.
+func (b *Bus) Close() {
+	b.mu.Lock()
+	if !b.closed {
+		b.closed = true
+		b.subscribers = nil
+		b.updateWants()
+		close(b.closing)
+	}
+	b.mu.Unlock()
+	b.pumps.Wait()
+}
+
+// remove takes s off the bus.
+func (b *Bus) remove(s *subscriber) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.subscribers, s); i >= 0 {
+		b.subscribers = slices.Delete(b.subscribers, i, i+1)
+		b.updateWants()
+	}
+}
+
+// updateWants is called with mu held.
+func (b *Bus) updateWants() {
+	var all engine.Kinds
+	for _, s := range b.subscribers {
+		all |= s.kinds
+	}
+	b.wants.Store(uint32(all))
+}

@@ -1,0 +1,171 @@
+package observe
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"adit/engine"
+)
+
+const (
+	maxBatch  = 512                  // events in a batch
+	chunk     = 16                   // events copied out under the bus's lock at a time
+	gather    = 2 * time.Millisecond // how long a batch waits for more, so that load costs no wake-up per event
+	patience  = 2 * time.Second      // how long Close waits for a subscriber that does not read
+	neverWake = math.MaxUint64
+)
+
+// A subscriber is one ring and the pump goroutine that empties it.
+type subscriber struct {
+	kinds engine.Kinds
+	mask  uint64
+	out   chan engine.Batch // unbuffered; closed by the pump
+	wake  chan struct{}     // capacity 1; never closed
+
+	// Under Bus.mu.
+	ring    []engine.Event // a power of two
+	head    uint64         // events ever written
+	tail    uint64         // events read or overwritten
+	dropped uint64         // overwritten since the last batch
+	wakeAt  uint64         // events in the ring at which the pump is woken
+}
+
+func newSubscriber(kinds engine.Kinds, slots int) *subscriber {
+	return &subscriber{
+		kinds:  kinds,
+		mask:   uint64(slots - 1),
+		out:    make(chan engine.Batch),
+		wake:   make(chan struct{}, 1),
+		ring:   make([]engine.Event, slots),
+		wakeAt: neverWake,
+	}
+}
+
+// put stores e, over the oldest event if the ring is full. Bus.mu is held.
+func (s *subscriber) put(e *engine.Event) {
+	if s.head-s.tail > s.mask {
+		s.tail++
+		s.dropped++
+	}
+	s.ring[s.head&s.mask] = *e
+	s.head++
+	if s.head-s.tail >= s.wakeAt {
+		s.wakeAt = neverWake
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// take fills events, up to its capacity, with the oldest in the ring and
+// returns how many were lost before them. What is lost while it runs is left
+// for the next batch. With nothing to take it has the pump woken at the next
+// event.
+func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
+	for len(events) < cap(events) {
+		b.mu.Lock()
+		if s.dropped > 0 {
+			if len(events) > 0 {
+				b.mu.Unlock()
+				break
+			}
+			batch.Dropped, s.dropped = s.dropped, 0
+		}
+		n := min(s.head-s.tail, uint64(cap(events)-len(events)), chunk)
+		for range n {
+			events = append(events, s.ring[s.tail&s.mask])
+			s.tail++
+		}
+		s.wakeAt = neverWake
+		if len(events) == 0 {
+			s.wakeAt = 1
+		}
+		b.mu.Unlock()
+		if n < chunk {
+			break
+		}
+	}
+	batch.Events = events
+	return batch
+}
+
+// wakeHalf has the pump woken when the ring is half full.
+func (b *Bus) wakeHalf(s *subscriber) {
+	b.mu.Lock()
+	s.wakeAt = max(uint64(len(s.ring))/2, 1)
+	b.mu.Unlock()
+}
+
+// pump delivers until ctx ends or, after Close, the ring is empty.
+func (b *Bus) pump(ctx context.Context, s *subscriber) {
+	defer close(s.out)
+	defer b.remove(s)
+
+	// The receiver owns the last batch, so the next one is another buffer.
+	size := min(len(s.ring), maxBatch)
+	buffer, spare := make([]engine.Event, 0, size), make([]engine.Event, 0, size)
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+
+	closing := b.closing
+	for {
+		batch := b.take(s, buffer)
+		if len(batch.Events) == 0 {
+			if closing == nil {
+				return
+			}
+			select {
+			case <-s.wake:
+			case <-closing:
+				closing = nil
+			case <-ctx.Done():
+				return
+			}
+			continue
+		}
+		if !s.deliver(ctx, batch, &closing) {
+			return
+		}
+		buffer, spare = spare, buffer
+		if closing == nil || len(batch.Events) == size {
+			continue
+		}
+		b.wakeHalf(s)
+		pause.Reset(gather)
+		select {
+		case <-pause.C:
+		case <-s.wake:
+		case <-closing:
+			closing = nil
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliver hands over batch and reports whether the subscription goes on. It
+// sets closing to nil when the bus is closing.
+func (s *subscriber) deliver(ctx context.Context, batch engine.Batch, closing *chan struct{}) bool {
+	if *closing != nil {
+		select {
+		case s.out <- batch:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-*closing:
+			*closing = nil
+		}
+	}
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	select {
+	case s.out <- batch:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-limit.C:
+		return false
+	}
+}

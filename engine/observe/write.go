@@ -1,0 +1,57 @@
+package observe
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"adit/engine"
+)
+
+// maxWrite is how many bytes of lines are collected before they are written.
+const maxWrite = 64 << 10
+
+// WriteEvents writes one line for every event and a "dropped" line for every
+// gap, batching writes, until batches is closed or a write fails (that error).
+// It holds at most 64 KiB and one line.
+func WriteEvents(w io.Writer, batches <-chan engine.Batch) error {
+	var buffer []byte
+	flush := func() error {
+		if _, err := w.Write(buffer); err != nil {
+			return fmt.Errorf("write events: %w", err)
+		}
+		buffer = buffer[:0]
+		return nil
+	}
+	for batch := range batches {
+		if batch.Dropped > 0 {
+			buffer = appendDropped(buffer, batch)
+		}
+		for i := range batch.Events {
+			buffer = append(AppendEvent(buffer, &batch.Events[i]), '\n')
+			if len(buffer) >= maxWrite {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if len(buffer) > 0 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// appendDropped appends the line for a gap, with the time of the event after it.
+func appendDropped(dst []byte, batch engine.Batch) []byte {
+	at := time.Now()
+	if len(batch.Events) > 0 {
+		at = batch.Events[0].Time
+	}
+	dst = append(dst, `{"time":"`...)
+	dst = appendTime(dst, at)
+	dst = appendUint(dst, `","kind":"dropped","count":`, batch.Dropped)
+	return append(dst, '}', '\n')
+}
