@@ -1,0 +1,202 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strings"
+
+	"adit/engine"
+)
+
+// Secrets is a set of credentials, kept as SHA-256 hashes and compared in
+// constant time. A nil or empty set matches nothing.
+type Secrets struct {
+	hashes [][sha256.Size]byte
+}
+
+// NewSecrets returns the set of values. Empty values are left out: what is
+// absent never matches.
+func NewSecrets(values ...string) *Secrets {
+	s := &Secrets{hashes: make([][sha256.Size]byte, 0, len(values))}
+	for _, v := range values {
+		if v != "" {
+			s.hashes = append(s.hashes, sha256.Sum256([]byte(v)))
+		}
+	}
+	return s
+}
+
+// Empty reports whether the set has no credential.
+func (s *Secrets) Empty() bool { return s == nil || len(s.hashes) == 0 }
+
+// Match reports whether v is in the set. Every entry is compared, so that the
+// time taken tells neither which entry matched nor how much of one.
+func (s *Secrets) Match(v string) bool {
+	if s.Empty() || v == "" {
+		return false
+	}
+	sum := sha256.Sum256([]byte(v))
+	found := 0
+	for i := range s.hashes {
+		found |= subtle.ConstantTimeCompare(sum[:], s.hashes[i][:])
+	}
+	return found == 1
+}
+
+// Field names in canonical form, as net/http keeps them.
+const (
+	fieldSecretKey          = "X-Secret-Key"
+	fieldAuthorization      = "Authorization"
+	fieldProxyAuthorization = "Proxy-Authorization"
+)
+
+// The texts of refusals. None names a credential.
+const (
+	textRepeated      = "the credential field is repeated"
+	textContradiction = "two credentials contradict each other"
+	textMissing       = "credential missing"
+	textWrong         = "credential wrong"
+	textClosed        = "closed: no caller credential is configured"
+)
+
+// Clients decides which clients may register.
+type Clients struct {
+	Secrets *Secrets // empty: open
+}
+
+// Admit reads X-Secret-Key or a bearer token in Authorization (RFC 6750 §2.1);
+// another scheme there is not ours and is ignored, and an empty X-Secret-Key,
+// which the original clients send, is none. A repeated or contradictory
+// credential is ReasonMalformed, a wrong one ReasonUnauthorized. The error is an
+// *engine.Error; h is not changed.
+func (c *Clients) Admit(h http.Header) error {
+	const op = "admit client"
+	key, ok := single(h, fieldSecretKey)
+	if !ok {
+		return fail(op, engine.ReasonMalformed, textRepeated)
+	}
+	authorization, ok := single(h, fieldAuthorization)
+	if !ok {
+		return fail(op, engine.ReasonMalformed, textRepeated)
+	}
+	token, _ := bearer(authorization)
+	if key != "" && token != "" && !equal(key, token) {
+		return fail(op, engine.ReasonMalformed, textContradiction)
+	}
+	if key == "" {
+		key = token
+	}
+	switch {
+	case c.Secrets.Empty(), c.Secrets.Match(key):
+		return nil
+	case key == "":
+		return fail(op, engine.ReasonUnauthorized, textMissing)
+	}
+	return fail(op, engine.ReasonUnauthorized, textWrong)
+}
+
+// Callers decides which callers may use the ways in.
+type Callers struct {
+	Tokens       *Secrets // empty: open
+	OpenExposed  bool     // exposed names and ports need no credential
+	ClosedChosen bool     // with empty Tokens the ways whose destination the caller chooses (/request, forward proxy) refuse everybody
+}
+
+// Admit reads Proxy-Authorization, else Authorization (bearer token, or the
+// password of basic), and removes the field that held it, so that ours never
+// reaches an origin. Where no credential is needed nothing is removed. A wrong
+// or missing one is ReasonProxyAuth for WayProxy and WayConnect, else
+// ReasonUnauthorized; a repeated field is ReasonMalformed. A wrong
+// Proxy-Authorization is refused whatever Authorization holds. The error is an
+// *engine.Error.
+//
+// A TCP stream has no fields (h may be nil), so where WayTCP needs a credential
+// it is closed to everybody.
+func (c *Callers) Admit(h http.Header, way engine.Way) error {
+	const op = "admit caller"
+	refusal := engine.ReasonUnauthorized
+	if way == engine.WayProxy || way == engine.WayConnect {
+		refusal = engine.ReasonProxyAuth
+	}
+	exposed := way == engine.WayHost || way == engine.WayTCP
+	if exposed && c.OpenExposed {
+		return nil
+	}
+	if c.Tokens.Empty() {
+		if c.ClosedChosen && !exposed {
+			return fail(op, refusal, textClosed)
+		}
+		return nil
+	}
+	name := fieldProxyAuthorization
+	if len(h[name]) == 0 {
+		name = fieldAuthorization
+	}
+	value, ok := single(h, name)
+	if !ok {
+		return fail(op, engine.ReasonMalformed, textRepeated)
+	}
+	if value == "" {
+		return fail(op, refusal, textMissing)
+	}
+	if !c.Tokens.Match(password(value)) {
+		return fail(op, refusal, textWrong)
+	}
+	delete(h, name)
+	return nil
+}
+
+// single returns the only value of a field, "" where there is none; ok is false
+// where it is repeated.
+func single(h http.Header, name string) (value string, ok bool) {
+	switch v := h[name]; len(v) {
+	case 0:
+		return "", true
+	case 1:
+		return v[0], true
+	}
+	return "", false
+}
+
+// bearer returns the token of "Bearer TOKEN"; the scheme is case-insensitive
+// (RFC 9110 §11.1).
+func bearer(value string) (token string, ok bool) {
+	return credentials(value, "bearer")
+}
+
+// password returns the bearer token, or the password of basic (RFC 7617 §2).
+func password(value string) string {
+	if token, ok := bearer(value); ok {
+		return token
+	}
+	encoded, ok := credentials(value, "basic")
+	if !ok {
+		return ""
+	}
+	pair, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return ""
+	}
+	_, pass, _ := strings.Cut(string(pair), ":")
+	return pass
+}
+
+func credentials(value, scheme string) (rest string, ok bool) {
+	got, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
+	if !strings.EqualFold(got, scheme) {
+		return "", false
+	}
+	return strings.TrimLeft(rest, " "), true
+}
+
+func equal(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+func fail(op string, reason engine.Reason, text string) error {
+	return engine.Fail(op, reason, errors.New(text))
+}
