@@ -4,7 +4,9 @@
 // is hostile: every parser bounds what it allocates by the length of its input
 // and returns an error that says which rule was broken.
 //
-// Start with record.go; the names are those of RFC 9110.
+// Start with record.go, then head.go and fields.go for adit.v1; hello.go has its
+// text messages, classic.go is wsp, json.go the strict JSON of both. The names
+// are those of RFC 9110.
 package wire
 
 import "errors"
@@ -29,6 +31,27 @@ var (
 	ErrHTTP    = errors.New("invalid http")
 	ErrTooBig  = errors.New("too big")
 )
+
+// A ruleError says which rule a message broke. It never quotes the message,
+// which is hostile and may hold credentials.
+type ruleError struct {
+	kind error  // one of the three above
+	op   string // what was parsed or checked
+	rule string
+}
+
+func (e *ruleError) Error() string { return e.op + ": " + e.rule + ": " + e.kind.Error() }
+func (e *ruleError) Unwrap() error { return e.kind }
+
+func framing(rule string) *ruleError { return &ruleError{kind: ErrFraming, rule: rule} }
+func invalid(rule string) *ruleError { return &ruleError{kind: ErrHTTP, rule: rule} }
+func tooBig(rule string) *ruleError  { return &ruleError{kind: ErrTooBig, rule: rule} }
+
+// in names the operation of a fresh error.
+func (e *ruleError) in(op string) error {
+	e.op = op
+	return e
+}
 
 // A Field is one field line (RFC 9110 §5).
 type Field struct{ Name, Value string }
