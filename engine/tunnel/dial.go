@@ -59,11 +59,10 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	o.Limits = o.Limits.withDefaults()
 	handshake, cancel := context.WithTimeout(ctx, o.Limits.Handshake)
 	defer cancel()
-	var tap *frame.Conn
-	dial := tapDialer(&o, &tap)
+	d := &opener{o: &o, ctx: ctx}
 	dialer := websocket.Dialer{
-		NetDialContext:    dial,
-		NetDialTLSContext: tlsDialer(&o, &tap),
+		NetDialContext:    d.dial,
+		NetDialTLSContext: d.dialTLS,
 		ReadBufferSize:    readBufferSize,
 		WriteBufferSize:   messageSize,
 		WriteBufferPool:   &writeBuffers,
@@ -72,18 +71,17 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 		dialer.Subprotocols = []string{wire.Subprotocol}
 	}
 	ws, resp, err := dialer.DialContext(handshake, o.URL, o.Header)
+	defer d.release()
 	if err != nil {
 		return nil, handshakeError(resp, err)
 	}
+	tap := d.tap
 	s := &socket{ws: ws, tap: tap, counters: o.Counters, peer: tap.RemoteAddr().String(), limits: o.Limits, opened: time.Now()}
 	native, err := selected(resp, o.Protocol, o.NeedsV1)
 	if err != nil {
 		s.refuse(engine.CloseProtocolError, "")
 		return nil, &DialError{Err: err}
 	}
-	// From here on ctx still ends what waits.
-	stop := context.AfterFunc(ctx, func() { _ = tap.Close() })
-	defer stop()
 	if !native {
 		_ = ws.SetWriteDeadline(time.Now().Add(o.Limits.Welcome))
 		greeting := wire.AppendClassicGreeting(nil, o.Greeting.ID, o.Greeting.PoolSize)
@@ -106,40 +104,55 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	return clientConn{c}, nil
 }
 
-// tapDialer dials and puts the frame tap on the connection, above TLS where
-// there is any.
-func tapDialer(o *DialOptions, tap **frame.Conn) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := o.netDial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		*tap = frame.NewConn(c, o.Counters, frame.StartAfterHead, frame.StartAfterHead)
-		return &headLimit{Conn: *tap, left: maxHandshakeHead}, nil
-	}
+// An opener dials for the library, puts the frame tap on the connection, above
+// TLS where there is any, and closes it when ctx ends before the session stands:
+// the library heeds only the deadline of its context.
+type opener struct {
+	o    *DialOptions
+	ctx  context.Context
+	tap  *frame.Conn
+	stop func() bool
 }
 
-func tlsDialer(o *DialOptions, tap **frame.Conn) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := o.netDial(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		config := o.TLS.Clone()
-		if config == nil {
-			config = &tls.Config{MinVersion: tls.VersionTLS12}
-		}
-		config.NextProtos = []string{"http/1.1"}
-		if config.ServerName == "" {
-			config.ServerName, _, _ = net.SplitHostPort(addr)
-		}
-		secure := tls.Client(c, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = c.Close()
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-		*tap = frame.NewConn(secure, o.Counters, frame.StartAfterHead, frame.StartAfterHead)
-		return &headLimit{Conn: *tap, left: maxHandshakeHead}, nil
+func (d *opener) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := d.o.netDial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return d.wrap(c), nil
+}
+
+func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := d.o.netDial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	config := d.o.TLS.Clone()
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	config.NextProtos = []string{"http/1.1"}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(addr)
+	}
+	secure := tls.Client(c, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return d.wrap(secure), nil
+}
+
+func (d *opener) wrap(c net.Conn) net.Conn {
+	d.tap = frame.NewConn(c, d.o.Counters, frame.StartAfterHead, frame.StartAfterHead)
+	d.stop = context.AfterFunc(d.ctx, func() { _ = c.Close() })
+	return &headLimit{Conn: d.tap, left: maxHandshakeHead}
+}
+
+// release takes the connection out of the reach of ctx.
+func (d *opener) release() {
+	if d.stop != nil {
+		d.stop()
 	}
 }
 

@@ -1,0 +1,145 @@
+package tunnel
+
+import (
+	"context"
+	"time"
+
+	"adit/engine"
+	"adit/engine/wire"
+)
+
+// incoming is the [Incoming] of a native connection: the client's end.
+type incoming struct {
+	*exchange
+	request *wire.Request
+	target  wire.Connect
+	content bool
+	arrived time.Time
+	ctx     context.Context
+}
+
+func (in *incoming) Request() *wire.Request        { return in.request }
+func (in *incoming) Connect() (wire.Connect, bool) { return in.target, in.connect }
+func (in *incoming) HasContent() bool              { return in.content }
+func (in *incoming) Context() context.Context      { return in.ctx }
+func (in *incoming) Arrived() time.Time            { return in.arrived }
+
+// WriteInformational sends a 1xx head.
+func (in *incoming) WriteInformational(status int, fields []wire.Field) error {
+	return in.queueHead(&wire.Response{Status: status, Fields: fields}, false)
+}
+
+// WriteResponse sends the final head.
+func (in *incoming) WriteResponse(r *wire.Response, end bool) error {
+	return in.queueHead(r, end)
+}
+
+func (in *incoming) queueHead(r *wire.Response, end bool) error {
+	if err := wire.CheckResponse(r); err != nil {
+		return headError("send response", err)
+	}
+	payload := newChunk(32 + fieldsSize(r.Fields))
+	payload.data = wire.AppendResponse(payload.data, r)
+	if len(payload.data) > wire.MaxHead {
+		payload.free()
+		return headError("send response", wire.ErrTooBig)
+	}
+	c := in.c
+	c.mu.Lock()
+	err := in.writeErrLocked()
+	if err == nil && in.final {
+		err = engine.Fail("send response", engine.ReasonInternal, engine.ErrClosed)
+	}
+	if err != nil {
+		c.mu.Unlock()
+		payload.free()
+		return err
+	}
+	switch {
+	case r.Status == 101, in.connect:
+		in.final, in.raw = true, true
+	case r.Status >= 200:
+		in.final = true
+		in.outEnd = end
+	}
+	c.out.heads = append(c.out.heads, outHead{x: in.exchange, kind: wire.TypeResponse, end: end, payload: payload})
+	c.mu.Unlock()
+	signal(c.wake)
+	return nil
+}
+
+// serve runs the handler of one exchange and sees to it that the exchange ends.
+func (c *conn) serve(in *incoming) {
+	defer c.handlers.Done()
+	defer func() {
+		in.c.mu.Lock()
+		ended := in.over || in.outEnd
+		in.c.mu.Unlock()
+		if !ended {
+			in.Reset(wire.ResetInternal, "")
+		}
+		in.cancel()
+		in.release()
+		c.finished.Add(1)
+		c.slots.Add(-1)
+		c.released()
+	}()
+	defer recovered(c.onPanic, c.finish)
+	c.handler(in)
+}
+
+// accept begins an exchange that the server opened. It runs on the reader.
+func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool) {
+	n := c.slots.Add(1)
+	if n > c.capacity+c.capacity/10+1 {
+		c.slots.Add(-1)
+		c.refuse(id)
+		return
+	}
+	if n == 1 {
+		signal(c.busy)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x := newExchange(c, ctx.Done())
+	x.id, x.cancel = id, cancel
+	in := &incoming{exchange: x, request: r, target: target, content: !end, arrived: time.Now(), ctx: ctx}
+	if r != nil {
+		x.head = r.Method == "HEAD"
+		x.upgrade = wire.Get(r.Fields, "upgrade") != ""
+		x.inLeft = wire.ContentLength(r.Fields)
+		x.inEnd = end
+	} else {
+		x.connect, in.content = true, true
+	}
+	c.mu.Lock()
+	if c.end != nil {
+		c.mu.Unlock()
+		cancel()
+		c.slots.Add(-1)
+		return
+	}
+	c.exchanges[id] = x
+	c.handlers.Add(1)
+	c.mu.Unlock()
+	go c.serve(in)
+}
+
+// maxRefusals bounds the RESET 4 that wait to be written.
+const maxRefusals = 1000
+
+// refuse answers a request above the limit.
+func (c *conn) refuse(id uint64) {
+	c.mu.Lock()
+	c.refusals++
+	over := c.refusals > maxRefusals
+	if !over {
+		c.out.resets = append(c.out.resets, outReset{id: id, refusal: true,
+			payload: wire.AppendReset(nil, wire.ResetRefused, "too many exchanges")})
+	}
+	c.mu.Unlock()
+	if over {
+		c.finish(ending{code: engine.CloseTryLater, text: "too many refused requests", reason: engine.ReasonTunnelFailed})
+		return
+	}
+	signal(c.wake)
+}
