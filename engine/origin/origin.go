@@ -2,10 +2,14 @@
 // and raw TCP behind one small interface, so that nobody above sees which. It
 // follows no redirect, decodes nothing and dials only through the function it
 // was given.
+//
+// Start here; send.go performs one exchange, content.go hands the request's
+// content over, conn.go is the TCP connection below net/http.
 package origin
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"time"
@@ -17,14 +21,20 @@ import (
 // connections whose dials were checked under different permits.
 type Dial func(ctx context.Context, class uint8, addr string) (net.Conn, error)
 
+// Classes is the number of classes: a class is below it.
+const Classes = 4
+
 // Options configure a Transport.
 type Options struct {
 	Dial        Dial
 	MaxIdle     int           // idle connections per origin; default 64
 	IdleTimeout time.Duration // default 60 s
+	HeadTimeout time.Duration // for the final head, since the request was sent; 0 none
+	TLS         *tls.Config   // nil: defaults; ALPN is set here
 }
 
-// A Request is what is sent to the origin.
+// A Request is what is sent to the origin. It belongs to the transport from
+// Send until the response's Content is closed, or Join returns.
 type Request struct {
 	Class    uint8  // see Dial
 	Scheme   string // "http", "https" (HTTP/2 by ALPN) or "h2c"
@@ -34,52 +44,43 @@ type Request struct {
 	Path     string              // with query; "*"
 	Fields   []wire.Field        // without hop-by-hop fields; may have te: trailers, expect
 	Upgrade  string              // protocol to upgrade to, or ""
-	Content  io.Reader           // nil: none
+	Content  io.Reader           // nil: none; an io.Closer is closed if it is not read to its end
 	Length   int64               // of Content; -1 unknown
 	Trailers func() []wire.Field // after Content's EOF; nil: none
 
-	// Informational is told of every 1xx but 101 before Send returns.
+	// Informational is told of every 1xx but 101 before Send returns. Its error
+	// ends the exchange.
 	Informational func(status int, fields []wire.Field) error
+
+	content *content // of the newest attempt
+}
+
+// Join returns when nothing reads Content any more, which it makes so. Whoever
+// got an error from Send calls it, once Content's Read is sure to return;
+// closing Response.Content does it too.
+func (r *Request) Join() {
+	if r.content != nil {
+		r.content.join()
+	}
 }
 
 // A Response is what came.
 type Response struct {
 	Status   int
 	Fields   []wire.Field        // without hop-by-hop fields; on 101 with upgrade
-	Length   int64               // content length; -1 unknown
+	Length   int64               // of Content; -1 unknown; 0 after HEAD and on 204 and 304
 	Content  io.ReadCloser       // never nil; EOF only at the true end
-	Trailers func() []wire.Field // after EOF
+	Trailers func() []wire.Field // after EOF; nil: there can be none
 	Raw      Raw                 // on 101: the connection; Content is then empty
 
 	Connected time.Duration // since Send until the connection was ready; 0 reused
-	FirstByte time.Duration // since Send until the first byte of the final head
+	FirstByte time.Duration // since Send until the final head was here
 }
 
-// Raw is a two-way byte stream with half-close.
+// Raw is a two-way byte stream with half-close. Close before CloseWrite aborts
+// (RST, where there is TCP), so that a stream that was cut does not look ended.
 type Raw interface {
 	io.ReadWriteCloser
 	CloseWrite() error // FIN; where there is none it closes
 	SetReadDeadline(t time.Time) error
 }
-
-// A Transport sends requests and keeps idle connections.
-type Transport struct { /* unexported */
-}
-
-func New(o Options) *Transport { panic("in work") }
-
-// Send sends r and returns the final response head (or 101). An early response
-// returns at once, whether or not Content was read to its end. Cancelling ctx ends
-// the exchange, also while Content is read. Errors are *engine.Error:
-// ReasonDenied (from Dial), ReasonOriginFailed, ReasonTimedOut, ReasonCallerGone
-// (ctx). When Send's caller has closed Response.Content nothing reads
-// Request.Content any more.
-func (t *Transport) Send(ctx context.Context, r *Request) (*Response, error) { panic("in work") }
-
-// DialTCP opens a raw stream.
-func (t *Transport) DialTCP(ctx context.Context, class uint8, addr string) (Raw, error) {
-	panic("in work")
-}
-
-// Close ends idle connections.
-func (t *Transport) Close() { panic("in work") }
