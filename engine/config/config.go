@@ -1,5 +1,10 @@
 // Package config makes one configuration from defaults, file, environment and
 // flags, in that order. It reads adit.yaml and wsp's own files.
+//
+// Every setting is defined once, in [ServerSettings] or [ClientSettings]; flag,
+// environment variable and key of the file all come from that definition and so
+// mean the same. [LoadServer] and [LoadClient] put the sources together and
+// check the whole. No error or notice shows a credential.
 package config
 
 import (
@@ -15,7 +20,7 @@ type Server struct {
 	Secret       []string // clients; empty: none. @FILE is resolved
 	CallerToken  []string
 	Domain       string
-	TCPPorts     string // "20000-20100"
+	TCPPorts     string // "20000-20100"; see TCPRange
 	OpenClients  bool
 	OpenCallers  string // "", "all" or "exposed"
 	Timeout      time.Duration
@@ -23,12 +28,12 @@ type Server struct {
 	Grace        time.Duration
 	CompatStatus bool
 	Protocol     string // auto, adit, wsp
-	LogLevel     string
+	LogLevel     string // debug, info, warn, error
 	For          time.Duration
 	Events       string // all, requests, lifecycle, none
 	Headless     bool
 
-	// Of a wsp file.
+	// Of a wsp file; the lists also of adit.yaml.
 	WSPFile     bool
 	IdleTimeout time.Duration
 	Whitelist   []policy.WSPRule
@@ -43,7 +48,7 @@ type Client struct {
 	Pool       int
 	PoolIdle   int
 	PoolMax    int
-	Expose     []string // "[NAME=]URL" or "tcp:PORT=HOST:PORT"
+	Expose     []string // "[NAME=]URL" or "tcp:PORT=HOST:PORT"; see ParseExpose
 	Allow      []string
 	HostHeader string // keep, rewrite
 	Ping       time.Duration
@@ -55,6 +60,7 @@ type Client struct {
 	For        time.Duration
 	Events     string
 
+	// The lists may stand in adit.yaml too.
 	WSPFile   bool
 	Whitelist []policy.WSPRule
 	Blacklist []policy.WSPRule

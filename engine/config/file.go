@@ -1,0 +1,332 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"adit/engine"
+	"adit/engine/policy"
+)
+
+// maxFile bounds a configuration file in bytes.
+const maxFile = 1 << 20
+
+// A document is a YAML file whose nodes know their lines.
+type document struct {
+	path string
+	root *yaml.Node // a mapping; nil for a file without content
+}
+
+func readDocument(path string) (*document, error) {
+	data, err := readBounded(path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return parseDocument(path, data)
+}
+
+func parseDocument(path string, data []byte) (*document, error) {
+	d := &document{path: path}
+	var nodes []yaml.Node
+	if err := yaml.Load(data, &nodes, yaml.WithAllDocuments()); err != nil {
+		return nil, d.syntaxError(err)
+	}
+	if len(nodes) > 1 {
+		return nil, d.fail(&nodes[1], "a second document; want one")
+	}
+	if len(nodes) == 0 {
+		return d, nil
+	}
+	root := &nodes[0]
+	if root.Kind == yaml.DocumentNode && len(root.Content) == 1 {
+		root = root.Content[0]
+	}
+	root = resolve(root)
+	switch {
+	case root.Kind == yaml.MappingNode:
+		d.root = root
+	case root.Kind != yaml.DocumentNode && !isNull(root):
+		return nil, d.fail(root, "want keys with values, not a single value or list")
+	}
+	return d, nil
+}
+
+// syntaxError keeps the line and what is wrong; the parser's text may quote what
+// it could not read, which may be a credential.
+func (d *document) syntaxError(err error) error {
+	const hint = `; a value that begins with @, *, & or a backquote needs quotes, as in "@FILE"`
+	var e *yaml.LoadError
+	if !errors.As(err, &e) || e.Mark.Line == 0 {
+		return fmt.Errorf("%s: no YAML", d.path)
+	}
+	message := e.Message
+	switch {
+	case strings.Contains(message, "anchor"):
+		message = "an alias without its anchor" + hint
+	case strings.Contains(message, "cannot start any token"):
+		message += hint
+	}
+	return fmt.Errorf("%s:%d: no YAML: %s", d.path, e.Mark.Line, message)
+}
+
+func (d *document) fail(at *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", d.path, at.Line, fmt.Errorf(format, args...))
+}
+
+// An entry is one key of a mapping with its value.
+type entry struct {
+	key       string
+	at, value *yaml.Node
+}
+
+// entries returns the entries of a mapping; a key twice is an error.
+func (d *document) entries(of string, mapping *yaml.Node) ([]entry, error) {
+	if isNull(mapping) {
+		return nil, nil
+	}
+	if mapping.Kind != yaml.MappingNode {
+		return nil, d.fail(mapping, "%s wants keys with values below it", of)
+	}
+	seen := make(map[string]bool, len(mapping.Content)/2)
+	list := make([]entry, 0, len(mapping.Content)/2)
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		key := mapping.Content[i]
+		if key.Kind != yaml.ScalarNode {
+			return nil, d.fail(key, "a key that is no word")
+		}
+		if seen[key.Value] {
+			return nil, d.fail(key, "key %q stands here a second time", engine.Bound(key.Value))
+		}
+		seen[key.Value] = true
+		list = append(list, entry{key: key.Value, at: key, value: resolve(mapping.Content[i+1])})
+	}
+	return list, nil
+}
+
+// scalars returns the text of a value, or of each item of a list.
+func (d *document) scalars(e entry, list bool) ([]string, error) {
+	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
+		return []string{e.value.Value}, nil
+	}
+	if e.value.Kind != yaml.SequenceNode || !list {
+		if isNull(e.value) {
+			return nil, d.fail(e.at, "%s has no value", e.key)
+		}
+		return nil, d.fail(e.value, "%s wants one value", e.key)
+	}
+	values := make([]string, 0, len(e.value.Content))
+	for _, item := range e.value.Content {
+		item = resolve(item)
+		if item.Kind != yaml.ScalarNode || isNull(item) {
+			return nil, d.fail(item, "%s wants a list of values", e.key)
+		}
+		values = append(values, item.Value)
+	}
+	return values, nil
+}
+
+// rules reads a whitelist or blacklist.
+func (d *document) rules(e entry) ([]policy.WSPRule, error) {
+	if isNull(e.value) {
+		return nil, nil
+	}
+	if e.value.Kind != yaml.SequenceNode {
+		return nil, d.fail(e.value, "%s wants a list of rules, each with method, url or headers", e.key)
+	}
+	var rules []policy.WSPRule
+	for _, item := range e.value.Content {
+		item = resolve(item)
+		if isNull(item) {
+			return nil, d.fail(item, "%s has an empty rule; want method, url or headers", e.key)
+		}
+		rule, err := d.rule(e.key, item)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkRule(e.key, rule); err != nil {
+			return nil, d.fail(item, "%w", err)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+func (d *document) rule(list string, item *yaml.Node) (policy.WSPRule, error) {
+	var rule policy.WSPRule
+	fields, err := d.entries("a rule of "+list, item)
+	if err != nil {
+		return rule, err
+	}
+	for _, f := range fields {
+		switch f.key {
+		case "method", "url":
+			text, err := d.scalars(f, false)
+			if err != nil {
+				return rule, err
+			}
+			if f.key == "method" {
+				rule.Method = text[0]
+			} else {
+				rule.URL = text[0]
+			}
+		case "headers":
+			headers, err := d.entries("headers", f.value)
+			if err != nil {
+				return rule, err
+			}
+			rule.Headers = make(map[string]string, len(headers))
+			for _, h := range headers {
+				text, err := d.scalars(h, false)
+				if err != nil {
+					return rule, err
+				}
+				rule.Headers[h.key] = text[0]
+			}
+		default:
+			return rule, d.unknown(f.at, "a rule of "+list, []string{"method", "url", "headers"})
+		}
+	}
+	return rule, nil
+}
+
+// checkRule compiles one rule, so that the error has the line of the rule.
+func checkRule(list string, rule policy.WSPRule) error {
+	_, err := policy.NewRules(nil, []policy.WSPRule{rule}, nil, false)
+	if err == nil {
+		return nil
+	}
+	// The text of the policy counts entries; the line says more here.
+	_, cause, _ := strings.Cut(err.Error(), ": ")
+	return fmt.Errorf("%s: %s", list, cause)
+}
+
+func (d *document) unknown(key *yaml.Node, of string, known []string) error {
+	return d.fail(key, "%s has no key %q; the nearest is %q", of, engine.Bound(key.Value), nearest(key.Value, known))
+}
+
+// resolve follows an alias (YAML 1.2 §7.1) to what it stands for. Nobody walks
+// deeper than the shape of the file goes, so a cycle ends there.
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode && n.Alias != nil && n.Alias != n {
+		n = n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
+}
+
+// nearest returns the known key with the smallest edit distance to key.
+func nearest(key string, known []string) string {
+	best, least := "", -1
+	key = strings.ToLower(engine.Bound(key))
+	for _, k := range known {
+		if d := distance(key, k); least < 0 || d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is the edit distance of Levenshtein, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// isWSP tells a file of wsp from adit.yaml: keys of wsp, and neither a server
+// nor a client section.
+func (d *document) isWSP(top []entry) bool {
+	found := false
+	for _, e := range top {
+		if e.key == "server" || e.key == "client" {
+			return false
+		}
+		found = found || isWSPKey(e.key)
+	}
+	return found
+}
+
+// A section is where one role's part of adit.yaml goes.
+type section struct {
+	name                 string // "server" or "client"
+	settings             []Setting
+	other                []Setting // of the other role: their names are known
+	whitelist, blacklist *[]policy.WSPRule
+}
+
+// apply sets what the section of adit.yaml says, and checks the keys of both
+// sections.
+func (s *section) apply(d *document, top []entry) error {
+	for _, e := range top {
+		if e.key != "server" && e.key != "client" {
+			return d.unknown(e.at, "the file", []string{"server", "client"})
+		}
+		settings := s.settings
+		if e.key != s.name {
+			settings = s.other
+		}
+		fields, err := d.entries(e.key, e.value)
+		if err != nil {
+			return err
+		}
+		for _, f := range fields {
+			if err := s.applyField(d, e.key, f, settings); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *section) applyField(d *document, role string, f entry, settings []Setting) error {
+	mine := role == s.name
+	known := []string{"whitelist", "blacklist"}
+	for i := range settings {
+		setting := &settings[i]
+		known = append(known, setting.Name)
+		if setting.Name != f.key {
+			continue
+		}
+		values, err := d.scalars(f, setting.Repeatable)
+		if err != nil || !mine {
+			return err
+		}
+		if err := setting.Set(values); err != nil {
+			return d.fail(f.value, "%s: %w", f.key, err)
+		}
+		return nil
+	}
+	if f.key != "whitelist" && f.key != "blacklist" {
+		return d.unknown(f.at, role, known)
+	}
+	rules, err := d.rules(f)
+	if err != nil || !mine {
+		return err
+	}
+	if f.key == "whitelist" {
+		*s.whitelist = rules
+	} else {
+		*s.blacklist = rules
+	}
+	return nil
+}

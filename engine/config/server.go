@@ -1,0 +1,309 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"adit/engine"
+	"adit/engine/policy"
+)
+
+// ServerSettings defines the settings of adit server; each sets its field of s.
+func ServerSettings(s *Server) []Setting {
+	openCallers := textSetting(&s.OpenCallers, "open-callers", "all|exposed", "",
+		"let callers in without a credential; exposed opens only exposed names and ports and, without --caller-token, closes the rest", checkOpenCallers)
+	openCallers.Bare = "all"
+	return []Setting{
+		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
+		textSetting(&s.Name, "name", "NAME", "", "name of this server (default: the host name)", notEmpty),
+		secretsSetting(&s.Secret, "secret", "credential of clients"),
+		secretsSetting(&s.CallerToken, "caller-token", "credential of callers: bearer token or basic password"),
+		textSetting(&s.Domain, "domain", "DOMAIN", "", "serve exposed names directly below this domain", checkDomain),
+		textSetting(&s.TCPPorts, "tcp-ports", "FIRST-LAST", "", "ports that clients may expose (default: none)", checkPorts),
+		switchSetting(&s.OpenClients, "open-clients", "let clients in without a credential"),
+		openCallers,
+		durationSetting(&s.Timeout, "timeout", "1s", "how long a caller waits for a connection", time.Millisecond, 24*time.Hour),
+		durationSetting(&s.Ping, "ping", "20s", "interval of pings, announced to native clients", time.Second, 2*time.Minute),
+		graceSetting(&s.Grace),
+		switchSetting(&s.CompatStatus, "compat-status", "answer with wsp's status codes 526 and 527"),
+		protocolSetting(&s.Protocol),
+		logLevelSetting(&s.LogLevel),
+		forSetting(&s.For),
+		eventsSetting(&s.Events),
+		headlessSetting(&s.Headless),
+	}
+}
+
+// Settings that both roles have.
+
+func graceSetting(into *time.Duration) Setting {
+	s := durationSetting(into, "grace", "30s", "how long exchanges in flight may take at a stop", 0, 24*time.Hour)
+	set := s.Set
+	s.Set = func(values []string) error {
+		err := set(values)
+		// Zero would read as "the default" further down.
+		*into = max(*into, time.Millisecond)
+		return err
+	}
+	return s
+}
+
+func protocolSetting(into *string) Setting {
+	return choiceSetting(into, "protocol", "auto", "protocol on the WebSocket", "auto", "adit", "wsp")
+}
+
+func logLevelSetting(into *string) Setting {
+	return choiceSetting(into, "log-level", "info", "least level of the logs on stderr", "debug", "info", "warn", "error")
+}
+
+func forSetting(into *time.Duration) Setting {
+	return durationSetting(into, "for", "0s", "end the run after this time; 0 never", 0, forever)
+}
+
+func eventsSetting(into *string) Setting {
+	return choiceSetting(into, "events", "requests", "events to print when headless", "all", "requests", "lifecycle", "none")
+}
+
+func headlessSetting(into *bool) Setting {
+	return switchSetting(into, "headless", "print events as JSON lines, no dashboard")
+}
+
+// LoadServer makes the configuration of adit server from defaults, the file at
+// path (none for ""), the environment and flags, later ones first. env is
+// os.LookupEnv or alike, and may be nil; flags holds the flags that were given,
+// each with its values, those without one with Setting.Bare. The notices are for
+// the operator. The error is a *RefusalError where only a credential is missing.
+func LoadServer(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []string, error) {
+	s := new(Server)
+	settings := ServerSettings(s)
+	if err := applyDefaults(settings); err != nil {
+		return nil, nil, err
+	}
+	notices, err := s.applyFile(path, settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := applyEnv(settings, env); err != nil {
+		return nil, nil, err
+	}
+	if err := applyFlags(settings, flags); err != nil {
+		return nil, nil, err
+	}
+	more, err := s.settle()
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, append(notices, more...), s.refusal(path, settings, flags)
+}
+
+func (s *Server) applyFile(path string, settings []Setting) ([]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	d, err := readDocument(path)
+	if err != nil || d.root == nil {
+		return nil, err
+	}
+	top, err := d.entries("the file", d.root)
+	if err != nil {
+		return nil, err
+	}
+	if d.isWSP(top) {
+		return s.applyWSP(d, top)
+	}
+	part := section{"server", settings, ClientSettings(new(Client)), &s.Whitelist, &s.Blacklist}
+	return nil, part.apply(d, top)
+}
+
+// settle fills in what follows from the rest and checks what belongs together.
+func (s *Server) settle() (notices []string, err error) {
+	name, changed := identity(s.Name)
+	if changed {
+		notices = append(notices, fmt.Sprintf("the name is %q: letters, digits and visible ASCII only", name))
+	}
+	s.Name = name
+	if s.OpenCallers == "all" && len(s.CallerToken) > 0 {
+		return nil, errors.New("--open-callers and --caller-token contradict each other; leave one out, or use --open-callers=exposed")
+	}
+	if s.OpenClients && len(s.Secret) > 0 {
+		return nil, errors.New("--open-clients and --secret contradict each other; leave one out")
+	}
+	if s.WSPFile && len(s.Secret) == 0 && !s.OpenClients {
+		s.OpenClients = true
+		notices = append(notices, "wsp's file without secretkey: open to all clients, as wsp was; secretkey or --secret closes it")
+	}
+	if s.WSPFile && len(s.CallerToken) == 0 && s.OpenCallers == "" {
+		s.OpenCallers = "all"
+		notices = append(notices, "wsp's file: open to all callers, as wsp was; --caller-token closes it")
+	}
+	if s.TCPPorts != "" && s.OpenCallers == "" && len(s.CallerToken) > 0 {
+		notices = append(notices, "TCP callers can't show a credential, so with --caller-token exposed ports are closed; --open-callers=exposed opens them")
+	}
+	return notices, nil
+}
+
+// refusal keeps a listener that others can reach from being open by accident.
+func (s *Server) refusal(path string, settings []Setting, flags map[string][]string) error {
+	clients := len(s.Secret) == 0 && !s.OpenClients
+	callers := len(s.CallerToken) == 0 && s.OpenCallers == ""
+	if isLoopback(s.Listen) || !clients && !callers {
+		return nil
+	}
+	var who []string
+	var secret, open []string
+	if clients {
+		who = append(who, "clients")
+		secret = append(secret, "--secret", "@FILE")
+		open = append(open, "--open-clients")
+	}
+	if callers {
+		who = append(who, "callers")
+		secret = append(secret, "--caller-token", "@FILE")
+		open = append(open, "--open-callers")
+	}
+	return &RefusalError{
+		Why: fmt.Sprintf("others can reach %s, and it has no credential for %s", s.Listen, strings.Join(who, " and none for ")),
+		Fix: []string{
+			commandLine("server", path, settings, flags, secret...),
+			commandLine("server", path, settings, flags, open...),
+		},
+	}
+}
+
+// ClientPolicy returns who may register.
+func (s *Server) ClientPolicy() *policy.Clients {
+	return &policy.Clients{Secrets: policy.NewSecrets(s.Secret...)}
+}
+
+// CallerPolicy returns who may use the ways in.
+func (s *Server) CallerPolicy() *policy.Callers {
+	exposed := s.OpenCallers == "exposed"
+	return &policy.Callers{Tokens: policy.NewSecrets(s.CallerToken...), OpenExposed: exposed, ClosedChosen: exposed}
+}
+
+// Rules returns the rules of the file, nil where it has none: then the client
+// decides alone.
+func (s *Server) Rules() (*policy.Rules, error) {
+	if len(s.Whitelist) == 0 && len(s.Blacklist) == 0 {
+		return nil, nil
+	}
+	return policy.NewRules(nil, s.Whitelist, s.Blacklist, len(s.Whitelist) == 0)
+}
+
+// TCPRange returns the ports that clients may expose, both ends included; 0, 0
+// where there are none.
+func (s *Server) TCPRange() (first, last uint16, err error) {
+	if s.TCPPorts == "" {
+		return 0, 0, nil
+	}
+	low, high, ranged := strings.Cut(s.TCPPorts, "-")
+	if !ranged {
+		high = low
+	}
+	if first, err = parsePort(low); err != nil {
+		return 0, 0, err
+	}
+	if last, err = parsePort(high); err != nil {
+		return 0, 0, err
+	}
+	if first > last {
+		return 0, 0, fmt.Errorf("the range of ports %s is empty; the smaller port comes first", s.TCPPorts)
+	}
+	return first, last, nil
+}
+
+func checkPorts(v string) (string, error) {
+	s := Server{TCPPorts: v}
+	_, _, err := s.TCPRange()
+	return v, err
+}
+
+func checkListen(v string) (string, error) {
+	host, port, err := net.SplitHostPort(v)
+	if err != nil || host != "" && !isHost(host) {
+		return "", fmt.Errorf("%q is no address; want HOST:PORT, such as 127.0.0.1:8080, an IPv6 address in brackets", engine.Bound(v))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return "", fmt.Errorf("%q is no port; want 0 to 65535, where 0 is any free one", engine.Bound(port))
+	}
+	return v, nil
+}
+
+// isLoopback reports whether only this machine can reach a listener.
+func isLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+func checkDomain(v string) (string, error) {
+	if v == "" {
+		return "", nil
+	}
+	domain := strings.TrimSuffix(strings.ToLower(v), ".")
+	_, err := netip.ParseAddr(domain)
+	if err == nil || !isHost(domain) || len(domain) > 253-64 {
+		return "", fmt.Errorf("%q is no domain; want a name such as tunnels.example.com, without scheme and port", engine.Bound(v))
+	}
+	return domain, nil
+}
+
+func checkOpenCallers(v string) (string, error) {
+	switch v {
+	case "all", "exposed":
+		return v, nil
+	case "", "false":
+		return "", nil
+	case "true":
+		return "all", nil
+	}
+	return "", fmt.Errorf("%q is unknown; want all or exposed", engine.Bound(v))
+}
+
+// identity returns an id or name of 1 to 128 visible ASCII characters, from the
+// host name where v is empty, and whether it had to change what was given.
+func identity(v string) (id string, changed bool) {
+	given := v
+	if v == "" {
+		v, _ = os.Hostname()
+	}
+	id = visible(v)
+	if id == "" {
+		id = "adit"
+	}
+	return id, given != "" && id != given
+}
+
+// visible puts a hyphen for each run of characters that are not visible ASCII.
+func visible(v string) string {
+	const most = 128
+	var b strings.Builder
+	gap := false
+	for _, r := range strings.TrimSpace(v) {
+		if r <= ' ' || r >= 0x7f {
+			gap = true
+			continue
+		}
+		if gap && b.Len() > 0 {
+			b.WriteByte('-')
+		}
+		gap = false
+		b.WriteRune(r)
+		if b.Len() >= most {
+			break
+		}
+	}
+	return b.String()[:min(b.Len(), most)]
+}
