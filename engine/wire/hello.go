@@ -52,8 +52,9 @@ type Welcome struct {
 	URLs         []string      // of the exposed routes
 }
 
-// AppendHello appends the text of a native greeting. Strings are cut to what
-// ParseHello accepts, but for the id, whose owner must choose a valid one.
+// AppendHello appends the text of a native greeting. What the writer's machine
+// says of itself is cut to what ParseHello accepts; the id, the routes and the
+// names of labels are for their owner to choose within its bounds.
 func AppendHello(dst []byte, h *Hello) []byte {
 	g := &h.Greeting
 	dst = append(dst, `{"type":"greeting","id":`...)
@@ -76,7 +77,7 @@ func AppendHello(dst []byte, h *Hello) []byte {
 		dst = appendMember(dst, "labels")
 		dst = append(dst, '{')
 		for _, name := range slices.Sorted(maps.Keys(g.Labels)) {
-			dst = appendMember(dst, engine.Bound(name))
+			dst = appendMember(dst, name)
 			dst = appendBounded(dst, g.Labels[name])
 		}
 		dst = append(dst, '}')
@@ -177,7 +178,8 @@ func ParseHello(text []byte) (*Hello, error) {
 
 func isID(s string) bool { return s != "" && len(s) <= maxID && isVisible(s) }
 
-// AppendWelcome appends the text of a welcome.
+// AppendWelcome appends the text of a welcome. URLs are at most 256 of at most
+// 512 bytes.
 func AppendWelcome(dst []byte, w *Welcome) []byte {
 	dst = append(dst, `{"type":"welcome","connection":`...)
 	dst = appendBounded(dst, w.Connection)

@@ -100,9 +100,10 @@ func (r *jsonReader) expose(g *engine.Greeting) *ruleError {
 			if err := r.text(&e.Host); err != nil {
 				return err
 			}
-			if e.Host = strings.ToLower(e.Host); !isLabel(e.Host) {
+			if !isLabel(e.Host) {
 				return framing("host is not one DNS label")
 			}
+			e.Host = strings.ToLower(e.Host)
 			return nil
 		case "tcp":
 			var port int
@@ -122,14 +123,14 @@ func (r *jsonReader) expose(g *engine.Greeting) *ruleError {
 	return nil
 }
 
-// isLabel reports whether s is one DNS label in lower case (RFC 1123 §2.1).
+// isLabel reports whether s is one DNS label (RFC 1123 §2.1).
 func isLabel(s string) bool {
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
 	for i := range len(s) {
 		c := s[i]
-		if c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+		if c != '-' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
 			return false
 		}
 	}
