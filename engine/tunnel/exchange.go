@@ -3,7 +3,6 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"io"
 	"strings"
 	"time"
 
@@ -168,8 +167,8 @@ func (x *exchange) wait(ch chan struct{}, timer <-chan time.Time) error {
 }
 
 var (
-	errGone  = engine.Fail("exchange", engine.ReasonCallerGone, nil)
-	errTimer = engine.Fail("wait for the response", engine.ReasonTimedOut, nil)
+	errGone  error = engine.Fail("exchange", engine.ReasonCallerGone, nil)
+	errTimer error = engine.Fail("wait for the response", engine.ReasonTimedOut, nil)
 )
 
 // Write sends content.

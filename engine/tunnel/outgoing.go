@@ -14,30 +14,19 @@ type outgoing struct{ *exchange }
 // or its content last moved.
 func (x outgoing) ReadResponse() (*wire.Response, error) {
 	c := x.c
+	begin := time.Now()
 	var timer *time.Timer
 	var fired <-chan time.Time
-	begin := time.Now()
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+	}()
+	expired := false
 	for {
-		c.mu.Lock()
-		if len(x.heads) > 0 {
-			h := x.heads[0]
-			x.heads = shift(x.heads, 1)
-			c.mu.Unlock()
-			if timer != nil {
-				timer.Stop()
-			}
-			return h, nil
-		}
-		err, since := x.err, x.sent
-		if x.moved.After(since) {
-			since = x.moved
-		}
-		c.mu.Unlock()
-		if err != nil {
-			if timer != nil {
-				timer.Stop()
-			}
-			return nil, err
+		h, since, err := x.nextHead()
+		if h != nil || err != nil {
+			return h, err
 		}
 		if since.IsZero() {
 			since = begin
@@ -45,21 +34,40 @@ func (x outgoing) ReadResponse() (*wire.Response, error) {
 		if timer == nil {
 			timer = time.NewTimer(c.limits.Head)
 			fired = timer.C
-		}
-		switch err := x.wait(x.readable, fired); err {
-		case nil:
-		case error(errTimer):
+		} else if expired {
 			left := c.limits.Head - time.Since(since)
 			if left <= 0 {
 				x.Reset(wire.ResetTimedOut, "no response head")
 				return nil, errTimer
 			}
 			timer.Reset(left)
-		default:
-			timer.Stop()
+			expired = false
+		}
+		if err := x.wait(x.readable, fired); err == errTimer {
+			expired = true
+		} else if err != nil {
 			return nil, err
 		}
 	}
+}
+
+// nextHead takes the next head if one came, and says when the request last moved.
+func (x outgoing) nextHead() (h *wire.Response, since time.Time, err error) {
+	x.c.mu.Lock()
+	defer x.c.mu.Unlock()
+	if len(x.heads) > 0 {
+		h = x.heads[0]
+		x.heads = shift(x.heads, 1)
+		return h, since, nil
+	}
+	if x.err != nil {
+		return nil, since, x.err
+	}
+	since = x.sent
+	if x.moved.After(since) {
+		since = x.moved
+	}
+	return nil, since, nil
 }
 
 // Close gives the slot back.
