@@ -1,0 +1,106 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"adit/engine/client"
+	"adit/engine/config"
+)
+
+func newClient(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "client",
+		Short: "Run the private end",
+		Long: "Run the private end: dial servers, keep connections to them for ever, and carry what comes through " +
+			"them to services that this machine can reach. --expose gives one service a host name or a TCP port at " +
+			"the server; --allow says which destinations callers may choose themselves. Without either it does not " +
+			"start.\n\n" +
+			"RULE is HOST[:PORT[-PORT]] with a name, *.suffix, address or CIDR as HOST, or /REGEXP/ on the whole " +
+			"URL, or any. Metadata and link-local addresses need a rule that names them.\n\n" +
+			"Events are printed on stdout, one JSON object a line, logs on stderr. After ready, what it exposes can " +
+			"be reached.",
+		Example: `# http://localhost:3000 as http://app.tunnels.example.com
+adit client --server ws://tunnels.example.com/register --secret @secret --expose app=http://localhost:3000
+# a database as port 20005 of the server
+adit client --server ws://tunnels.example.com/register --secret @secret --expose tcp:20005=10.0.0.5:5432
+# destinations that callers choose
+adit client --server ws://127.0.0.1:8080/register --allow '*.internal:80-443' --allow 10.0.0.0/8
+# as wsp was started
+adit client --config wsp_client.cfg`,
+		Args: cobra.NoArgs,
+	}
+	s := addSettings(cmd, config.ClientSettings(new(config.Client)))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, notices, err := config.LoadClient(s.file, p.LookupEnv, s.given)
+		if err != nil {
+			return &Exit{CodeUsage, err}
+		}
+		return exitOf(runClient(cmd.Context(), p, c, notices))
+	}
+	return cmd
+}
+
+func runClient(ctx context.Context, p *Process, c *config.Client, notices []string) error {
+	if !c.Headless {
+		p.sayHeadless()
+	}
+	h, err := newHeadless(p, c.Events, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer h.end()
+	o, err := clientOptions(c)
+	if err != nil {
+		return &Exit{CodeUsage, err}
+	}
+	o.Version = ShortVersion(p.Version)
+	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
+	cl, err := client.New(o)
+	if err != nil {
+		return err
+	}
+	for _, text := range notices {
+		h.notice(text)
+	}
+	running, drain := context.WithCancel(context.WithoutCancel(ctx))
+	defer drain()
+	return h.run(ctx, endpoint{
+		serve: func() error { return cl.Run(running) },
+		drain: drain,
+		close: cl.Close,
+	}, c.For)
+}
+
+// clientOptions turns settings into options; what comes from the process is
+// left to the caller.
+func clientOptions(c *config.Client) (client.Options, error) {
+	rules, err := c.Rules()
+	if err != nil {
+		return client.Options{}, fmt.Errorf("rules: %w", err)
+	}
+	o := client.Options{
+		ID:          c.ID,
+		Servers:     c.Server,
+		Secret:      c.Secret,
+		Pool:        c.Pool,
+		PoolIdle:    c.PoolIdle,
+		PoolMax:     c.PoolMax,
+		RewriteHost: c.HostHeader == "rewrite",
+		Rules:       rules,
+		Protocol:    protocolOf(c.Protocol),
+		ClassicPing: c.Ping,
+		Grace:       c.Grace,
+		Once:        c.Once,
+	}
+	for _, text := range c.Expose {
+		host, port, origin, err := config.ParseExpose(text, c.ID)
+		if err != nil {
+			return client.Options{}, fmt.Errorf("expose %w", err)
+		}
+		o.Expose = append(o.Expose, client.Expose{Host: host, TCP: port, Origin: origin})
+	}
+	return o, nil
+}

@@ -1,0 +1,69 @@
+// Package command has the verbs of the command line, one file each: their
+// flags and help, what they wire together and what they print. It never exits
+// the process, reads no signal and does not know whether there is a terminal:
+// main hands it all of that as a [Process].
+//
+// Start with server.go; headless.go is the life of a run from its first event
+// to its last.
+package command
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// A Process is what main knows of the process that a verb runs in. The first
+// signal is the end of the context that the verb is executed with.
+type Process struct {
+	Stdout    io.Writer
+	Stderr    io.Writer
+	Terminal  bool // stdout is a terminal
+	LookupEnv func(key string) (string, bool)
+	Stop      <-chan struct{}  // closed by the second signal: stop at once. Nil: never
+	Hangup    <-chan os.Signal // SIGHUP. Nil: never
+	Version   string
+}
+
+// Root returns the command adit with its verbs.
+func Root(p *Process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "adit",
+		Short: "Reach services in private networks through WebSockets that they open",
+		Long: "adit is a reverse HTTP proxy over WebSocket. Clients inside a private network dial out to a " +
+			"public server and keep WebSockets open; callers reach internal services through the server.",
+		Example: `adit demo
+adit server --listen 127.0.0.1:8080
+adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:3000`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p))
+	return root
+}
+
+// say prints one line for people.
+func (p *Process) say(format string, args ...any) {
+	fmt.Fprintf(p.Stderr, "adit: "+format+"\n", args...)
+}
+
+// hint prints a line that can be copied into a shell.
+func (p *Process) hint(line string) {
+	fmt.Fprintln(p.Stderr, "  "+line)
+}
+
+// sayHeadless tells who did not ask for --headless why there is no dashboard.
+func (p *Process) sayHeadless() {
+	if p.Terminal {
+		p.say("this version has no dashboard yet: running headless, events on stdout, logs on stderr")
+		return
+	}
+	p.say("stdout is not a terminal: running headless, events on stdout, logs on stderr")
+}

@@ -1,0 +1,127 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"adit/engine"
+	"adit/engine/config"
+	"adit/engine/server"
+	"adit/engine/tunnel"
+)
+
+func newServer(p *Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run the public end",
+		Long: "Run the public end: clients register at /register, callers reach what is behind them by four ways: " +
+			"/request with X-PROXY-DESTINATION, as a forward proxy (CONNECT included), by host names below --domain, " +
+			"and by TCP ports within --tcp-ports.\n\n" +
+			"Events are printed on stdout, one JSON object a line, logs on stderr. SIGINT and SIGTERM let requests " +
+			"finish, a second one does not. A listener that others can reach needs --secret and --caller-token, or " +
+			"to be told that it is open.",
+		Example: `# for this machine only
+adit server
+# a service of a client as http://app.tunnels.example.com
+adit server --listen :80 --domain tunnels.example.com --secret @clients --open-callers=exposed
+# TCP ports too
+adit server --listen :8080 --tcp-ports 20000-20100 --secret @clients --caller-token @callers --open-callers=exposed
+# as wsp was started
+adit server --config wsp_server.cfg`,
+		Args: cobra.NoArgs,
+	}
+	s := addSettings(cmd, config.ServerSettings(new(config.Server)))
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, notices, err := config.LoadServer(s.file, p.LookupEnv, s.given)
+		if err != nil {
+			return &Exit{CodeUsage, err}
+		}
+		return exitOf(runServer(cmd.Context(), p, c, notices))
+	}
+	return cmd
+}
+
+func runServer(ctx context.Context, p *Process, c *config.Server, notices []string) error {
+	if !c.Headless {
+		p.sayHeadless()
+	}
+	h, err := newHeadless(p, c.Events, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	defer h.end()
+	o, err := serverOptions(c)
+	if err != nil {
+		return &Exit{CodeUsage, err}
+	}
+	o.Version = ShortVersion(p.Version)
+	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
+	srv, err := server.New(o)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		srv.Close()
+		return &Exit{CodeUnreachable, fmt.Errorf("%w; is another server there? --listen chooses another address", err)}
+	}
+	for _, text := range notices {
+		h.notice(text)
+	}
+	return h.run(ctx, endpoint{
+		serve: func() error {
+			if err := srv.Serve(ln); err != nil {
+				srv.Close()
+				return err
+			}
+			<-srv.Done()
+			return nil
+		},
+		drain: func() { srv.Shutdown(context.WithoutCancel(ctx)) },
+		close: srv.Close,
+	}, c.For)
+}
+
+// serverOptions turns settings into options; what comes from the process is
+// left to the caller.
+func serverOptions(c *config.Server) (server.Options, error) {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return server.Options{}, fmt.Errorf("listen: %w", err)
+	}
+	o := server.Options{
+		Name:         c.Name,
+		Domain:       c.Domain,
+		TCPHost:      host,
+		Clients:      c.ClientPolicy(),
+		Callers:      c.CallerPolicy(),
+		Wait:         c.Timeout,
+		Limits:       tunnel.Limits{Ping: c.Ping},
+		Grace:        c.Grace,
+		Protocol:     protocolOf(c.Protocol),
+		CompatStatus: c.CompatStatus,
+		IdleTimeout:  c.IdleTimeout,
+	}
+	if o.TCPFirst, o.TCPLast, err = c.TCPRange(); err != nil {
+		return server.Options{}, fmt.Errorf("tcp ports: %w", err)
+	}
+	if o.Rules, err = c.Rules(); err != nil {
+		return server.Options{}, fmt.Errorf("rules: %w", err)
+	}
+	return o, nil
+}
+
+// protocolOf returns 0 for auto.
+func protocolOf(name string) engine.Protocol {
+	switch name {
+	case "adit":
+		return engine.ProtocolNative
+	case "wsp":
+		return engine.ProtocolClassic
+	}
+	return 0
+}
