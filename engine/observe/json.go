@@ -108,9 +108,11 @@ func appendKind(dst []byte, e *engine.Event) []byte {
 }
 
 func appendRequestHead(dst []byte, r *engine.Request) []byte {
-	dst = append(dst, `,"id":"r-`...)
-	dst = strconv.AppendUint(dst, uint64(r.ID), 10)
-	dst = append(dst, '"')
+	if r.ID != 0 {
+		dst = append(dst, `,"id":"r-`...)
+		dst = strconv.AppendUint(dst, uint64(r.ID), 10)
+		dst = append(dst, '"')
+	}
 	if r.Way != 0 {
 		dst = appendText(dst, `,"way":`, r.Way.String())
 	}

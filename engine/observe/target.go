@@ -20,12 +20,22 @@ var secretWords = [...]string{"token", "key", "secret", "password", "signature",
 // Names are matched percent-decoded. Inside a value, what follows ';', '#' or
 // '?' counts as another parameter, since some origins read it as one.
 func Target(target string) string {
-	c := cutter{source: target}
-	if from, to := userinfo(target); from < to {
-		c.replace(from, to, "")
+	query := strings.IndexByte(target, '?')
+	if fragment := strings.IndexByte(target, '#'); fragment >= 0 && (query < 0 || fragment < query) {
+		query = fragment
 	}
-	if i := strings.IndexAny(target, "?#"); i >= 0 {
-		c.maskQuery(i + 1)
+	from, to := userinfo(target)
+	if query < 0 && from == to {
+		return engine.Bound(target)
+	}
+
+	c := cutter{source: target}
+	if from < to {
+		c.replace(from, to, "")
+		query = max(query, to-1)
+	}
+	if query >= 0 {
+		c.maskQuery(query + 1)
 	}
 	return c.finish()
 }
@@ -39,11 +49,28 @@ func userinfo(target string) (from, to int) {
 	if i := strings.Index(target, "://"); i > 0 && isScheme(target[:i]) {
 		from = i + len("://")
 	}
-	authority := target[from:]
+	authority, rest := target[from:], ""
 	if i := strings.IndexAny(authority, "/?#"); i >= 0 {
-		authority = authority[:i]
+		authority, rest = authority[:i], authority[i:]
 	}
-	return from, from + strings.LastIndexByte(authority, '@') + 1
+	at := strings.LastIndexByte(authority, '@')
+	if at < 0 && !hasPort(authority) {
+		// A password with a raw '/', '?' or '#' in it makes no valid target, but
+		// what is recorded of an invalid one must not show it.
+		if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+			at = len(authority) + i
+		}
+	}
+	return from, from + at + 1
+}
+
+// hasPort reports whether an authority's port is absent, empty or a number.
+func hasPort(authority string) bool {
+	port := authority[strings.LastIndexByte(authority, ':')+1:]
+	if len(port) == len(authority) || strings.HasSuffix(authority, "]") {
+		return true
+	}
+	return strings.Trim(port, "0123456789") == ""
 }
 
 // isScheme reports whether s could be a scheme (RFC 3986 §3.1).
@@ -59,56 +86,54 @@ func isScheme(s string) bool {
 	return true
 }
 
-// A cutter copies source with pieces replaced, up to MaxText bytes, and
-// allocates only if there are any.
+// A cutter copies source with pieces replaced, as far as it can be seen. Its
+// buffer is an array so that it stays on the stack.
 type cutter struct {
 	source string
-	copied int // bytes of source that out stands for
-	out    []byte
+	copied int // bytes of source that stand in buffer, or were replaced
+	cut    bool
+	length int // of what is in buffer; MaxText + 1 says that there was more
 	buffer [engine.MaxText + 1]byte
 }
 
-// full reports whether nothing that follows can be seen.
-func (c *cutter) full() bool { return len(c.out) > engine.MaxText }
+// visible reports whether what stands at an offset of source, not copied yet,
+// can be in the result.
+func (c *cutter) visible(at int) bool { return c.length+at-c.copied < engine.MaxText }
 
 // replace puts with in the place of source[from:to]. It is called in order.
 func (c *cutter) replace(from, to int, with string) {
-	if c.out == nil {
-		c.out = c.buffer[:0]
-	}
 	c.append(c.source[c.copied:from])
 	c.append(with)
-	c.copied = to
+	c.copied, c.cut = to, true
 }
 
-func (c *cutter) append(s string) {
-	c.out = append(c.out, s[:min(len(s), cap(c.out)-len(c.out))]...)
-}
+func (c *cutter) append(s string) { c.length += copy(c.buffer[c.length:], s) }
 
 func (c *cutter) finish() string {
-	if c.out == nil {
+	if !c.cut {
 		return engine.Bound(c.source)
 	}
 	c.append(c.source[c.copied:])
-	end := len(c.out)
-	if c.full() {
+	end := c.length
+	if end > engine.MaxText {
 		end = engine.MaxText
-		for end > engine.MaxText-4 && c.out[end]&0xC0 == 0x80 {
+		for end > engine.MaxText-4 && c.buffer[end]&0xC0 == 0x80 {
 			end--
 		}
 	}
-	return string(c.out[:end])
+	return string(c.buffer[:end])
 }
 
 // maskQuery replaces the values of secret parameters from at on.
 func (c *cutter) maskQuery(at int) {
-	for at < len(c.source) && !c.full() && (c.out != nil || at <= engine.MaxText) {
+	for at < len(c.source) && c.visible(at) {
 		end := len(c.source)
 		if i := strings.IndexByte(c.source[at:], '&'); i >= 0 {
 			end = at + i
 		}
-		if value := secretValue(c.source[at:end]); value >= 0 {
-			if from := at + value; c.source[from:end] != mask && from < end {
+		// A value that begins beyond MaxText bytes can't be seen.
+		if value := secretValue(c.source[at:min(end, at+engine.MaxText)]); value >= 0 {
+			if from := at + value; from < end && c.source[from:end] != mask {
 				c.replace(from, end, mask)
 			}
 		}
@@ -137,6 +162,11 @@ func secretValue(pair string) int {
 // isSecret reports whether a parameter of that name is secret.
 func isSecret(name string) bool {
 	for at := range len(name) {
+		switch name[at] | 0x20 {
+		case 't', 'k', 's', 'p', 'c', '%': // how a word may begin
+		default:
+			continue
+		}
 		for _, word := range secretWords {
 			if hasWord(name[at:], word) {
 				return true

@@ -20,7 +20,9 @@ func WriteEvents(w io.Writer, batches <-chan engine.Batch) error {
 		if _, err := w.Write(buffer); err != nil {
 			return fmt.Errorf("write events: %w", err)
 		}
-		buffer = buffer[:0]
+		if buffer = buffer[:0]; cap(buffer) > 2*maxWrite {
+			buffer = nil
+		}
 		return nil
 	}
 	for batch := range batches {
