@@ -93,9 +93,6 @@ func (t *tap) enterPayload(d *direction) {
 		t.left += 4
 	}
 	t.phase = phasePayload
-	if t.left == 0 {
-		t.phase = phaseFirst
-	}
 }
 
 // skipHead returns what follows the first CRLF CRLF.
