@@ -175,13 +175,18 @@ func normalHost(host string, named destination) string {
 	if !named.isAddress {
 		return named.name
 	}
-	if named.address.Is4() && host[0] != '[' {
+	if host[0] != '[' {
 		return host
 	}
-	if named.address.Is4() {
-		return named.address.String()
+	var buf [48]byte
+	text := named.address.AppendTo(buf[:0])
+	switch {
+	case named.address.Is4(): // an IPv4-mapped form
+		return string(text)
+	case string(text) == host[1:len(host)-1]:
+		return host
 	}
-	return "[" + named.address.String() + "]"
+	return "[" + string(text) + "]"
 }
 
 func isScheme(s string) bool {
