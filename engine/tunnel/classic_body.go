@@ -1,0 +1,152 @@
+package tunnel
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+)
+
+var (
+	errLength  = errors.New("content is not as long as its content-length says")
+	errNotRead = errors.New("content was discarded: it was not taken while the response waited")
+)
+
+// A classicBody is the content of one binary message, read from the library by
+// the goroutine that wants it while the link's reader waits. Whoever reads
+// holds the turn.
+type classicBody struct {
+	l      *classicLink
+	length int64          // that was promised; -1 unknown
+	ready  chan io.Reader // capacity 1: the message, once it has begun; never closed
+	turn   chan struct{}  // capacity 1, a token; guards r, got and err; never closed
+	done   chan struct{}  // closed when the message was read to its end
+	moves  atomic.Uint64  // pieces read
+
+	r   io.Reader
+	got int64
+	err error // io.EOF after done; else why nothing more can be read
+}
+
+func newClassicBody(l *classicLink, length int64) *classicBody {
+	return &classicBody{l: l, length: length, ready: make(chan io.Reader, 1), turn: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// next returns the next piece, valid until the next call; io.EOF after FIN=1 if
+// the length is right. It fails when the connection ends.
+func (b *classicBody) next() ([]byte, error) {
+	b.turn <- struct{}{}
+	defer b.release()
+	if b.err == nil && b.r == nil {
+		// What came before the end is still read.
+		select {
+		case b.r = <-b.ready:
+		default:
+			select {
+			case b.r = <-b.ready:
+			case <-b.l.closing:
+				b.err = b.l.cause()
+			}
+		}
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.readLocked()
+}
+
+func (b *classicBody) release() { <-b.turn }
+
+// readLocked reads a piece with the turn held.
+func (b *classicBody) readLocked() ([]byte, error) {
+	p := b.buffer()
+	for {
+		n, err := b.r.Read(p)
+		b.got += int64(n)
+		switch {
+		case errors.Is(err, io.EOF):
+			if b.length >= 0 && b.got != b.length {
+				b.fail()
+				return nil, b.err
+			}
+			b.err = io.EOF
+			close(b.done)
+			return nil, io.EOF
+		case err != nil:
+			b.l.lost(err)
+			b.err = b.l.cause()
+			return nil, b.err
+		case b.length >= 0 && b.got > b.length:
+			b.fail()
+			return nil, b.err
+		case n > 0:
+			b.moves.Add(1)
+			return p[:n], nil
+		}
+	}
+}
+
+// fail ends the connection: what follows can't be trusted.
+func (b *classicBody) fail() {
+	b.l.finish(protocolError("%v", errLength))
+	b.err = b.l.cause()
+}
+
+// buffer returns what the next piece is read into. There is one exchange at a
+// time, so the link has one buffer; a large one lives as long as its exchange.
+func (b *classicBody) buffer() []byte {
+	size := classicKept
+	if b.length < 0 || b.length > classicKept {
+		size = classicPiece
+	}
+	if len(b.l.pieces) < size {
+		b.l.pieces = make([]byte, size)
+	}
+	return b.l.pieces
+}
+
+// discard reads the message to its end, for nobody: from now on next fails with
+// errNotRead. With stalled it does so only if no more than that many pieces
+// were ever taken. It reports whether it did and the end came.
+func (b *classicBody) discard(stalled *uint64) bool {
+	if stalled == nil {
+		b.turn <- struct{}{}
+	} else {
+		select {
+		case b.turn <- struct{}{}:
+		default: // it is being taken
+			return false
+		}
+	}
+	defer b.release()
+	if stalled != nil && b.moves.Load() != *stalled {
+		return false
+	}
+	for b.err == nil {
+		if b.l.isClosing() {
+			b.err = b.l.cause()
+			break
+		}
+		_, _ = b.readLocked()
+	}
+	if !errors.Is(b.err, io.EOF) {
+		return false
+	}
+	if stalled != nil {
+		b.err = engine.Fail("read content", engine.ReasonTunnelFailed, errNotRead)
+	}
+	return true
+}
+
+// quit ends reading because the connection ends. Then nobody reads the
+// connection for this body any more.
+func (b *classicBody) quit() {
+	_ = b.l.tap.SetReadDeadline(time.Now())
+	b.turn <- struct{}{}
+	if b.err == nil {
+		b.err = b.l.cause()
+	}
+	b.release()
+}
