@@ -1,15 +1,29 @@
 // Package client is the private end: it dials servers, keeps connections to
 // them for ever, and carries what comes through them to origins under its rules.
+//
+// Start here; run.go is the life of a client, endpoint.go keeps the connections
+// to one server, serve.go carries one exchange to an origin, raw.go a byte
+// stream, control.go is the engine.Engine.
 package client
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"adit/engine"
 	"adit/engine/observe"
+	"adit/engine/origin"
 	"adit/engine/policy"
 	"adit/engine/tunnel"
 )
@@ -35,7 +49,7 @@ type Options struct {
 
 	Expose      []Expose
 	RewriteHost bool           // Host at an exposed origin is the exposed URL's
-	Rules       *policy.Rules  // for destinations that callers choose
+	Rules       *policy.Rules  // for destinations that callers choose; nil allows none
 	Dialer      *policy.Dialer // nil: made from Rules
 
 	Protocol    engine.Protocol // 0 auto
@@ -48,30 +62,78 @@ type Options struct {
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
-	Logger  *slog.Logger
-	OnPanic func(v any)
+	Logger  *slog.Logger // nil: discards
+	OnPanic func(v any)  // nil: panics go on
 }
+
+const (
+	defaultPool        = 2
+	defaultPoolIdle    = 10
+	defaultPoolMax     = 100
+	defaultClassicPing = 30 * time.Second
+	defaultGrace       = 30 * time.Second
+	maxPool            = 100_000  // protocol.md §1
+	growthBudget       = 64 << 20 // bytes by which windows may grow
+	copyBuffer         = 32 << 10 // bytes read from an origin at once
+	idLimit            = 128      // bytes of an id
+	originDial         = 10 * time.Second
+)
 
 // A Client is an [engine.Engine].
-type Client struct { /* unexported */
+type Client struct {
+	o         Options
+	log       *slog.Logger
+	header    http.Header      // credential
+	native    *engine.Greeting // what is said to a server of ours, or to one not known yet
+	classic   *engine.Greeting // to a wsp server: its pool size is another
+	routes    []route          // route n of a record is routes[n-1]
+	endpoints []*endpoint
+	origins   *origin.Transport
+	dialer    *policy.Dialer
+	growth    *tunnel.Budget
+	buffers   sync.Pool // of *[copyBuffer]byte
+	started   time.Time
+	totals    observe.Totals
+
+	connectionIDs atomic.Uint64
+	requestIDs    atomic.Uint64
+
+	dial   func(context.Context, tunnel.DialOptions) (tunnel.Session, error) // tunnel.Dial but in tests
+	random func() float64                                                    // in [0, 1)
+
+	drainAsked chan struct{} // closed by Drain
+	closeAsked chan struct{} // closed by Close
+	failed     chan struct{} // closed by the first fault of a client with Once
+	done       chan struct{} // closed when everything has ended
+	closers    sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows; held around no wait
+	state    state
+	asked    bool // drainAsked is closed
+	closed   bool // closeAsked is closed
+	failure  *RunError
+	drainBy  string
+	sessions map[engine.ConnectionID]*connection
 }
 
-// New returns a client that does nothing yet.
-func New(o Options) (*Client, error) { panic("in work") }
+// state is where a client is in its life.
+type state uint8
 
-// Run keeps connections to every server until ctx ends (then it drains), or,
-// with Once, until one is refused or lost: *RunError says how. It returns when
-// every goroutine has ended and KindStopped is published.
-func (c *Client) Run(ctx context.Context) error { panic("in work") }
-
-// Close ends everything now and returns when every goroutine has ended.
-func (c *Client) Close() error { panic("in work") }
+const (
+	stateNew state = iota
+	stateRunning
+	stateDraining
+	stateEnded
+)
 
 // A RunError says why a client with Once ended.
 type RunError struct {
 	Phase Phase
 	Err   error
 }
+
+func (e *RunError) Error() string { return e.Err.Error() }
+func (e *RunError) Unwrap() error { return e.Err }
 
 // A Phase is how far a client came; it decides the exit code.
 type Phase uint8
@@ -81,3 +143,121 @@ const (
 	PhaseRefused                  // credential or rule: exit 4
 	PhaseLost                     // the connection was lost for good: exit 5
 )
+
+// New returns a client that does nothing yet.
+func New(o Options) (*Client, error) {
+	if o.Bus == nil {
+		return nil, errors.New("client: no event bus")
+	}
+	if !validID(o.ID) {
+		return nil, fmt.Errorf("client id: want 1 to %d visible ASCII characters", idLimit)
+	}
+	if len(o.Servers) == 0 {
+		return nil, errors.New("client: no server to dial")
+	}
+	o.Pool = within(o.Pool, defaultPool)
+	o.PoolIdle = within(o.PoolIdle, defaultPoolIdle)
+	o.PoolMax = within(o.PoolMax, defaultPoolMax)
+	o.PoolIdle = min(o.PoolIdle, o.PoolMax)
+	if o.ClassicPing <= 0 {
+		o.ClassicPing = defaultClassicPing
+	}
+	if o.Grace <= 0 {
+		o.Grace = defaultGrace
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Client{
+		o:          o,
+		log:        o.Logger,
+		dialer:     o.Dialer,
+		growth:     tunnel.NewBudget(growthBudget),
+		started:    time.Now(),
+		dial:       tunnel.Dial,
+		random:     mathrand.Float64,
+		drainAsked: make(chan struct{}),
+		closeAsked: make(chan struct{}),
+		failed:     make(chan struct{}),
+		done:       make(chan struct{}),
+		sessions:   make(map[engine.ConnectionID]*connection),
+	}
+	c.buffers.New = func() any { return new([copyBuffer]byte) }
+	if c.dialer == nil {
+		c.dialer = &policy.Dialer{Rules: o.Rules}
+	}
+	var err error
+	if c.header, err = credential(o.Secret); err != nil {
+		return nil, err
+	}
+	if c.routes, err = parseRoutes(o.Expose); err != nil {
+		return nil, err
+	}
+	for _, server := range o.Servers {
+		e, err := newEndpoint(c, server)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range c.endpoints {
+			if other.url == e.url {
+				return nil, fmt.Errorf("server %s: named twice", e.text)
+			}
+		}
+		c.endpoints = append(c.endpoints, e)
+	}
+	c.greetings()
+	head := o.Limits.Head
+	if head <= 0 {
+		head = tunnel.DefaultLimits().Head
+	}
+	c.origins = origin.New(origin.Options{Dial: c.dialOrigin, HeadTimeout: head})
+	return c, nil
+}
+
+func (c *Client) greetings() {
+	hostname, err := os.Hostname()
+	if err != nil {
+		hostname = "" // it only helps people
+	}
+	g := engine.Greeting{
+		ID:       c.o.ID,
+		PoolSize: c.o.Pool,
+		Version:  engine.Bound(c.o.Version),
+		Hostname: engine.Bound(hostname),
+		OS:       runtime.GOOS,
+		Arch:     runtime.GOARCH,
+		Instance: instance(),
+		Labels:   c.o.Labels,
+	}
+	for _, r := range c.routes {
+		g.Expose = append(g.Expose, engine.Expose{Host: r.host, TCP: r.tcp})
+	}
+	wsp := g
+	wsp.PoolSize = c.o.PoolIdle
+	c.native, c.classic = &g, &wsp
+}
+
+// instance names this process, as a random UUID (RFC 9562 §5.4).
+func instance() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func within(n, byDefault int) int {
+	if n <= 0 {
+		return byDefault
+	}
+	return min(n, maxPool)
+}
+
+func validID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return false
+		}
+	}
+	return len(id) >= 1 && len(id) <= idLimit
+}

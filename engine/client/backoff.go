@@ -1,0 +1,102 @@
+package client
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"adit/engine"
+	"adit/engine/tunnel"
+)
+
+const (
+	backoffBase   = 500 * time.Millisecond
+	backoffCap    = 30 * time.Second
+	healthyAfter  = time.Minute            // of a connection: the next failure is the first again
+	restartJitter = 200 * time.Millisecond // before the dial after a close 1012
+	restartLived  = time.Second            // a connection that lived less is no restarted server's
+	maxRetryAfter = time.Hour              // what a server may ask for
+	statusWSPAuth = 526                    // wsp's answer to a wrong secret
+)
+
+// A failure is why there is no connection, or none any more.
+type failure struct {
+	err        error
+	code       engine.CloseCode // of a connection that was there, or of the greeting's refusal
+	refused    bool             // a credential, a rule, an id: trying again soon can't help
+	retryAfter time.Duration
+	lost       bool          // there was a connection
+	lived      time.Duration // it
+}
+
+// dialFailure reads an error of tunnel.Dial.
+func dialFailure(err error) failure {
+	f := failure{err: err}
+	var d *tunnel.DialError
+	if errors.As(err, &d) {
+		f.code, f.retryAfter = d.Code, d.RetryAfter
+		switch d.Status {
+		case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, statusWSPAuth:
+			f.refused = true
+		}
+	}
+	f.refused = f.refused || refusal(f.code) || engine.ReasonOf(err) == engine.ReasonUnsupported
+	return f
+}
+
+// lostFailure reads the end of a session.
+func lostFailure(code engine.CloseCode, reason string, retryAfter, lived time.Duration) failure {
+	return failure{
+		err:  &closedError{code: code, reason: reason},
+		code: code, refused: refusal(code), retryAfter: retryAfter, lost: true, lived: lived,
+	}
+}
+
+func refusal(code engine.CloseCode) bool {
+	return code == engine.ClosePolicy || code == engine.CloseBanned || code == engine.CloseIDTaken
+}
+
+// phase is how a client with Once ends for f.
+func (f failure) phase() Phase {
+	switch {
+	case f.refused:
+		return PhaseRefused
+	case f.lost:
+		return PhaseLost
+	}
+	return PhaseDial
+}
+
+// A backoff says how long to wait before the next dial to one server:
+// exponential with full jitter, from backoffBase to backoffCap.
+type backoff struct {
+	random   func() float64
+	failures int // since the last healthy connection
+}
+
+// after returns the wait that f asks for.
+func (b *backoff) after(f failure) time.Duration {
+	if f.lived >= healthyAfter {
+		b.failures = 0
+	}
+	switch {
+	case f.retryAfter > 0:
+		// Those who were told the same do not come back at the same moment.
+		wait := min(f.retryAfter, maxRetryAfter)
+		return wait + b.jitter(min(wait/10, time.Second))
+	case f.refused:
+		return backoffCap/2 + b.jitter(backoffCap/2)
+	case f.code == engine.CloseRestart && f.lived >= restartLived:
+		return b.jitter(restartJitter)
+	}
+	ceiling := backoffCap
+	if b.failures < 6 {
+		ceiling = min(backoffBase<<b.failures, backoffCap)
+	}
+	b.failures++
+	return b.jitter(ceiling)
+}
+
+func (b *backoff) jitter(most time.Duration) time.Duration {
+	return time.Duration(b.random() * float64(most))
+}

@@ -1,0 +1,177 @@
+package client
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/frame"
+	"adit/engine/tunnel"
+)
+
+// A connection is one WebSocket to a server, from before it is dialled.
+type connection struct {
+	id       engine.ConnectionID
+	e        *endpoint
+	c        *Client
+	classic  bool // greet as to a wsp server
+	counters frame.Counters
+
+	// session is written before registered is closed, and not after.
+	session    tunnel.Session
+	opened     time.Time
+	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
+	open       atomic.Bool   // registered is closed: spares the channel's lock
+
+	mu        sync.Mutex // guards exchanges
+	exchanges map[engine.RequestID]*exchange
+}
+
+func (e *endpoint) newConnection() *connection {
+	return &connection{
+		id:         engine.ConnectionID(e.c.connectionIDs.Add(1)),
+		e:          e,
+		c:          e.c,
+		classic:    e.pooled == engine.ProtocolClassic,
+		registered: make(chan struct{}),
+		exchanges:  make(map[engine.RequestID]*exchange),
+	}
+}
+
+// run dials and stays until the session has ended. It reports everything, and
+// its reports are always taken: maintain ends after the last one.
+func (n *connection) run(ctx context.Context) {
+	defer n.c.recovered()
+	if err := n.dial(ctx); err != nil {
+		close(n.registered)
+		n.e.reports <- report{n: n, kind: reportFailed, f: dialFailure(err)}
+		return
+	}
+	n.c.register(n)
+	n.open.Store(true)
+	close(n.registered)
+	n.e.reports <- report{n: n, kind: reportOpened}
+	var busy <-chan struct{} // a native pool does not grow: nobody need wake up
+	if n.session.Protocol() == engine.ProtocolClassic {
+		busy = n.session.Busy()
+	}
+	for alive := true; alive; {
+		select {
+		case <-busy:
+			n.e.reports <- report{n: n, kind: reportBusy}
+		case <-n.session.Done():
+			alive = false
+		}
+	}
+	lived := time.Since(n.opened)
+	code, reason := n.session.Ended()
+	n.c.unregister(n, code, reason, lived)
+	n.e.reports <- report{n: n, kind: reportEnded, f: lostFailure(code, reason, retryAfter(reason), lived)}
+}
+
+func (n *connection) dial(ctx context.Context) error {
+	o := n.c.o
+	greeting := n.c.native
+	if n.classic {
+		greeting = n.c.classic
+	}
+	limits := o.Limits
+	limits.Ping = o.ClassicPing // a native server announces its own
+	s, err := n.c.dial(ctx, tunnel.DialOptions{
+		ID:       n.id,
+		URL:      n.e.url,
+		Header:   n.c.header,
+		Greeting: greeting,
+		Protocol: o.Protocol,
+		NeedsV1:  len(n.c.routes) > 0,
+		Limits:   limits,
+		Growth:   n.c.growth,
+		Counters: &n.counters,
+		NetDial:  o.NetDial,
+		Handler:  n.serve,
+		OnPanic:  o.OnPanic,
+	})
+	if err != nil {
+		return err
+	}
+	n.session, n.opened = s, time.Now()
+	return nil
+}
+
+// idle reports whether the session has no exchange. Only maintain calls it, of
+// connections that it knows to be open.
+func (n *connection) idle() bool {
+	if !n.open.Load() {
+		return false
+	}
+	var s engine.Connection
+	n.session.Status(&s)
+	return s.InFlight == 0
+}
+
+// awaitRegistered has nothing published of a connection before its opening.
+func (n *connection) awaitRegistered() {
+	if !n.open.Load() {
+		<-n.registered
+	}
+}
+
+// fill sets what this layer knows beside the tunnel.
+func (n *connection) fill(s *engine.Connection) {
+	n.session.Status(s)
+	s.ID = n.id
+	s.Client = n.c.o.ID
+	s.Server = n.e.text
+	s.Protocol = n.session.Protocol()
+	s.Opened, s.GreetingReady = n.opened, n.opened
+	s.Traffic = n.counters.Traffic()
+	if s.Peer == "" {
+		s.Peer = n.e.address
+	}
+}
+
+func (n *connection) add(x *exchange) {
+	n.mu.Lock()
+	n.exchanges[x.id] = x
+	n.mu.Unlock()
+}
+
+func (n *connection) remove(x *exchange) {
+	n.mu.Lock()
+	delete(n.exchanges, x.id)
+	n.mu.Unlock()
+}
+
+func (n *connection) exchange(id engine.RequestID) *exchange {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.exchanges[id]
+}
+
+func (n *connection) inFlight() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.exchanges)
+}
+
+// retryAfter reads the "retry-after=SECONDS;" that a close reason may begin
+// with (protocol.md §2.4).
+func retryAfter(reason string) time.Duration {
+	rest, ok := strings.CutPrefix(reason, "retry-after=")
+	if !ok {
+		return 0
+	}
+	digits, _, ok := strings.Cut(rest, ";")
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}

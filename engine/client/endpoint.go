@@ -1,0 +1,262 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"adit/engine"
+)
+
+const (
+	classicCheck = time.Second // between two looks at a classic pool, as wsp has it
+	maxOpening   = 8           // dials to one server at a time
+)
+
+// An endpoint keeps the connections to one server. One goroutine (maintain)
+// decides; each connection has one of its own, which reports to it.
+type endpoint struct {
+	c       *Client
+	url     string // to dial
+	text    string // for people and records: no user information, no query
+	address string // host:port
+	reports chan report
+
+	// Owned by maintain.
+	live     map[*connection]struct{} // opened or opening
+	opening  int
+	pooled   engine.Protocol // of the newest connection; 0 unknown
+	fill     bool            // a classic pool is due for a look
+	ready    bool            // KindReady was published
+	back     backoff
+	resumeAt time.Time // no dial before
+
+	mu     sync.Mutex // guards status, for snapshots
+	status engine.Server
+	urls   []string // of the newest welcome, in the order of the routes
+}
+
+// A report is what a connection's goroutine tells maintain.
+type report struct {
+	n    *connection
+	kind reportKind
+	f    failure // of reportFailed and reportEnded
+}
+
+type reportKind uint8
+
+const (
+	reportFailed reportKind = iota + 1 // the dial failed
+	reportOpened
+	reportBusy
+	reportEnded
+)
+
+func newEndpoint(c *Client, server string) (*endpoint, error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		// The error of url.Parse would quote user information.
+		return nil, errors.New("server url: malformed")
+	}
+	shown := &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	switch {
+	case u.User != nil:
+		return nil, fmt.Errorf("server %s: user information in the url: use --secret", shown)
+	case u.Scheme != "ws" && u.Scheme != "wss":
+		return nil, fmt.Errorf("server %s: want a url like ws://host:8080/register", shown)
+	case u.Hostname() == "" || u.Opaque != "" || u.Fragment != "":
+		return nil, fmt.Errorf("server %s: want a url like ws://host:8080/register", shown)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/register"
+	}
+	shown.Path = u.Path
+	scheme := "http"
+	if u.Scheme == "wss" {
+		scheme = "https"
+	}
+	e := &endpoint{
+		c:       c,
+		url:     u.String(),
+		text:    engine.Bound(shown.String()),
+		address: hostPort(scheme, u.Host),
+		reports: make(chan report),
+		live:    make(map[*connection]struct{}),
+		pooled:  c.o.Protocol,
+		back:    backoff{random: func() float64 { return c.random() }},
+	}
+	e.status.URL = e.text
+	e.status.Wanted = c.o.Pool
+	if e.pooled == engine.ProtocolClassic {
+		e.status.Wanted = c.o.PoolIdle
+	}
+	return e, nil
+}
+
+// maintain dials until ctx ends and returns when no connection is left.
+func (e *endpoint) maintain(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	stopping := ctx.Done()
+	for {
+		if stopping != nil && ctx.Err() == nil {
+			e.dialMissing(ctx)
+		}
+		if ctx.Err() != nil && len(e.live) == 0 {
+			return
+		}
+		timer.Reset(e.nextLook())
+		select {
+		case <-stopping:
+			stopping = nil
+		case r := <-e.reports:
+			e.take(ctx, r)
+		case <-timer.C:
+			e.fill = true
+		}
+	}
+}
+
+// nextLook is when something may have to be dialled without a report.
+func (e *endpoint) nextLook() time.Duration {
+	if wait := time.Until(e.resumeAt); wait > 0 {
+		return wait
+	}
+	if e.pooled == engine.ProtocolClassic {
+		return classicCheck
+	}
+	return time.Hour
+}
+
+func (e *endpoint) dialMissing(ctx context.Context) {
+	if time.Until(e.resumeAt) > 0 {
+		return
+	}
+	for n := e.missing(); n > 0; n-- {
+		conn := e.newConnection()
+		e.live[conn] = struct{}{}
+		e.opening++
+		go conn.run(ctx)
+	}
+	e.fill = false
+}
+
+// missing returns how many connections to open now. The first one goes alone:
+// it finds out what the server speaks.
+func (e *endpoint) missing() int {
+	open := len(e.live) - e.opening
+	switch {
+	case len(e.live) == 0:
+		return 1
+	case open == 0:
+		return 0
+	case e.pooled != engine.ProtocolClassic:
+		return min(e.c.o.Pool-len(e.live), maxOpening-e.opening)
+	case !e.fill:
+		return 0
+	}
+	idle := e.opening
+	for conn := range e.live {
+		if conn.idle() {
+			idle++
+		}
+	}
+	return min(e.c.o.PoolIdle-idle, e.c.o.PoolMax-len(e.live), maxOpening-e.opening)
+}
+
+// take acts on what a connection reports.
+func (e *endpoint) take(ctx context.Context, r report) {
+	switch r.kind {
+	case reportOpened:
+		e.opening--
+		e.opened(r.n)
+	case reportBusy:
+		e.fill = true
+	case reportFailed:
+		e.opening--
+		delete(e.live, r.n)
+		if ctx.Err() == nil {
+			wait := e.wait(r.f)
+			e.c.o.Bus.Publish(engine.Event{Kind: engine.KindDialFailed, Client: e.c.o.ID, Server: e.text,
+				Reason: engine.Bound(r.f.err.Error()), Duration: wait})
+			e.c.giveUp(r.f)
+		}
+	case reportEnded:
+		delete(e.live, r.n)
+		e.mu.Lock()
+		e.status.Connected--
+		e.mu.Unlock()
+		if ctx.Err() == nil {
+			e.wait(r.f)
+			e.c.giveUp(r.f)
+		}
+	}
+}
+
+func (e *endpoint) opened(n *connection) {
+	welcome := n.session.Welcome()
+	e.pooled = n.session.Protocol()
+	e.mu.Lock()
+	e.status.Connected++
+	e.status.Wanted = e.c.o.Pool
+	if e.pooled == engine.ProtocolClassic {
+		e.status.Wanted = e.c.o.PoolIdle
+	}
+	e.status.LastError = ""
+	e.status.RetryAt = time.Time{}
+	if welcome != nil {
+		e.status.Name = engine.Bound(welcome.Server)
+		e.urls = welcome.URLs
+	}
+	e.mu.Unlock()
+	if e.ready {
+		return
+	}
+	e.ready = true
+	e.c.o.Bus.Publish(engine.Event{Kind: engine.KindReady, Client: e.c.o.ID, Server: e.text,
+		Connection: n.id, Protocol: e.pooled})
+	if welcome != nil && len(welcome.URLs) > 0 {
+		e.c.log.Info("exposed", "server", e.text, "urls", strings.Join(welcome.URLs, " "))
+	}
+}
+
+// wait sets when the next dial may be, and returns the time until then. When
+// several connections are lost at once, that is one failure.
+func (e *endpoint) wait(f failure) time.Duration {
+	now := time.Now()
+	if waiting := e.resumeAt.Sub(now); waiting <= 0 || f.refused || f.retryAfter > waiting {
+		if at := now.Add(e.back.after(f)); at.After(e.resumeAt) {
+			e.resumeAt = at
+		}
+	}
+	e.mu.Lock()
+	e.status.LastError = engine.Bound(f.err.Error())
+	e.status.RetryAt = e.resumeAt
+	e.mu.Unlock()
+	e.c.log.Warn("no connection", "server", e.text, "error", f.err, "retry", e.resumeAt.Sub(now))
+	return e.resumeAt.Sub(now)
+}
+
+// A closedError is the end of a session.
+type closedError struct {
+	code   engine.CloseCode
+	reason string
+}
+
+func (e *closedError) Error() string {
+	if e.reason == "" {
+		return fmt.Sprintf("connection closed: %d", e.code)
+	}
+	return fmt.Sprintf("connection closed: %d %s", e.code, e.reason)
+}
+
+// snapshot returns the state and what callers reach the routes by.
+func (e *endpoint) snapshot() (engine.Server, []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.status, e.urls
+}

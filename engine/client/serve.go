@@ -1,0 +1,354 @@
+package client
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/observe"
+	"adit/engine/origin"
+	"adit/engine/policy"
+	"adit/engine/tunnel"
+	"adit/engine/wire"
+)
+
+// An exchange is one request that came through a connection, while the handler
+// serves it.
+type exchange struct {
+	n        *connection
+	in       tunnel.Incoming
+	id       engine.RequestID
+	operator atomic.Bool // an operator cancelled it
+
+	// Of the record.
+	method, target string
+	requestBytes   int64 // written by the goroutine that reads content, which is joined first
+	responseBytes  int64
+	status         int
+	headOut        bool
+	upgraded       bool
+	connect        time.Duration
+	firstByte      time.Duration
+}
+
+// serve is the connection's tunnel.Handler.
+func (n *connection) serve(in tunnel.Incoming) {
+	n.awaitRegistered()
+	x := &exchange{n: n, in: in, id: engine.RequestID(n.c.requestIDs.Add(1)), connect: -1, firstByte: -1}
+	n.add(x)
+	var rec *engine.Request
+	bus := n.c.o.Bus
+	if bus.Wants(engine.KindRequestStarted) || bus.Wants(engine.KindRequestFinished) {
+		rec = x.record()
+	}
+	if bus.Wants(engine.KindRequestStarted) {
+		begun := *rec
+		bus.Publish(n.event(engine.KindRequestStarted, &begun))
+	}
+	err := errPanicked
+	defer func() {
+		n.remove(x)
+		x.finish(rec, err)
+	}()
+	if to, ok := in.Connect(); ok {
+		err = x.serveConnect(to)
+	} else {
+		err = x.serveRequest(in.Request())
+	}
+}
+
+var errPanicked = errors.New("internal error")
+
+func (n *connection) event(k engine.Kind, r *engine.Request) engine.Event {
+	return engine.Event{Kind: k, Connection: n.id, Client: n.c.o.ID, Protocol: n.session.Protocol(), Request: r}
+}
+
+func (x *exchange) record() *engine.Request {
+	rec := &engine.Request{
+		ID:         x.id,
+		Connection: x.n.id,
+		Client:     x.n.c.o.ID,
+		Caller:     x.n.e.address,
+		Protocol:   x.n.session.Protocol(),
+		Arrived:    x.in.Arrived(),
+		Queued:     -1, Sent: -1, Connect: -1, FirstByte: -1, LastByte: -1,
+	}
+	if to, ok := x.in.Connect(); ok {
+		rec.Method, rec.Target = http.MethodConnect, to.Target
+		if to.Route > 0 && to.Route <= uint64(len(x.n.c.routes)) {
+			rec.Target = x.n.c.routes[to.Route-1].name()
+		}
+		rec.Target = engine.Bound(rec.Target)
+		return rec
+	}
+	r := x.in.Request()
+	rec.Method = engine.Bound(r.Method)
+	if r.Path == "*" {
+		rec.Target = observe.Target(r.Scheme + "://" + r.Authority)
+	} else {
+		rec.Target = observe.Target(r.Scheme + "://" + r.Authority + r.Path)
+	}
+	return rec
+}
+
+// finish gives the exchange its one outcome.
+func (x *exchange) finish(rec *engine.Request, err error) {
+	outcome, why := x.outcome(err)
+	x.n.c.totals.RequestEnded(outcome)
+	if rec == nil {
+		return
+	}
+	rec.Status, rec.Upgraded = x.status, x.upgraded
+	rec.RequestBytes, rec.ResponseBytes = x.requestBytes, x.responseBytes
+	rec.Connect, rec.FirstByte = x.connect, x.firstByte
+	rec.LastByte = time.Since(rec.Arrived)
+	rec.Outcome, rec.Reason = outcome, engine.Bound(why)
+	x.n.c.o.Bus.Publish(x.n.event(engine.KindRequestFinished, rec))
+}
+
+func (x *exchange) outcome(err error) (engine.Outcome, string) {
+	if err == nil {
+		return engine.OutcomeCompleted, ""
+	}
+	if x.operator.Load() {
+		return engine.OutcomeOf(engine.ReasonOperator), engine.ReasonOperator.String()
+	}
+	reason := engine.ReasonOf(err)
+	if reason == engine.ReasonCallerGone && x.in.Context().Err() != nil {
+		// The context says that the exchange is over, its reader says why.
+		var own *engine.Error
+		if _, because := x.in.Next(); errors.As(because, &own) {
+			reason, err = own.Reason, own
+		}
+	}
+	outcome := engine.OutcomeOf(reason)
+	if outcome == engine.OutcomeOriginFailed && x.headOut {
+		outcome = engine.OutcomeTruncated
+	}
+	if !x.headOut {
+		x.status = reason.Status()
+	}
+	return outcome, err.Error()
+}
+
+// fail ends the exchange for err, as the server is to understand it, and
+// returns err. It does nothing where the exchange is over.
+func (x *exchange) fail(err error) error {
+	code := wire.ResetInternal
+	switch engine.ReasonOf(err) {
+	case engine.ReasonOriginFailed:
+		code = wire.ResetOriginFailed
+	case engine.ReasonTimedOut:
+		code = wire.ResetTimedOut
+	case engine.ReasonDenied, engine.ReasonNoRoute:
+		code = wire.ResetDenied
+	case engine.ReasonCallerGone:
+		code = wire.ResetCancelled
+	case engine.ReasonMalformed:
+		code = wire.ResetMalformed
+	}
+	x.in.Reset(code, engine.Bound(err.Error()))
+	return err
+}
+
+// serveRequest performs one request at an origin. Whatever it starts has ended
+// when it returns (R1).
+func (x *exchange) serveRequest(r *wire.Request) error {
+	out, err := x.originRequest(r)
+	if err != nil {
+		return x.fail(err)
+	}
+	began := time.Since(x.in.Arrived())
+	resp, err := x.n.c.origins.Send(x.in.Context(), out)
+	if err != nil {
+		x.fail(err)
+		out.Join()
+		return err
+	}
+	if resp.Connected > 0 {
+		x.connect = began + resp.Connected
+	} else {
+		x.connect = 0
+	}
+	x.firstByte = began + resp.FirstByte
+	err = x.respond(r, resp)
+	if err != nil {
+		x.fail(err)
+	}
+	resp.Content.Close()
+	return err
+}
+
+// originRequest says where r goes, if it may.
+func (x *exchange) originRequest(r *wire.Request) (*origin.Request, error) {
+	out := &origin.Request{
+		Scheme:  r.Scheme,
+		Method:  r.Method,
+		Host:    r.Authority,
+		Path:    r.Path,
+		Fields:  r.Fields,
+		Upgrade: wire.Get(r.Fields, "upgrade"),
+		Informational: func(status int, fields []wire.Field) error {
+			return x.originFault(x.in.WriteInformational(status, fields))
+		},
+	}
+	if err := x.place(r, out); err != nil {
+		return nil, err
+	}
+	if x.in.HasContent() && out.Upgrade == "" {
+		out.Content = &requestContent{x: x}
+		out.Length = wire.ContentLength(r.Fields)
+		out.Trailers = x.in.Trailers
+	}
+	return out, nil
+}
+
+// place sets the origin of out: the exposed one, or what the caller chose and
+// the rules allow.
+func (x *exchange) place(r *wire.Request, out *origin.Request) error {
+	c := x.n.c
+	if r.Route > 0 {
+		if r.Route > uint64(len(c.routes)) || c.routes[r.Route-1].scheme == "" {
+			return engine.Fail("route request", engine.ReasonNoRoute, nil)
+		}
+		to := c.routes[r.Route-1]
+		out.Class, out.Scheme, out.Address = classExposed, to.scheme, to.address
+		if c.o.RewriteHost {
+			out.Host = to.authority
+		}
+		return nil
+	}
+	out.Address = hostPort(r.Scheme, r.Authority)
+	path := r.Path
+	if path == "*" {
+		path = ""
+	}
+	permit, err := x.check(&policy.Query{
+		Method: r.Method,
+		URL:    r.Scheme + "://" + r.Authority + path,
+		Host:   out.Address,
+		Values: func(name string) []string { return valuesOf(r.Fields, name) },
+	})
+	out.Class = classOf(permit)
+	return err
+}
+
+func (x *exchange) check(q *policy.Query) (policy.Permit, error) {
+	if x.n.c.o.Rules == nil {
+		return policy.Permit{}, engine.Fail("check rules", engine.ReasonDenied, nil)
+	}
+	return x.n.c.o.Rules.Check(q)
+}
+
+func valuesOf(fields []wire.Field, name string) []string {
+	var values []string
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, name) {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
+// requestContent is the request's content, counted.
+type requestContent struct{ x *exchange }
+
+func (c *requestContent) Read(p []byte) (int, error) {
+	n, err := c.x.in.Read(p)
+	c.x.requestBytes += int64(n)
+	return n, err
+}
+
+// respond passes the response on to its true end; an error means that it was
+// not reached.
+func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {
+	if resp.Raw != nil {
+		return x.upgrade(resp)
+	}
+	end := resp.Length == 0 && resp.Trailers == nil
+	fields := resp.Fields
+	if resp.Status == http.StatusNoContent {
+		fields = without(fields, "content-length") // RFC 9110 §8.6
+	}
+	if err := x.writeHead(resp, fields, end); err != nil || end {
+		return err
+	}
+	if err := x.copyContent(resp); err != nil {
+		return err
+	}
+	var trailers []wire.Field
+	if resp.Trailers != nil {
+		trailers = resp.Trailers()
+	}
+	return x.originFault(x.in.CloseWrite(trailers))
+}
+
+func (x *exchange) writeHead(resp *origin.Response, fields []wire.Field, end bool) error {
+	head := &wire.Response{
+		Status:    resp.Status,
+		Connect:   microseconds(x.connect),
+		FirstByte: microseconds(x.firstByte),
+		Fields:    fields,
+	}
+	if err := x.originFault(x.in.WriteResponse(head, end)); err != nil {
+		return err
+	}
+	x.status, x.headOut = resp.Status, true
+	return nil
+}
+
+// copyContent writes each piece as it comes.
+func (x *exchange) copyContent(resp *origin.Response) error {
+	buf := x.n.c.buffers.Get().(*[copyBuffer]byte)
+	defer x.n.c.buffers.Put(buf)
+	for {
+		n, err := resp.Content.Read(buf[:])
+		if n > 0 {
+			written, werr := x.in.Write(buf[:n])
+			x.responseBytes += int64(written)
+			if werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if resp.Length >= 0 && x.responseBytes != resp.Length {
+		return engine.Fail("read response", engine.ReasonOriginFailed, io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// originFault turns the refusal of a head that the origin made, too big or
+// invalid, into the origin's failure. Other errors of the tunnel stay.
+func (x *exchange) originFault(err error) error {
+	switch engine.ReasonOf(err) {
+	case engine.ReasonHeadTooBig, engine.ReasonMalformed:
+		return engine.Fail("send response", engine.ReasonOriginFailed, err)
+	}
+	return err
+}
+
+// without returns fields but those of that name. It does not change fields.
+func without(fields []wire.Field, name string) []wire.Field {
+	if wire.Get(fields, name) == "" {
+		return fields
+	}
+	kept := make([]wire.Field, 0, len(fields))
+	for _, f := range fields {
+		if !strings.EqualFold(f.Name, name) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+func microseconds(d time.Duration) uint64 { return uint64(max(d, 0).Microseconds()) }
