@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -240,7 +241,7 @@ func TestSubscribeAfterCloseIsRefused(t *testing.T) {
 func TestRingSizeIsBounded(t *testing.T) {
 	b := NewBus()
 	defer b.Close()
-	for slots, want := range map[int]int{-1: 4096, 0: 4096, 1: 1, 5: 8, 4096: 4096, 65_536: 65_536, 1 << 40: 65_536} {
+	for slots, want := range map[int]int{-1: 4096, 0: 4096, 1: 1, 5: 8, 4096: 4096, 65_536: 65_536, math.MaxInt: 65_536} {
 		ctx, cancel := context.WithCancel(t.Context())
 		subscribe(t, b, ctx, engine.SubscribeOptions{Slots: slots})
 		b.mu.Lock()
