@@ -1,12 +1,18 @@
-// Package server is the public end: it admits clients at /register, keeps their
-// connections in pools, and carries callers to them by four ways: /request, the
-// forward proxy, host names and TCP ports.
 package server
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"adit/engine"
@@ -44,21 +50,216 @@ type Options struct {
 	OnPanic func(v any)  // nil: panics go on
 }
 
+const (
+	headerTimeout = 10 * time.Second  // for a caller's request head
+	idleTimeout   = 120 * time.Second // between requests of a caller
+	maxHeader     = 64 << 10          // bytes of a caller's request head
+	maxGreetings  = 2000              // connections between /register and welcome
+	windowGrowth  = 256 << 20         // bytes by which windows may grow in all
+)
+
 // A Server is an [engine.Engine].
-type Server struct { /* unexported */
+type Server struct {
+	o         Options
+	domain    string // with a leading dot and in lower case, or ""
+	pseudonym string // our received-by in Via, new in every process
+	started   time.Time
+
+	bus    *observe.Bus
+	ownBus bool // made here because Options had none
+	log    *slog.Logger
+	totals observe.Totals
+	growth *tunnel.Budget
+
+	http     *http.Server
+	base     context.Context // ends when everything is to stop now
+	cancel   context.CancelFunc
+	dispatch *dispatcher
+	calls    calls
+	links    links
+	claims   claims
+
+	lastLink atomic.Uint64
+	greeting atomic.Int64 // links that are not registered yet
+	draining atomic.Bool
+	stopping atomic.Bool // no lingering any more
+
+	life      sync.Mutex
+	ended     bool           // no goroutine may be added to work
+	listeners []net.Listener // of Serve
+	work      sync.WaitGroup // goroutines beside those of net/http
+	accepting sync.WaitGroup // calls of Serve
+	webWork   sync.WaitGroup // connection goroutines of net/http
+
+	stopOnce sync.Once
+	hardStop chan struct{} // closed to cut a drain short
+	hardOnce sync.Once
+	done     chan struct{} // closed when the server has ended
 }
 
+var _ engine.Engine = (*Server)(nil)
+
 // New returns a server that does nothing yet.
-func New(o Options) (*Server, error) { panic("in work") }
+func New(o Options) (*Server, error) {
+	if o.TCPFirst > o.TCPLast {
+		return nil, fmt.Errorf("tcp ports %d-%d: the first is above the last", o.TCPFirst, o.TCPLast)
+	}
+	if o.PublicURL != "" {
+		u, err := url.Parse(o.PublicURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, fmt.Errorf("public url %q: want http://host[:port] or https://host[:port]", engine.Bound(o.PublicURL))
+		}
+	}
+	domain := strings.ToLower(strings.Trim(o.Domain, "."))
+	if domain != "" {
+		domain = "." + domain
+	}
+	orDefault(&o.Wait, time.Second)
+	orDefault(&o.Stall, time.Minute)
+	orDefault(&o.Grace, 30*time.Second)
+	limits := tunnel.DefaultLimits()
+	orDefault(&o.Limits.Ping, limits.Ping)
+	orDefault(&o.Limits.HalfClosed, limits.HalfClosed)
+	if o.Limits.MaxExchanges <= 0 {
+		o.Limits.MaxExchanges = limits.MaxExchanges
+	}
+	if o.Limits.Window <= 0 {
+		o.Limits.Window = limits.Window
+	}
+	if o.MaxWaiting <= 0 {
+		o.MaxWaiting = 1000
+	}
+	if o.Clients == nil {
+		o.Clients = &policy.Clients{}
+	}
+	if o.Callers == nil {
+		o.Callers = &policy.Callers{}
+	}
+	var name [8]byte
+	if _, err := rand.Read(name[:]); err != nil {
+		return nil, fmt.Errorf("make a pseudonym for via: %w", err)
+	}
+	s := &Server{
+		o:         o,
+		domain:    domain,
+		pseudonym: "adit-" + hex.EncodeToString(name[:]),
+		started:   time.Now(),
+		bus:       o.Bus,
+		log:       o.Logger,
+		growth:    tunnel.NewBudget(windowGrowth),
+		dispatch:  newDispatcher(o.MaxWaiting),
+		hardStop:  make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	if s.bus == nil {
+		s.bus, s.ownBus = observe.NewBus(), true
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.claims.init()
+
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serveHTTP),
+		ReadHeaderTimeout:            headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeader,
+		Protocols:                    &protocols,
+		DisableGeneralOptionsHandler: true,
+		BaseContext:                  func(net.Listener) context.Context { return s.base },
+		ConnContext:                  withCallerConn,
+		ConnState:                    s.countCaller,
+		ErrorLog:                     slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+func orDefault(v *time.Duration, d time.Duration) {
+	if *v <= 0 {
+		*v = d
+	}
+}
 
 // Serve accepts on ln, which it closes, until the server ends: nil after
 // Shutdown, Close or Drain. It publishes KindReady when it accepts.
-func (s *Server) Serve(ln net.Listener) error { panic("in work") }
+func (s *Server) Serve(ln net.Listener) error {
+	s.life.Lock()
+	if s.ended || s.draining.Load() {
+		s.life.Unlock()
+		ln.Close()
+		return fmt.Errorf("serve: %w", engine.ErrClosed)
+	}
+	first := len(s.listeners) == 0
+	s.listeners = append(s.listeners, ln)
+	if first && s.o.IdleTimeout > 0 {
+		s.work.Add(1)
+		go s.sweepIdle()
+	}
+	s.accepting.Add(1)
+	s.life.Unlock()
 
-// Shutdown drains: no new request is taken, what runs may finish within
-// Options.Grace or until ctx ends; then it closes. It returns when every
-// goroutine has ended and KindStopped is published.
-func (s *Server) Shutdown(ctx context.Context) error { panic("in work") }
+	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
+	err := s.http.Serve(&callerListener{Listener: ln, s: s})
+	s.accepting.Done()
+	if errors.Is(err, http.ErrServerClosed) {
+		<-s.done
+		return nil
+	}
+	return fmt.Errorf("accept callers: %w", err)
+}
 
-// Close ends everything now and returns when every goroutine has ended.
-func (s *Server) Close() error { panic("in work") }
+// spawn runs f on a goroutine that the end of the server waits for. It reports
+// false, and runs nothing, when the server has ended.
+func (s *Server) spawn(f func()) bool {
+	if !s.hold() {
+		return false
+	}
+	s.run(f)
+	return true
+}
+
+// hold counts a goroutine in, and reports false when the server has ended.
+func (s *Server) hold() bool {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if s.ended {
+		return false
+	}
+	s.work.Add(1)
+	return true
+}
+
+// run runs f on a goroutine that was counted in.
+func (s *Server) run(f func()) {
+	go func() {
+		defer s.work.Done()
+		defer s.caught()
+		f()
+	}()
+}
+
+// caught, deferred, hands a panic to Options.OnPanic.
+func (s *Server) caught() {
+	if s.o.OnPanic == nil {
+		return
+	}
+	if v := recover(); v != nil {
+		s.o.OnPanic(v)
+	}
+}
+
+func (s *Server) publish(e engine.Event) { s.bus.Publish(e) }
+
+// listenHost returns host and port of the first listener; empty before Serve.
+func (s *Server) listenAddr() string {
+	s.life.Lock()
+	defer s.life.Unlock()
+	if len(s.listeners) == 0 {
+		return ""
+	}
+	return s.listeners[0].Addr().String()
+}

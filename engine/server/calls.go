@@ -1,0 +1,261 @@
+package server
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/observe"
+	"adit/engine/tunnel"
+	"adit/engine/wire"
+)
+
+// callShards is a power of two.
+const callShards = 64
+
+// calls is the register of the exchanges that run, in shards so that callers
+// do not meet at one lock.
+type calls struct {
+	last   atomic.Uint64
+	shards [callShards]callShard
+}
+
+type callShard struct {
+	mu     sync.Mutex
+	head   *call
+	n      int
+	closed bool
+	idle   chan struct{} // closed when n reaches 0; nil: nobody waits
+	_      [24]byte      // keeps neighbours off one cache line
+}
+
+// A call is one exchange at this end, from its arrival until its record is
+// published. It belongs to the goroutine that serves it.
+type call struct {
+	s      *Server
+	rec    engine.Request
+	reason engine.Reason
+	head   bool // the response head is out: a failure truncates
+	failed bool
+	over   bool // the record is published
+
+	shard      *callShard
+	prev, next *call // guarded by shard.mu, like ex
+	ex         tunnel.Exchange
+	cancelled  atomic.Bool
+
+	up upload
+}
+
+var callPool = sync.Pool{New: func() any { return new(call) }}
+
+// begin registers a call; nil when the server has ended.
+func (s *Server) begin(way engine.Way, caller string) *call {
+	id := s.calls.last.Add(1)
+	sh := &s.calls.shards[id%callShards]
+	c := callPool.Get().(*call)
+	c.s, c.shard = s, sh
+	c.rec = engine.Request{
+		ID: engine.RequestID(id), Way: way, Caller: caller, Arrived: time.Now(),
+		Queued: -1, Sent: -1, Connect: -1, FirstByte: -1, LastByte: -1,
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.closed {
+		return nil
+	}
+	c.next = sh.head
+	if sh.head != nil {
+		sh.head.prev = c
+	}
+	sh.head = c
+	sh.n++
+	return c
+}
+
+// attach makes the exchange known to operators; nil takes it back.
+func (c *call) attach(ex tunnel.Exchange) {
+	c.shard.mu.Lock()
+	c.ex = ex
+	c.shard.mu.Unlock()
+}
+
+// started publishes that the request has begun, if anybody wants to know.
+func (c *call) started() {
+	if !c.s.bus.Wants(engine.KindRequestStarted) {
+		return
+	}
+	rec := c.rec
+	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: rec.Client, Peer: rec.Caller, Request: &rec})
+}
+
+// fail notes why the exchange did not complete. The first reason stays.
+func (c *call) fail(reason engine.Reason, text string) {
+	if c.failed {
+		return
+	}
+	if c.cancelled.Load() {
+		reason, text = engine.ReasonOperator, ""
+	}
+	c.failed, c.reason = true, reason
+	c.rec.Outcome = engine.OutcomeOf(reason)
+	if c.head && c.rec.Outcome != engine.OutcomeCallerGone {
+		c.rec.Outcome = engine.OutcomeTruncated
+	}
+	if c.rec.Reason = reason.String(); text != "" {
+		c.rec.Reason = engine.Bound(text)
+	}
+	if !c.head && c.rec.Outcome == engine.OutcomeCallerGone && c.rec.Way != engine.WayTCP {
+		c.rec.Status = engine.StatusCallerGone
+	}
+}
+
+// end publishes the record and takes the call out of the register.
+func (c *call) end() {
+	s, sh := c.s, c.shard
+	c.rec.LastByte = time.Since(c.rec.Arrived)
+	if !c.failed {
+		c.rec.Outcome = engine.OutcomeCompleted
+	}
+	s.totals.RequestEnded(c.rec.Outcome)
+	if s.bus.Wants(engine.KindRequestFinished) {
+		rec := c.rec
+		s.publish(engine.Event{Kind: engine.KindRequestFinished, Connection: rec.Connection, Client: rec.Client,
+			Peer: rec.Caller, Protocol: rec.Protocol, Reason: rec.Reason, Request: &rec})
+	}
+
+	sh.mu.Lock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		sh.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	if sh.n--; sh.n == 0 && sh.idle != nil {
+		close(sh.idle)
+		sh.idle = nil
+	}
+	sh.mu.Unlock()
+	c.over = true
+}
+
+// release, deferred by who began the call, gives it back. A call that a fault
+// of ours has left open is ended first.
+func (c *call) release() {
+	if !c.over {
+		v := recover()
+		if ex := c.ex; ex != nil {
+			ex.Reset(wire.ResetCancelled, "")
+			c.close(ex)
+		}
+		c.fail(engine.ReasonInternal, "")
+		c.end()
+		if v != nil {
+			panic(v)
+		}
+	}
+	*c = call{}
+	callPool.Put(c)
+}
+
+// found notes the connection that serves the call.
+func (c *call) found(sl slot) {
+	c.rec.Connection = sl.l.id
+	c.rec.Client = sl.l.client
+	c.rec.Protocol = sl.l.conn.Protocol()
+	c.rec.Queued = time.Since(c.rec.Arrived)
+}
+
+// waterfall notes the times of the final response head.
+func (c *call) waterfall(ex tunnel.Exchange, r *wire.Response) {
+	if at := ex.SentAt(); !at.IsZero() {
+		c.rec.Sent = at.Sub(c.rec.Arrived)
+	}
+	if c.rec.Protocol == engine.ProtocolNative && r.FirstByte > 0 && c.rec.Sent >= 0 {
+		c.rec.Connect = 0
+		if r.Connect > 0 {
+			c.rec.Connect = c.rec.Sent + micros(r.Connect)
+		}
+		c.rec.FirstByte = c.rec.Sent + micros(r.FirstByte)
+		return
+	}
+	c.rec.FirstByte = time.Since(c.rec.Arrived)
+}
+
+// micros converts what a peer claims; more than a day is not believed.
+func micros(n uint64) time.Duration {
+	const day = uint64(24 * time.Hour / time.Microsecond)
+	return time.Duration(min(n, day)) * time.Microsecond
+}
+
+// target notes what a record may hold of the target.
+func (c *call) target(t string) { c.rec.Target = observe.Target(t) }
+
+// running returns the number of exchanges.
+func (r *calls) running() (n int) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		n += sh.n
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// cancel ends the exchange of that id and reports whether there was one.
+func (r *calls) cancel(id engine.RequestID) bool {
+	sh := &r.shards[uint64(id)%callShards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for c := sh.head; c != nil; c = c.next {
+		if c.rec.ID != id {
+			continue
+		}
+		c.cancelled.Store(true)
+		if c.ex != nil {
+			c.ex.Reset(wire.ResetCancelled, "ended by an operator")
+		}
+		return true
+	}
+	return false
+}
+
+// wait returns when every call that had begun before is over, or when ctx ends.
+func (r *calls) wait(ctx context.Context) error {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		idle := sh.idle
+		if sh.n > 0 && idle == nil {
+			idle = make(chan struct{})
+			sh.idle = idle
+		}
+		if sh.n == 0 {
+			idle = nil
+		}
+		sh.mu.Unlock()
+		if idle == nil {
+			continue
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// close lets no call begin any more.
+func (r *calls) close() {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		sh.closed = true
+		sh.mu.Unlock()
+	}
+}

@@ -1,0 +1,13 @@
+// Package server is the public end: it admits clients at /register, keeps their
+// connections in pools, and carries callers to them by four ways: /request, the
+// forward proxy, host names and TCP ports.
+//
+// Start with server.go (what a Server is, how it begins) and ways.go (which way
+// a request takes); then register.go for clients, dispatch.go for how a caller
+// finds a connection, gateway.go for one exchange over HTTP and raw.go for one
+// that became a byte stream.
+//
+// Locks, in the order in which they may be held together: Server.claims,
+// dispatcher.mu. Those of the register of calls and of the register of
+// connections are leaves.
+package server

@@ -1,0 +1,253 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"adit/engine"
+	"adit/engine/tunnel"
+	"adit/engine/wire"
+)
+
+// serveWay carries one request of a caller to a client and back.
+func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
+	c := s.begin(t.way, r.RemoteAddr)
+	if c == nil {
+		s.answer(w, r, http.StatusServiceUnavailable, engine.ReasonDraining, explain(engine.ReasonDraining))
+		return
+	}
+	defer c.release()
+	c.rec.Method = engine.Bound(r.Method)
+	if reason := admitCaller(s.o.Callers, r.Header, t.way); reason != engine.ReasonNone {
+		c.target(r.Host)
+		s.refuse(w, r, c, reason, "")
+		return
+	}
+	if err := s.resolve(r, t); err != nil {
+		c.target(r.Host)
+		s.refuse(w, r, c, engine.ReasonMalformed, err.Error())
+		return
+	}
+	c.target(t.record())
+	c.started()
+	if reason, text := s.permit(r, t); reason != engine.ReasonNone {
+		s.refuse(w, r, c, reason, text)
+		return
+	}
+	if t.way == engine.WayConnect {
+		s.serveConnect(w, r, c, t)
+		return
+	}
+	s.forward(w, r, c, t)
+}
+
+// permit says why a request that is well-formed is not taken, if so.
+func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
+	if s.draining.Load() {
+		return engine.ReasonDraining, ""
+	}
+	if s.looped(r) {
+		return engine.ReasonLoop, ""
+	}
+	if t.way == engine.WayHost && s.dispatch.lookup(t.to) == nil {
+		return engine.ReasonNoRoute, ""
+	}
+	return engine.ReasonOf(s.allowed(r, t)), ""
+}
+
+// forward finds a connection, opens an exchange on it and relays both ways. If
+// nothing of it reached an origin and no content was taken from the caller, it
+// tries once more on another connection (rule R2).
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *target) {
+	content := hasContent(r)
+	for attempt := 1; ; attempt++ {
+		sl, err := s.dispatch.acquire(r.Context(), t.to, c.rec.ID, s.o.Wait)
+		if err != nil {
+			s.refuse(w, r, c, engine.ReasonOf(err), "")
+			return
+		}
+		c.found(sl)
+		t.route = sl.route
+		// In an upgrade no END: what follows is raw.
+		ex, err := sl.l.conn.Open(r.Context(), s.head(r, t, sl.l.native), !content && t.upgrade == "")
+		if err != nil {
+			sl.l.conn.Unreserve()
+			reason := engine.ReasonOf(err)
+			if attempt == 1 && reason == engine.ReasonTunnelFailed {
+				t.to.not = sl.l
+				continue
+			}
+			s.refuse(w, r, c, reason, "")
+			return
+		}
+		c.attach(ex)
+		if content {
+			c.up.start(w, r, ex, s.o.Stall, sl.l.native && expectsContinue(r))
+		}
+		if s.relay(w, r, c, t, ex, attempt == 1) {
+			return
+		}
+		t.to.not = sl.l
+	}
+}
+
+// relay waits for the response and delivers it. It reports false where the
+// exchange is to be tried again; otherwise the call has ended.
+func (s *Server) relay(w http.ResponseWriter, r *http.Request, c *call, t *target, ex tunnel.Exchange, mayRetry bool) bool {
+	resp, err := ex.ReadResponse()
+	for err == nil && resp.Status < 200 && resp.Status != http.StatusSwitchingProtocols {
+		c.up.informational(w, r, resp)
+		resp, err = ex.ReadResponse()
+	}
+	if err == nil && resp.Status == http.StatusSwitchingProtocols {
+		if sameProtocol(t.upgrade, wire.Get(resp.Fields, "upgrade")) {
+			c.waterfall(ex, resp)
+			s.serveUpgrade(w, r, c, ex, resp)
+			return true
+		}
+		ex.Reset(wire.ResetCancelled, "switched to a protocol that was not asked for")
+		err = engine.Fail("upgrade", engine.ReasonOriginFailed, nil)
+	}
+	if err != nil {
+		// Content taken from the caller can't be sent twice.
+		retry := mayRetry && !hasContent(r) && ex.Retryable() && !c.cancelled.Load() && r.Context().Err() == nil
+		reason := c.up.callerFault(err)
+		ex.Reset(wire.ResetCancelled, "")
+		c.close(ex)
+		if retry {
+			return false
+		}
+		s.refuse(w, r, c, reason, "")
+		return true
+	}
+	c.waterfall(ex, resp)
+	s.deliver(w, r, c, ex, resp)
+	return true
+}
+
+// close joins the upload and gives the slot back.
+func (c *call) close(ex tunnel.Exchange) {
+	c.up.stop()
+	c.rec.RequestBytes = c.up.n
+	c.attach(nil)
+	ex.Close()
+}
+
+// deliver writes the final response to the caller. A failure from here on
+// aborts the caller: it must never take a part for the whole.
+func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tunnel.Exchange, resp *wire.Response) {
+	c.up.answered()
+	h := w.Header()
+	copyHead(h, resp.Fields)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // else net/http guesses one
+	}
+	if r.ProtoMajor == 1 && c.up.active && !c.up.eof.Load() {
+		// What is left of the content would be read as the next request.
+		h["Connection"] = []string{"close"}
+		lingerAfter(r)
+	}
+	trailers := announced(h)
+	c.head = true
+	c.rec.Status = resp.Status
+	w.WriteHeader(resp.Status)
+
+	err := c.copyContent(w, r, ex)
+	if err == nil && len(ex.Trailers()) > 0 {
+		err = flush(w) // the head must be out, in chunks, before trailers can follow
+		setTrailers(h, ex.Trailers(), trailers)
+	}
+	if err != nil {
+		reason := c.up.callerFault(err)
+		ex.Reset(wire.ResetCancelled, "the caller left or stalled")
+		c.close(ex)
+		c.fail(reason, "")
+		c.end()
+		panic(http.ErrAbortHandler)
+	}
+	c.close(ex)
+	c.end()
+}
+
+// copyContent writes content piece by piece as it comes, and flushes whenever
+// nothing more is there yet.
+func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exchange) error {
+	deadline := streamDeadline{w: w, h2: r.ProtoMajor == 2, stall: c.s.o.Stall}
+	if !ex.Buffered() {
+		if err := flush(w); err != nil {
+			return err
+		}
+	}
+	for first := true; ; first = false {
+		piece, err := ex.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !first || !ex.Buffered() {
+			deadline.extend()
+		}
+		n, err := w.Write(piece)
+		c.rec.ResponseBytes += int64(n)
+		if err != nil {
+			return callerGone(err)
+		}
+		if !ex.Buffered() {
+			if err := flush(w); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func callerGone(cause error) error {
+	return engine.Fail("write to the caller", engine.ReasonCallerGone, cause)
+}
+
+func flush(w http.ResponseWriter) error {
+	f, ok := w.(interface{ FlushError() error })
+	if !ok {
+		return nil
+	}
+	if err := f.FlushError(); err != nil {
+		return callerGone(err)
+	}
+	return nil
+}
+
+// A streamDeadline cuts a stalled HTTP/2 stream; callerConn does it for a
+// whole connection, which is what HTTP/1 needs.
+type streamDeadline struct {
+	w     http.ResponseWriter
+	h2    bool
+	stall time.Duration
+	set   time.Time
+}
+
+func (d *streamDeadline) extend() {
+	if !d.h2 {
+		return
+	}
+	now := time.Now()
+	if now.Sub(d.set) >= min(d.stall/16, time.Second) {
+		d.set = now
+		http.NewResponseController(d.w).SetWriteDeadline(now.Add(d.stall))
+	}
+}
+
+// setTrailers puts trailers where net/http finds them after the content.
+func setTrailers(h http.Header, fields []wire.Field, announced map[string]bool) {
+	for name := range announced {
+		delete(h, name)
+	}
+	for _, f := range fields {
+		name := http.CanonicalHeaderKey(f.Name)
+		if !announced[name] {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = append(h[name], f.Value)
+	}
+}

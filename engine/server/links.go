@@ -1,0 +1,135 @@
+package server
+
+import (
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/frame"
+	"adit/engine/tunnel"
+)
+
+// A link is one WebSocket from the moment it opens. What stands below
+// registered is set once, before registered becomes true.
+type link struct {
+	id       engine.ConnectionID
+	peer     string
+	opened   time.Time
+	counters frame.Counters
+
+	registered atomic.Bool
+	conn       tunnel.Conn
+	native     bool
+	client     string
+	greeting   *engine.Greeting
+	ready      time.Time
+
+	// Guarded by dispatcher.mu: the pools it is in, and its route in each.
+	pools  []*pool
+	routes []uint64
+
+	// Guarded by claims.mu: what a claim on its id looks at.
+	probeBytes uint64
+	probeAt    time.Time
+
+	mu      sync.Mutex
+	sock    net.Conn  // while it greets
+	killed  killOrder // an operator's, while it greets
+	ordered bool
+}
+
+type killOrder struct {
+	code   engine.CloseCode
+	reason string
+}
+
+// status fills c with the link as it is now.
+func (l *link) status(c *engine.Connection) {
+	*c = engine.Connection{State: engine.StateGreeting}
+	if l.registered.Load() {
+		l.conn.Status(c)
+		c.Client, c.Greeting, c.GreetingReady = l.client, l.greeting, l.ready
+		c.Protocol = l.conn.Protocol()
+	}
+	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
+	c.Traffic = l.counters.Traffic()
+}
+
+// abort ends a link that greets; the registration then finds the order.
+func (l *link) abort(code engine.CloseCode, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ordered {
+		l.killed, l.ordered = killOrder{code, reason}, true
+	}
+	if l.sock != nil {
+		l.sock.Close()
+	}
+}
+
+// order returns what an operator told a link that greets.
+func (l *link) order() (killOrder, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.killed, l.ordered
+}
+
+// end closes the link, whatever state it is in, and returns when it is closed.
+func (l *link) end(code engine.CloseCode, reason string) {
+	if !l.registered.Load() {
+		l.abort(code, reason)
+	}
+	if l.registered.Load() {
+		l.conn.Close(code, reason)
+	}
+}
+
+// links is the register of all WebSockets that are open, in order of id.
+type links struct {
+	mu  sync.Mutex
+	all []*link
+}
+
+func (r *links) add(l *link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(r.all, l.id, byID)
+	r.all = slices.Insert(r.all, i, l)
+}
+
+func (r *links) remove(l *link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i, ok := slices.BinarySearchFunc(r.all, l.id, byID); ok {
+		r.all = slices.Delete(r.all, i, i+1)
+	}
+}
+
+func (r *links) find(id engine.ConnectionID) *link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i, ok := slices.BinarySearchFunc(r.all, id, byID); ok {
+		return r.all[i]
+	}
+	return nil
+}
+
+// list returns all links.
+func (r *links) list() []*link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
+}
+
+func byID(l *link, id engine.ConnectionID) int {
+	switch {
+	case l.id < id:
+		return -1
+	case l.id > id:
+		return 1
+	}
+	return 0
+}

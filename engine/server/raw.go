@@ -1,0 +1,297 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/tunnel"
+	"adit/engine/wire"
+)
+
+var errNoHalfClose = errors.New("connection has no half-close")
+
+// A rawEnd is the caller's end of a byte stream.
+type rawEnd interface {
+	io.ReadWriter
+	flush() error
+	closeWrite()               // FIN; where there is none, nothing
+	setReadDeadline(time.Time) // wakes a reader too
+	finish(aborted bool)       // after both directions ended
+}
+
+// raw copies bytes both ways until both sides have ended or one has failed, and
+// closes the call. early is what the caller sent before it was told to.
+func (s *Server) raw(c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
+	up := &rawUpload{ex: ex, end: end, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
+	go up.run(early)
+
+	var fault error
+	for {
+		piece, err := ex.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			fault = err
+			break
+		}
+		n, err := end.Write(piece)
+		c.rec.ResponseBytes += int64(n)
+		if err == nil && !ex.Buffered() {
+			err = end.flush()
+		}
+		if err != nil {
+			fault = callerGone(err)
+			ex.Reset(wire.ResetCancelled, "the caller left or stalled")
+			break
+		}
+	}
+	if fault != nil {
+		up.stopped.Store(true)
+		end.setReadDeadline(time.Unix(1, 0))
+	} else {
+		end.closeWrite()
+		up.halfClosed.Store(true)
+		end.setReadDeadline(time.Now().Add(up.half))
+	}
+	<-up.done
+
+	c.rec.RequestBytes = up.n
+	if up.gone.Load() {
+		c.fail(engine.ReasonCallerGone, "")
+	} else if fault != nil {
+		c.fail(engine.ReasonOf(fault), "")
+	}
+	c.attach(nil)
+	aborted := c.failed
+	ex.Close()
+	c.end()
+	end.finish(aborted)
+}
+
+// A rawUpload is the direction from the caller.
+type rawUpload struct {
+	ex         tunnel.Exchange
+	end        rawEnd
+	half       time.Duration
+	n          int64
+	stopped    atomic.Bool // the other direction has failed
+	halfClosed atomic.Bool // the other direction has ended
+	gone       atomic.Bool // the caller failed
+	done       chan struct{}
+}
+
+func (u *rawUpload) run(early []byte) {
+	defer close(u.done)
+	if len(early) > 0 {
+		u.n += int64(len(early))
+		if _, err := u.ex.Write(early); err != nil {
+			return
+		}
+	}
+	buf := piecePool.Get().(*[pieceSize]byte)
+	defer piecePool.Put(buf)
+	for {
+		n, err := u.end.Read(buf[:])
+		if n > 0 {
+			u.n += int64(n)
+			if _, werr := u.ex.Write(buf[:n]); werr != nil {
+				return
+			}
+			if u.halfClosed.Load() && !u.stopped.Load() {
+				u.end.setReadDeadline(time.Now().Add(u.half))
+			}
+		}
+		if err == io.EOF {
+			u.ex.CloseWrite(nil)
+			return
+		}
+		if err != nil {
+			if !u.stopped.Load() {
+				u.gone.Store(true)
+				u.ex.Reset(wire.ResetCancelled, "the caller left")
+			}
+			return
+		}
+	}
+}
+
+// serveConnect carries a CONNECT (RFC 9110 §9.3.6).
+func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t *target) {
+	ex, resp, ok := s.openConnect(r.Context(), c, t.to, t.authority, func(reason engine.Reason) {
+		s.refuse(w, r, c, reason, "")
+	})
+	if !ok {
+		return
+	}
+	c.waterfall(ex, resp)
+	c.head, c.rec.Upgraded, c.rec.Status = true, true, http.StatusOK
+	if r.ProtoMajor == 2 {
+		w.WriteHeader(http.StatusOK)
+		flush(w)
+		s.raw(c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil)
+		return
+	}
+	s.hijack(w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+}
+
+// openConnect opens a byte stream and waits until the other end accepted it;
+// otherwise it calls refuse, which ends the call. A connection that failed
+// before anything was sent is replaced once.
+func (s *Server) openConnect(ctx context.Context, c *call, to destination, authority string, refuse func(engine.Reason)) (tunnel.Exchange, *wire.Response, bool) {
+	for attempt := 1; ; attempt++ {
+		sl, err := s.dispatch.acquire(ctx, to, c.rec.ID, s.o.Wait)
+		if err != nil {
+			refuse(engine.ReasonOf(err))
+			return nil, nil, false
+		}
+		c.found(sl)
+		ex, err := sl.l.conn.OpenConnect(ctx, sl.route, authority)
+		if err != nil {
+			sl.l.conn.Unreserve()
+			if reason := engine.ReasonOf(err); attempt > 1 || reason != engine.ReasonTunnelFailed {
+				refuse(reason)
+				return nil, nil, false
+			}
+			to.not = sl.l
+			continue
+		}
+		c.attach(ex)
+		resp, err := ex.ReadResponse()
+		for err == nil && resp.Status < 200 {
+			resp, err = ex.ReadResponse()
+		}
+		if err == nil {
+			return ex, resp, true
+		}
+		retry := attempt == 1 && ex.Retryable() && !c.cancelled.Load() && ctx.Err() == nil
+		c.attach(nil)
+		ex.Close()
+		if !retry {
+			refuse(engine.ReasonOf(err))
+			return nil, nil, false
+		}
+		to.not = sl.l
+	}
+}
+
+// serveUpgrade goes on as raw bytes after a 101 (RFC 9110 §7.8).
+func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *call, ex tunnel.Exchange, resp *wire.Response) {
+	head := make([]byte, 0, 512)
+	head = append(head, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"...)
+	for _, f := range resp.Fields {
+		if !wire.Carried(f.Name) {
+			continue
+		}
+		head = append(head, http.CanonicalHeaderKey(f.Name)...)
+		head = append(head, ": "...)
+		head = append(head, f.Value...)
+		head = append(head, "\r\n"...)
+	}
+	head = append(head, "\r\n"...)
+	c.head, c.rec.Upgraded, c.rec.Status = true, true, http.StatusSwitchingProtocols
+	s.hijack(w, c, ex, head)
+}
+
+// sameProtocol reports whether the protocol switched to is one that was asked for.
+func sameProtocol(asked, got string) bool {
+	if asked == "" || got == "" {
+		return false
+	}
+	for token := range strings.SplitSeq(asked, ",") {
+		if strings.EqualFold(strings.TrimSpace(token), got) {
+			return true
+		}
+	}
+	return false
+}
+
+// hijack takes the connection from net/http, writes head and goes on raw.
+func (s *Server) hijack(w http.ResponseWriter, c *call, ex tunnel.Exchange, head []byte) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		ex.Reset(wire.ResetCancelled, "the caller left")
+		c.attach(nil)
+		ex.Close()
+		c.fail(engine.ReasonCallerGone, "")
+		c.end()
+		panic(http.ErrAbortHandler)
+	}
+	var early []byte
+	if n := rw.Reader.Buffered(); n > 0 {
+		peeked, _ := rw.Reader.Peek(n)
+		early = append(early, peeked...)
+	}
+	stop := context.AfterFunc(s.base, func() { conn.Close() })
+	defer stop()
+	if _, err := conn.Write(head); err != nil {
+		ex.Reset(wire.ResetCancelled, "the caller left")
+	}
+	s.raw(c, ex, connEnd{conn}, early)
+}
+
+// A connEnd is a caller with a connection of its own.
+type connEnd struct{ net.Conn }
+
+func (e connEnd) flush() error                { return nil }
+func (e connEnd) setReadDeadline(t time.Time) { e.SetReadDeadline(t) }
+
+func (e connEnd) closeWrite() {
+	if cw, ok := e.Conn.(interface{ CloseWrite() error }); ok {
+		cw.CloseWrite()
+	}
+}
+
+func (e connEnd) finish(aborted bool) {
+	if aborted {
+		// RST, so that the caller does not take a part for the whole.
+		conn := e.Conn
+		if cc, ok := conn.(*callerConn); ok {
+			conn = cc.Conn
+		}
+		if lc, ok := conn.(interface{ SetLinger(int) error }); ok {
+			lc.SetLinger(0)
+		}
+	}
+	e.Close()
+}
+
+// An h2End is a caller with one HTTP/2 stream.
+type h2End struct {
+	w     http.ResponseWriter
+	body  io.Reader
+	stall time.Duration
+	set   time.Time
+}
+
+func (e *h2End) Read(p []byte) (int, error) { return e.body.Read(p) }
+
+func (e *h2End) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(e.set) >= min(e.stall/16, time.Second) {
+		e.set = now
+		http.NewResponseController(e.w).SetWriteDeadline(now.Add(e.stall))
+	}
+	return e.w.Write(p)
+}
+
+func (e *h2End) flush() error { return flush(e.w) }
+
+// closeWrite can't: END_STREAM leaves when the handler returns.
+func (e *h2End) closeWrite() {}
+
+func (e *h2End) setReadDeadline(t time.Time) {
+	http.NewResponseController(e.w).SetReadDeadline(t)
+}
+
+func (e *h2End) finish(aborted bool) {
+	if aborted {
+		panic(http.ErrAbortHandler)
+	}
+}

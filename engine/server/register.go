@@ -1,0 +1,273 @@
+package server
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"adit/engine"
+	"adit/engine/tunnel"
+	"adit/engine/wire"
+)
+
+// register admits a client and serves its WebSocket until it ends.
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	if reason, text := s.admitClient(w, r); reason != engine.ReasonNone {
+		status := s.statusOf(0, reason, false)
+		if reason == engine.ReasonMalformed && text != "" {
+			status = http.StatusUpgradeRequired
+		}
+		s.refuseClient(w, r, status, reason, text)
+		return
+	}
+	defer s.greeting.Add(-1)
+	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
+	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l}
+	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{
+		ID: l.id, Limits: s.o.Limits, Protocol: s.o.Protocol, Growth: s.growth, Counters: &l.counters,
+		OnRelease: func() { s.dispatch.handOver(l) },
+		OnPanic:   s.o.OnPanic,
+	})
+	if !hijack.opened {
+		text := "opening handshake failed"
+		if err != nil {
+			text = err.Error()
+		}
+		s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: l.peer, Code: uint16(hijack.status),
+			Reason: engine.Bound(text)})
+		return
+	}
+	// From here on nothing of net/http is needed: its goroutine and buffers go.
+	s.run(func() { s.serveLink(l, reg, err) })
+}
+
+// admitClient decides on a request for /register, before any state is made for
+// it. A text with ReasonMalformed says that it is no WebSocket handshake. On
+// ReasonNone it has counted a greeting.
+func (s *Server) admitClient(w http.ResponseWriter, r *http.Request) (engine.Reason, string) {
+	if err := s.o.Clients.Admit(r.Header); err != nil {
+		return engine.ReasonOf(err), ""
+	}
+	if len(r.Header["Origin"]) > 0 {
+		return engine.ReasonDenied, "browsers may not register"
+	}
+	if r.Method != http.MethodGet || r.ProtoMajor != 1 ||
+		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") ||
+		!httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket") ||
+		r.Header.Get("Sec-Websocket-Version") != "13" {
+		return engine.ReasonMalformed, "/register wants a websocket handshake (version 13) over http/1.1"
+	}
+	if s.draining.Load() {
+		return engine.ReasonDraining, ""
+	}
+	if s.greeting.Add(1) > maxGreetings {
+		s.greeting.Add(-1)
+		return engine.ReasonQueueFull, "too many clients are registering: try again"
+	}
+	return engine.ReasonNone, ""
+}
+
+func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, status int, reason engine.Reason, text string) {
+	if text == "" {
+		text = explain(reason)
+	}
+	if status == http.StatusUpgradeRequired {
+		w.Header().Set("Content-Type", "text/plain")
+	}
+	s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: r.RemoteAddr, Code: uint16(status), Reason: text})
+	s.answer(w, r, status, reason, text)
+}
+
+// linkHijacker notes when the WebSocket opens.
+type linkHijacker struct {
+	http.ResponseWriter
+	s      *Server
+	l      *link
+	opened bool
+	status int
+}
+
+func (h *linkHijacker) WriteHeader(status int) {
+	h.status = status
+	h.ResponseWriter.WriteHeader(status)
+}
+
+// Hijack hands over the connection of the operating system: the deadlines of
+// a WebSocket are the tunnel's. Who opened counts as a goroutine to wait for.
+func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !h.s.hold() {
+		return nil, nil, engine.ErrDraining
+	}
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		h.s.work.Done()
+		return nil, nil, err
+	}
+	if c, ok := conn.(*callerConn); ok {
+		conn = c.Conn
+	}
+	h.opened = true
+	h.l.mu.Lock()
+	h.l.sock = conn
+	h.l.mu.Unlock()
+	h.s.links.add(h.l)
+	h.s.publish(engine.Event{Kind: engine.KindConnectionOpened, Connection: h.l.id, Peer: h.l.peer})
+	if h.s.stopping.Load() {
+		h.l.abort(engine.CloseGoingAway, "the server is stopping")
+	}
+	return conn, rw, nil
+}
+
+// serveLink goes on after the opening: it answers the greeting, keeps the
+// connection in its pools while it lives and publishes how it ended.
+func (s *Server) serveLink(l *link, reg *tunnel.Registration, opening error) {
+	code, reason := engine.CloseAbnormal, ""
+	if opening != nil {
+		code, reason = s.openingFailed(l, opening)
+	} else if refused := s.settle(l, reg); refused != nil {
+		code, reason = refused.code, refused.reason
+		s.greetingRejected(l, reg.Greeting, *refused)
+	} else {
+		<-l.conn.Done()
+		s.dispatch.leave(l)
+		s.claims.release(s, l)
+		code, reason = l.conn.Ended()
+	}
+	s.links.remove(l)
+	traffic := l.counters.Traffic()
+	s.totals.ConnectionEnded(traffic)
+	var protocol engine.Protocol
+	if reg != nil {
+		protocol = reg.Protocol
+	}
+	s.publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: l.id, Client: l.client, Peer: l.peer,
+		Protocol: protocol, Code: uint16(code), Reason: engine.Bound(reason),
+		Duration: time.Since(l.opened), Closed: &traffic})
+}
+
+// openingFailed publishes why no greeting came.
+func (s *Server) openingFailed(l *link, err error) (engine.CloseCode, string) {
+	refused := refusal{engine.CloseAbnormal, err.Error()}
+	var greeting *engine.Greeting
+	var opening *tunnel.OpeningError
+	if errors.As(err, &opening) {
+		if opening.Code != 0 {
+			refused.code = opening.Code
+		}
+		if greeting = opening.Greeting; opening.Err != nil {
+			refused.reason = opening.Err.Error()
+		}
+	}
+	if order, ok := l.order(); ok {
+		refused = refusal(order)
+	}
+	s.greetingRejected(l, greeting, refused)
+	return refused.code, refused.reason
+}
+
+func (s *Server) greetingRejected(l *link, g *engine.Greeting, why refusal) {
+	e := engine.Event{Kind: engine.KindGreetingRejected, Connection: l.id, Peer: l.peer, Greeting: g,
+		Code: uint16(why.code), Reason: engine.Bound(why.reason)}
+	if g != nil {
+		e.Client = engine.Bound(g.ID)
+	}
+	s.publish(e)
+}
+
+// A refusal is the closing handshake that answers a greeting.
+type refusal struct {
+	code   engine.CloseCode
+	reason string
+}
+
+// settle answers the greeting: what it claims is taken, ports are bound, then
+// comes the welcome, then callers. On a refusal the connection is closed.
+func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
+	greeting := *reg.Greeting // the published one has urls
+	greeting.Expose = append([]engine.Expose(nil), greeting.Expose...)
+	l.native = reg.Protocol == engine.ProtocolNative
+	l.client, l.greeting = greeting.ID, &greeting
+
+	refused := s.claims.take(s, l)
+	if refused == nil {
+		if order, ok := l.order(); ok {
+			r := refusal(order)
+			refused = &r
+			s.claims.release(s, l)
+		}
+	}
+	if refused != nil {
+		reg.Reject(refused.code, refused.reason)
+		return refused
+	}
+	urls := make([]string, len(greeting.Expose))
+	for i := range greeting.Expose {
+		urls[i] = s.exposedURL(&greeting.Expose[i])
+		greeting.Expose[i].URL = engine.Bound(urls[i])
+	}
+	conn, err := reg.Welcome(&wire.Welcome{
+		Connection: l.id.String(), Server: s.o.Name, Version: s.o.Version,
+		PingInterval: s.o.Limits.Ping, MaxExchanges: s.o.Limits.MaxExchanges, Window: s.o.Limits.Window,
+		URLs: urls,
+	})
+	if err != nil {
+		s.claims.release(s, l)
+		return &refusal{engine.CloseAbnormal, err.Error()}
+	}
+	l.mu.Lock()
+	l.conn, l.ready, l.sock = conn, time.Now(), nil
+	l.registered.Store(true)
+	l.mu.Unlock()
+	s.dispatch.join(l)
+	s.publish(engine.Event{Kind: engine.KindGreetingReceived, Connection: l.id, Client: l.client, Peer: l.peer,
+		Protocol: reg.Protocol, Greeting: &greeting})
+	s.overtaken(l)
+	return nil
+}
+
+// overtaken ends a connection that was ordered to end while it registered.
+func (s *Server) overtaken(l *link) {
+	if order, ok := l.order(); ok {
+		l.conn.Close(order.code, order.reason)
+		return
+	}
+	if s.claims.isBanned(l.client) {
+		l.conn.Close(engine.CloseBanned, "this client id is banned")
+		return
+	}
+	if s.draining.Load() {
+		l.conn.Drain(s.o.Grace, "the server is stopping")
+	}
+}
+
+// exposedURL returns how callers reach an exposed name or port.
+func (s *Server) exposedURL(e *engine.Expose) string {
+	listen := s.listenAddr()
+	if e.TCP != 0 {
+		host := s.o.TCPHost
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			if host = s.o.Domain; host == "" {
+				host, _, _ = net.SplitHostPort(listen)
+			}
+		}
+		return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(e.TCP)))
+	}
+	scheme, port := "http", ""
+	if s.o.PublicURL != "" {
+		if u, err := url.Parse(s.o.PublicURL); err == nil {
+			scheme, port = u.Scheme, u.Port()
+		}
+	} else if _, p, err := net.SplitHostPort(listen); err == nil {
+		port = p
+	}
+	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+		return scheme + "://" + e.Host + s.domain
+	}
+	return scheme + "://" + e.Host + s.domain + ":" + port
+}

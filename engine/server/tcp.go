@@ -1,0 +1,96 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"time"
+
+	"adit/engine"
+)
+
+// A tcpPort is an exposed port that is bound; shared by the clients that
+// expose it.
+type tcpPort struct {
+	ln   net.Listener
+	refs int // guarded by claims.mu
+}
+
+// bind binds an exposed port.
+func (s *Server) bind(port uint16) (*tcpPort, error) {
+	ln, err := net.Listen("tcp", net.JoinHostPort(s.o.TCPHost, strconv.Itoa(int(port))))
+	if err != nil {
+		return nil, err
+	}
+	p := &tcpPort{ln: ln}
+	if !s.spawn(func() { s.acceptTCP(p, port) }) {
+		ln.Close()
+		return nil, engine.ErrDraining
+	}
+	return p, nil
+}
+
+// acceptTCP accepts until the listener is closed. When the process has no file
+// descriptor left it waits instead of spinning.
+func (s *Server) acceptTCP(p *tcpPort, port uint16) {
+	const most = time.Second
+	pause := 5 * time.Millisecond
+	for {
+		conn, err := p.ln.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			s.log.Warn("accept on an exposed port", "port", port, "error", err)
+			timer := time.NewTimer(pause)
+			select {
+			case <-timer.C:
+			case <-s.base.Done():
+				timer.Stop()
+				return
+			}
+			pause = min(2*pause, most)
+			continue
+		}
+		pause = 5 * time.Millisecond
+		wrapped := &callerConn{Conn: conn, s: s, epoch: time.Now()}
+		if !s.spawn(func() { s.serveTCP(wrapped, port) }) {
+			conn.Close()
+			return
+		}
+	}
+}
+
+// serveTCP carries one caller of an exposed port. A stream that can't be
+// carried is reset, so that the caller sees more than an empty answer.
+func (s *Server) serveTCP(conn *callerConn, port uint16) {
+	stop := context.AfterFunc(s.base, func() { conn.Conn.Close() })
+	defer stop()
+	c := s.begin(engine.WayTCP, conn.RemoteAddr().String())
+	if c == nil {
+		conn.Close()
+		return
+	}
+	defer c.release()
+	c.rec.Target = "tcp:" + strconv.Itoa(int(port))
+	c.started()
+	end := connEnd{conn}
+	refuse := func(reason engine.Reason) {
+		c.fail(reason, "")
+		c.end()
+		end.finish(true)
+	}
+	if s.draining.Load() {
+		refuse(engine.ReasonDraining)
+		return
+	}
+	to := destination{kind: toPort, port: port, native: true}
+	ex, resp, ok := s.openConnect(s.base, c, to, "", refuse)
+	if !ok {
+		return
+	}
+	c.waterfall(ex, resp)
+	c.head, c.rec.Upgraded = true, true
+	s.raw(c, ex, end, nil)
+}
