@@ -18,7 +18,7 @@ import (
 // request target, and remembers every token that it saw:
 //
 //	/echo                    the request's content, type and digest; digest in a trailer
-//	/size?n=N[&chunked=1]    N bytes of the token's pattern, digest in a field and a trailer
+//	/size?n=N[&chunked=1][&plain=1]  N bytes of the token's pattern; digest in a field, chunked also in a trailer, unless plain
 //	/early[?code=413][&keep=1]   answers at once, reads nothing, closes unless keep
 //	/abort?n=N&at=M[&chunked=1]  promises N bytes of the pattern, cuts after M
 //	/slow?n=N&every=D        N bytes, one at a time, one every D (a duration)
@@ -285,7 +285,9 @@ func (o *Origin) echo(w http.ResponseWriter, r *http.Request, token Token, conte
 // size promises n bytes and writes at of them.
 func size(w http.ResponseWriter, r *http.Request, token Token, n, at int64, chunked bool) {
 	h := w.Header()
-	h.Set(DigestField, PatternDigest(token, n))
+	if !r.URL.Query().Has("plain") {
+		h.Set(DigestField, PatternDigest(token, n))
+	}
 	h.Set("Content-Type", "application/octet-stream")
 	if chunked {
 		h.Set("Trailer", "X-Trailer-Sha256")

@@ -1,0 +1,293 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// An event is what a test reads of one line on stdout.
+type event struct {
+	Time      time.Time `json:"time"`
+	Seq       uint64    `json:"seq"`
+	Kind      string    `json:"kind"`
+	Conn      string    `json:"conn"`
+	Client    string    `json:"client"`
+	Reason    string    `json:"reason"`
+	Listen    string    `json:"listen"`
+	Server    string    `json:"server"`
+	Code      int       `json:"code"`
+	Status    int       `json:"status"`
+	Outcome   string    `json:"outcome"`
+	Text      string    `json:"text"`
+	Requests  uint64    `json:"requests"`
+	Failed    uint64    `json:"failed"`
+	Exchanges int       `json:"exchanges"`
+
+	at time.Time // read by the test
+}
+
+// A process is a running adit. Its events but request_finished are kept; those
+// are counted by outcome.
+type process struct {
+	t    testing.TB
+	name string
+	cmd  *exec.Cmd
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed, and replaced, by every line
+	events   []event
+	outcomes map[string]int
+	broken   []string // lines that are not events
+	stderr   []byte   // the last 64 KiB
+	faults   []string // lines on stderr that must never be
+
+	exited chan struct{} // closed when it has ended and its output was read
+	state  *os.ProcessState
+}
+
+// start runs adit and kills it at the end of the test. Which arguments come
+// before is for a test that needs a wrapper: nil but there.
+func start(t testing.TB, name string, wrapper []string, args ...string) *process {
+	t.Helper()
+	argv := append(append(append([]string(nil), wrapper...), binary), args...)
+	p := &process{
+		t: t, name: name, cmd: exec.Command(argv[0], argv[1:]...),
+		changed: make(chan struct{}), outcomes: map[string]int{}, exited: make(chan struct{}),
+	}
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0", "GOTRACEBACK=all")
+	p.cmd.Dir = t.TempDir()
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	var readers sync.WaitGroup
+	readers.Go(func() { p.readEvents(stdout) })
+	readers.Go(func() { p.readErrors(stderr) })
+	go func() {
+		defer close(p.exited)
+		readers.Wait()
+		_ = p.cmd.Wait()
+		p.state = p.cmd.ProcessState
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, f := range p.faults {
+			t.Errorf("%s: %s", p.name, f)
+		}
+		for _, b := range p.broken {
+			t.Errorf("%s: stdout has a line that is no event: %q", p.name, b)
+		}
+		if t.Failed() {
+			t.Logf("%s, outcomes %v, end of stderr:\n%s", p.name, p.outcomes, p.stderr)
+		}
+	})
+	return p
+}
+
+func (p *process) readEvents(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e event
+		err := json.Unmarshal(lines.Bytes(), &e)
+		p.mu.Lock()
+		switch {
+		case err != nil || e.Kind == "":
+			if len(p.broken) < 5 {
+				p.broken = append(p.broken, lines.Text())
+			}
+		case e.Kind == "request_finished":
+			p.outcomes[e.Outcome]++
+		default:
+			e.at = time.Now()
+			p.events = append(p.events, e)
+		}
+		close(p.changed)
+		p.changed = make(chan struct{})
+		p.mu.Unlock()
+	}
+}
+
+func (p *process) readErrors(r io.Reader) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		b := lines.Bytes()
+		p.mu.Lock()
+		p.stderr = append(append(p.stderr, b...), '\n')
+		if cut := len(p.stderr) - 64<<10; cut > 0 {
+			p.stderr = append(p.stderr[:0], p.stderr[cut:]...)
+		}
+		for _, word := range []string{"panic", "fatal error:", "DATA RACE"} {
+			if bytes.Contains(b, []byte(word)) && len(p.faults) < 5 {
+				p.faults = append(p.faults, string(b))
+			}
+		}
+		p.mu.Unlock()
+	}
+}
+
+// mark returns a position in the events for await: what comes after it.
+func (p *process) mark() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.events)
+}
+
+// since returns the events after a mark that are of kind.
+func (p *process) since(mark int, kind string) []event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []event
+	for _, e := range p.events[mark:] {
+		if e.Kind == kind {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// await waits for n events of kind after a mark.
+func (p *process) await(mark int, kind string, n int, within time.Duration) []event {
+	p.t.Helper()
+	late := time.NewTimer(within)
+	defer late.Stop()
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		p.mu.Unlock()
+		found := p.since(mark, kind)
+		if len(found) >= n {
+			return found
+		}
+		select {
+		case <-changed:
+		case <-p.exited:
+			if found := p.since(mark, kind); len(found) >= n {
+				return found
+			}
+			p.t.Fatalf("%s ended (%v) before %d events %q came", p.name, p.state, n, kind)
+		case <-late.C:
+			p.t.Fatalf("%s: %d of %d events %q within %v", p.name, len(found), n, kind, within)
+		}
+	}
+}
+
+// signal sends sig to a process that runs.
+func (p *process) signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatalf("signal %s: %v", p.name, err)
+	}
+}
+
+// kill ends the process at once, with SIGKILL, and waits for it.
+func (p *process) kill() {
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Errorf("kill %s: %v", p.name, err)
+	}
+	<-p.exited
+}
+
+// wait waits for the process to end by itself and returns its exit code.
+func (p *process) wait(within time.Duration) int {
+	p.t.Helper()
+	late := time.NewTimer(within)
+	defer late.Stop()
+	select {
+	case <-p.exited:
+		return p.state.ExitCode()
+	case <-late.C:
+		p.stacks()
+		p.t.Fatalf("%s did not end within %v", p.name, within)
+		return -1
+	}
+}
+
+// stacks makes the Go runtime of the process print its goroutines before it is
+// killed: what a hang needs.
+func (p *process) stacks() {
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-p.exited:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// usage is what /proc tells of a process; zero where there is none.
+type usage struct {
+	rss, peak int64 // bytes
+	cpu       time.Duration
+	files     int
+}
+
+func (p *process) usage() (u usage) {
+	dir := filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid))
+	if b, err := os.ReadFile(filepath.Join(dir, "status")); err == nil {
+		for line := range strings.Lines(string(b)) {
+			var kib int64
+			if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kib); err == nil {
+				u.rss = kib << 10
+			}
+			if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kib); err == nil {
+				u.peak = kib << 10
+			}
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "stat")); err == nil {
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if f := strings.Fields(rest); len(f) > 12 {
+			user, _ := strconv.ParseInt(f[11], 10, 64)
+			system, _ := strconv.ParseInt(f[12], 10, 64)
+			u.cpu = time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+		}
+	}
+	if files, err := os.ReadDir(filepath.Join(dir, "fd")); err == nil {
+		u.files = len(files)
+	}
+	return u
+}
+
+// settle waits until the process has at most files open files.
+func (p *process) settle(files int, within time.Duration) {
+	p.t.Helper()
+	if !eventually(within, func() bool { return p.usage().files <= files }) {
+		p.t.Errorf("%s has %d open files, %d before the load", p.name, p.usage().files, files)
+	}
+}
+
+// eventually asks every 20 ms whether ok, until within has passed.
+func eventually(within time.Duration, ok func() bool) bool {
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return true
+}

@@ -1,0 +1,94 @@
+//go:build chaos
+
+package chaos
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"adit/engine/enginetest"
+)
+
+// TestSoak is row 1: mixed requests at 64 at a time, some of which misbehave,
+// in both protocols. Nothing may be crossed, duplicated, lost or truncated, no
+// well-behaved request may fail, and the processes end as lean as they began.
+func TestSoak(t *testing.T) {
+	tests := []struct {
+		name     string
+		protocol string
+		requests int
+	}{
+		{"native", "auto", pick(t, 3000, 100_000, 1_000_000)},
+		{"classic", "wsp", pick(t, 1000, 20_000, 200_000)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			options := []option{serverFlags("--timeout", "10s"), clientFlags("--protocol", tt.protocol, "--pool-max", "100")}
+			if tt.protocol == "wsp" {
+				// Classic has no routes: the client drops --expose.
+				options = append(options, withoutExpose())
+			}
+			r := newRig(t, options...)
+			r.works(t, 5*time.Second)
+			server, client := r.server.usage(), r.client.usage()
+
+			o := r.oracle(tt.requests, 1)
+			o.CancelShare, o.EarlyShare, o.AbortShare = 0.05, 0.05, 0.03
+			wrong := &complaints{t: t}
+			o.Finished = func(res enginetest.Result) {
+				switch {
+				case res.Behave == "early" && res.Status != http.StatusRequestEntityTooLarge,
+					(res.Behave == "echo" || res.Behave == "size") && !(res.Complete && res.Status == http.StatusOK):
+					wrong.add("%s %v: status %d, %v", res.Behave, res.Token, res.Status, res.Err)
+				case res.Behave == "abort" && res.Complete && res.Status == http.StatusOK:
+					wrong.add("abort %v looks complete", res.Token)
+				}
+			}
+			r.check(o.Run(t.Context()))
+
+			r.transport.CloseIdleConnections()
+			r.viaProxy.CloseIdleConnections()
+			r.works(t, 5*time.Second)
+			slack := 8
+			if tt.protocol == "wsp" {
+				slack += 100 // the pool may have grown
+			}
+			r.server.settle(server.files+slack, 10*time.Second)
+			r.client.settle(client.files+64+slack, 10*time.Second) // idle origin connections
+			if !raceEnabled {
+				underPeak(t, r.server, 192<<20)
+				underPeak(t, r.client, 192<<20)
+			}
+			t.Logf("server %+v, client %+v", r.server.usage(), r.client.usage())
+		})
+	}
+}
+
+// withoutExpose makes the rig's callers and client do without host names.
+func withoutExpose() option { return func(r *rig) { r.noRoutes = true } }
+
+func underPeak(t *testing.T, p *process, most int64) {
+	t.Helper()
+	if peak := p.usage().peak; peak > most {
+		t.Errorf("%s held up to %d MiB, bound %d", p.name, peak>>20, most>>20)
+	}
+}
+
+// complaints reports the first few of many faults.
+type complaints struct {
+	t  testing.TB
+	mu sync.Mutex
+	n  int
+}
+
+func (c *complaints) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n++; c.n <= 10 {
+		c.t.Errorf(format, args...)
+	} else {
+		c.t.Fail()
+	}
+}
