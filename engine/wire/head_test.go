@@ -68,6 +68,7 @@ func TestRequestRules(t *testing.T) {
 		"empty brackets":            {authority("[]"), wire.ErrHTTP},
 		"bracketed name":            {authority("[app]"), wire.ErrHTTP},
 		"text after bracket":        {authority("[::1]x"), wire.ErrHTTP},
+		"port after no colon":       {authority("[::1]x80"), wire.ErrHTTP},
 		"query":                     {path("/a?b=c&d=%20"), nil},
 		"star of OPTIONS":           {with(func(r *wire.Request) { r.Method, r.Path = "OPTIONS", "*" }), nil},
 		"star of GET":               {path("*"), wire.ErrHTTP},
