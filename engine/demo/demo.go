@@ -138,66 +138,52 @@ func (d *Demo) Run(ctx context.Context) error {
 	d.origins.serve()
 	defer d.origins.close()
 
-	served := make(chan error, 1)
-	var running sync.WaitGroup
-	running.Go(func() { served <- d.server.Serve(d.listener) })
-	lasting, stopClients := context.WithCancel(context.WithoutCancel(ctx))
-	for _, m := range d.clients {
-		running.Go(func() { m.run(lasting) })
-	}
-	defer running.Wait()
-	defer stopClients()
+	lasting := context.WithoutCancel(ctx)
+	// A server that ends by itself ends the demo.
+	ctx, stop := context.WithCancelCause(ctx)
+	var serving sync.WaitGroup
+	serving.Go(func() { stop(d.server.Serve(d.listener)) })
+	defer serving.Wait()
 
+	clientsCtx, stopClients := context.WithCancel(lasting)
+	var clients sync.WaitGroup
+	for _, m := range d.clients {
+		clients.Go(func() { m.run(clientsCtx) })
+	}
 	err := d.ready(ctx)
 	if err == nil {
-		err = d.traffic(ctx, served)
+		newCallers(d, d.options.Grace).run(ctx)
 	}
-	// The grace period is the server's own.
-	if down := d.server.Shutdown(context.WithoutCancel(ctx)); down != nil {
+	// Clients go before the server does, so that none looks for it.
+	stopClients()
+	clients.Wait()
+	if down := d.server.Shutdown(lasting); down != nil {
 		err = errors.Join(err, fmt.Errorf("stop the server: %w", down))
 	}
 	<-d.server.Done()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = errors.Join(err, fmt.Errorf("serve: %w", cause))
+	}
 	return err
 }
 
 // Close ends the server at once; Run returns soon after.
 func (d *Demo) Close() error { return d.server.Close() }
 
-// ready waits until every client that stays is registered.
+// ready waits until every client is registered; nil too when ctx ends.
 func (d *Demo) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWait)
-	defer cancel()
+	late := time.NewTimer(readyWait)
+	defer late.Stop()
 	for _, m := range d.clients {
 		select {
 		case <-m.ready:
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return nil
-			}
+		case <-late.C:
 			return fmt.Errorf("client %s is not ready after %v", m.options.ID, readyWait)
+		case <-ctx.Done():
+			return nil
 		}
 	}
 	return nil
-}
-
-// traffic calls until ctx ends or the server stops being one.
-func (d *Demo) traffic(ctx context.Context, served <-chan error) error {
-	calling, stop := context.WithCancel(ctx)
-	defer stop()
-	c := newCallers(d, d.options.Grace)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		c.run(calling)
-	}()
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-	}
-	stop()
-	<-done
-	return err
 }
 
 // freePort returns a TCP port that nobody listens on now.

@@ -135,7 +135,7 @@ func upload(w http.ResponseWriter, r *http.Request) {
 
 // faulty works every fourth time; else it answers 500, hangs up instead of
 // answering, or hangs up in the middle.
-func (o *origins) faulty(w http.ResponseWriter, _ *http.Request) {
+func (o *origins) faulty(w http.ResponseWriter, r *http.Request) {
 	switch o.fault.Add(1) % 4 {
 	case 1:
 		io.WriteString(w, "this time it works\n")
@@ -147,6 +147,7 @@ func (o *origins) faulty(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")
 		io.WriteString(w, "this is less than promised\n")
 		http.NewResponseController(w).Flush()
+		pause(r.Context(), 50*time.Millisecond)
 		panic(http.ErrAbortHandler)
 	}
 }
