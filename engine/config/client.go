@@ -70,8 +70,15 @@ func (c *Client) applyFile(path string, settings []Setting) ([]string, error) {
 		return nil, nil
 	}
 	d, err := readDocument(path)
-	if err != nil || d.root == nil {
+	if err != nil {
 		return nil, err
+	}
+	return c.applyDocument(d, settings)
+}
+
+func (c *Client) applyDocument(d *document, settings []Setting) ([]string, error) {
+	if d.root == nil {
+		return nil, nil
 	}
 	top, err := d.entries("the file", d.root)
 	if err != nil {

@@ -107,8 +107,15 @@ func (s *Server) applyFile(path string, settings []Setting) ([]string, error) {
 		return nil, nil
 	}
 	d, err := readDocument(path)
-	if err != nil || d.root == nil {
+	if err != nil {
 		return nil, err
+	}
+	return s.applyDocument(d, settings)
+}
+
+func (s *Server) applyDocument(d *document, settings []Setting) ([]string, error) {
+	if d.root == nil {
+		return nil, nil
 	}
 	top, err := d.entries("the file", d.root)
 	if err != nil {

@@ -1,0 +1,329 @@
+package config_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"adit/engine/config"
+)
+
+// A loader loads one role's configuration; a refusal to start is no failure
+// here.
+type loader struct {
+	role     string
+	settings func() []config.Setting
+	load     func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error)
+	values   map[string][]string // for each setting, values unlike the default
+}
+
+func started[T any](c *T, notices []string, err error) (any, []string, error) {
+	var refusal *config.RefusalError
+	if errors.As(err, &refusal) {
+		err = nil
+	}
+	if c == nil {
+		return nil, notices, err
+	}
+	return *c, notices, err
+}
+
+func loaders() []loader {
+	return []loader{
+		{
+			role:     "server",
+			settings: func() []config.Setting { return config.ServerSettings(new(config.Server)) },
+			load: func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error) {
+				return started(config.LoadServer(path, env, flags))
+			},
+			values: map[string][]string{
+				"listen":        {"127.0.0.2:9999"},
+				"name":          {"edge-of-town"},
+				"secret":        {"one", "two"},
+				"caller-token":  {"three", "four"},
+				"domain":        {"tunnels.example.com"},
+				"tcp-ports":     {"20000-20100"},
+				"open-clients":  {"true"},
+				"open-callers":  {"exposed"},
+				"timeout":       {"1m30s"},
+				"ping":          {"5s"},
+				"grace":         {"7s"},
+				"compat-status": {"true"},
+				"protocol":      {"wsp"},
+				"log-level":     {"debug"},
+				"for":           {"1h"},
+				"events":        {"lifecycle"},
+				"headless":      {"true"},
+			},
+		},
+		{
+			role:     "client",
+			settings: func() []config.Setting { return config.ClientSettings(new(config.Client)) },
+			load: func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error) {
+				return started(config.LoadClient(path, env, flags))
+			},
+			values: map[string][]string{
+				"server":      {"ws://a:1/register", "wss://b/register"},
+				"id":          {"pi-of-town"},
+				"secret":      {"five"},
+				"pool":        {"3"},
+				"pool-idle":   {"11"},
+				"pool-max":    {"99"},
+				"expose":      {"app=http://localhost:3000", "tcp:5432=10.0.0.5:5432"},
+				"allow":       {"*.corp", "10.0.0.0/8:443"},
+				"host-header": {"rewrite"},
+				"ping":        {"5s"},
+				"grace":       {"7s"},
+				"headless":    {"true"},
+				"once":        {"true"},
+				"protocol":    {"adit"},
+				"log-level":   {"warn"},
+				"for":         {"1h"},
+				"events":      {"none"},
+			},
+		},
+	}
+}
+
+func write(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func environ(pairs ...string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1], true
+			}
+		}
+		return "", false
+	}
+}
+
+// yamlFile writes one setting as a file has it.
+func yamlFile(t testing.TB, role string, s config.Setting, values []string) string {
+	text := fmt.Sprintf("%s:\n  %s: ", role, s.Name)
+	if s.Repeatable {
+		for _, v := range values {
+			text += fmt.Sprintf("\n    - %q", v)
+		}
+	} else {
+		text += fmt.Sprintf("%q", values[0])
+	}
+	return write(t, "adit.yaml", text+"\n")
+}
+
+func TestEverySettingTakesEffectFromEverySource(t *testing.T) {
+	for _, l := range loaders() {
+		defaults, _, err := l.load("", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings := l.settings()
+		if len(settings) != len(l.values) {
+			t.Errorf("%s: %d settings, values for %d", l.role, len(settings), len(l.values))
+		}
+		for _, s := range settings {
+			t.Run(l.role+"/"+s.Name, func(t *testing.T) {
+				values := l.values[s.Name]
+				if len(values) == 0 || s.Repeatable != (len(values) > 1) {
+					t.Fatalf("values %q for a setting with repeatable %v", values, s.Repeatable)
+				}
+				if s.Help == "" || (s.Value == "") != (s.Default == "false") {
+					t.Errorf("help %q, value %q, default %q", s.Help, s.Value, s.Default)
+				}
+				fromFlag, _, err := l.load("", nil, map[string][]string{s.Name: values})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if reflect.DeepEqual(fromFlag, defaults) {
+					t.Fatalf("--%s %q changes nothing", s.Name, values)
+				}
+				fromEnv, _, err := l.load("", environ(s.Env(), strings.Join(values, ",")), nil)
+				if err != nil || !reflect.DeepEqual(fromEnv, fromFlag) {
+					t.Errorf("%s is not --%s: %+v, %v", s.Env(), s.Name, fromEnv, err)
+				}
+				fromFile, _, err := l.load(yamlFile(t, l.role, s, values), nil, nil)
+				if err != nil || !reflect.DeepEqual(fromFile, fromFlag) {
+					t.Errorf("the file is not --%s: %+v, %v", s.Name, fromFile, err)
+				}
+			})
+		}
+	}
+}
+
+// Each struct field that a person can set must have a setting.
+func TestEveryFieldHasASetting(t *testing.T) {
+	ofFiles := map[string]bool{"WSPFile": true, "IdleTimeout": true, "Whitelist": true, "Blacklist": true}
+	for _, l := range loaders() {
+		defaults, _, err := l.load("", nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		covered := map[string]bool{}
+		for name, values := range l.values {
+			c, _, err := l.load("", nil, map[string][]string{name: values})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, was := reflect.ValueOf(c), reflect.ValueOf(defaults)
+			for i := range got.NumField() {
+				if !reflect.DeepEqual(got.Field(i).Interface(), was.Field(i).Interface()) {
+					covered[got.Type().Field(i).Name] = true
+				}
+			}
+		}
+		typ := reflect.TypeOf(defaults)
+		for i := range typ.NumField() {
+			if name := typ.Field(i).Name; !covered[name] && !ofFiles[name] {
+				t.Errorf("%s: no setting sets %s", l.role, name)
+			}
+		}
+	}
+}
+
+func TestLaterSourceReplacesEarlier(t *testing.T) {
+	path := write(t, "adit.yaml", "server:\n  timeout: 2s\n  secret: [file1, file2]\n  grace: 9s\n")
+	env := environ("ADIT_TIMEOUT", "3s", "ADIT_SECRET", "env1, env2,", "ADIT_PING", "")
+	flags := map[string][]string{"timeout": {"4s", "5s"}, "secret": {"flag"}}
+	for _, tt := range []struct {
+		name    string
+		path    string
+		env     func(string) (string, bool)
+		flags   map[string][]string
+		timeout time.Duration
+		secret  []string
+	}{
+		{"defaults", "", nil, nil, time.Second, nil},
+		{"file", path, nil, nil, 2 * time.Second, []string{"file1", "file2"}},
+		{"environment", path, env, nil, 3 * time.Second, []string{"env1", "env2"}},
+		{"flags, the last of two", path, env, flags, 5 * time.Second, []string{"flag"}},
+		{"a list in a flag empties", path, env, map[string][]string{"secret": {}}, 3 * time.Second, []string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _, err := config.LoadServer(tt.path, tt.env, tt.flags)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Timeout != tt.timeout || !reflect.DeepEqual(s.Secret, tt.secret) {
+				t.Errorf("timeout %v, secret %q; want %v, %q", s.Timeout, s.Secret, tt.timeout, tt.secret)
+			}
+			if s.Ping != 20*time.Second {
+				t.Errorf("an empty variable set ping to %v", s.Ping)
+			}
+		})
+	}
+}
+
+func TestDefaultsAreThoseOfTheIssue(t *testing.T) {
+	s, notices, err := config.LoadServer("", nil, nil)
+	if err != nil || len(notices) != 0 {
+		t.Fatal(notices, err)
+	}
+	host, _ := os.Hostname()
+	want := &config.Server{
+		Listen: "127.0.0.1:8080", Name: host, Timeout: time.Second, Ping: 20 * time.Second, Grace: 30 * time.Second,
+		Protocol: "auto", LogLevel: "info", Events: "requests",
+	}
+	if !reflect.DeepEqual(s, want) {
+		t.Errorf("server %+v\nwant   %+v", s, want)
+	}
+	c, _, err := config.LoadClient("", nil, map[string][]string{"server": {"ws://h/register"}, "allow": {"any"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantClient := &config.Client{
+		Server: []string{"ws://h/register"}, ID: host, Pool: 2, PoolIdle: 10, PoolMax: 100, Allow: []string{"any"},
+		HostHeader: "keep", Ping: 30 * time.Second, Grace: 30 * time.Second, Protocol: "auto", LogLevel: "info", Events: "requests",
+	}
+	if !reflect.DeepEqual(c, wantClient) {
+		t.Errorf("client %+v\nwant   %+v", c, wantClient)
+	}
+}
+
+func TestBadValuesNameTheirSource(t *testing.T) {
+	tests := []struct {
+		role, name, value, want string
+	}{
+		{"server", "listen", "8080", "want HOST:PORT"},
+		{"server", "listen", "127.0.0.1:http", "is no port"},
+		{"server", "listen", "127.0.0.1:70000", "is no port"},
+		{"server", "listen", "::1:80", "want HOST:PORT"},
+		{"server", "listen", "a b:80", "want HOST:PORT"},
+		{"server", "name", "", "is empty"},
+		{"server", "domain", "https://example.com", "is no domain"},
+		{"server", "domain", "10.0.0.1", "is no domain"},
+		{"server", "domain", "example.com:80", "is no domain"},
+		{"server", "tcp-ports", "20100-20000", "the smaller port comes first"},
+		{"server", "tcp-ports", "0-10", "is no port"},
+		{"server", "tcp-ports", "20000-", "is no port"},
+		{"server", "tcp-ports", "1-2-3", "is no port"},
+		{"server", "open-callers", "some", "want all or exposed"},
+		{"server", "open-clients", "maybe", "want true or false"},
+		{"server", "timeout", "1000", "want a number with a unit"},
+		{"server", "timeout", "0s", "is out of range"},
+		{"server", "timeout", "-1s", "is out of range"},
+		{"server", "ping", "10ms", "want 1s to 2m0s"},
+		{"server", "for", "-1s", "want 0s or more"},
+		{"server", "protocol", "h2", "want auto, adit or wsp"},
+		{"server", "log-level", "trace", "want debug, info, warn or error"},
+		{"server", "events", "some", "want all, requests, lifecycle or none"},
+		{"client", "server", "http://h/register", "want ws://"},
+		{"client", "server", "ws://user:hunter2@h/register", "credentials have settings of their own"},
+		{"client", "server", "ws://", "without a host"},
+		{"client", "server", "h:8080", "no scheme"},
+		{"client", "server", "ws://h:0/", "is no port"},
+		{"client", "server", "ws://h/#x", "fragment"},
+		{"client", "pool", "0", "want a number from 1"},
+		{"client", "pool", "two", "want a number from 1"},
+		{"client", "host-header", "drop", "want keep or rewrite"},
+		{"client", "allow", "10.0.0.0/33", `allow rule "10.0.0.0/33"`},
+		{"client", "expose", "localhost:3000", "no scheme"},
+		{"client", "secret", "@", "want @FILE"},
+	}
+	for _, tt := range tests {
+		for _, l := range loaders() {
+			if l.role != tt.role {
+				continue
+			}
+			for _, s := range l.settings() {
+				if s.Name != tt.name {
+					continue
+				}
+				check := func(source, prefix string, err error) {
+					if err == nil {
+						t.Errorf("%s: %s %q is taken", source, tt.name, tt.value)
+						return
+					}
+					text := err.Error()
+					if !strings.HasPrefix(text, prefix) || !strings.Contains(text, tt.want) || strings.Contains(text, "hunter2") {
+						t.Errorf("%s: %q does not say %q after %q", source, text, tt.want, prefix)
+					}
+				}
+				_, _, err := l.load("", nil, map[string][]string{tt.name: {tt.value}})
+				check("flag", "--"+tt.name+": ", err)
+				if tt.value != "" {
+					_, _, err = l.load("", environ(s.Env(), tt.value), nil)
+					check("environment", s.Env()+": ", err)
+				}
+				path := yamlFile(t, tt.role, s, []string{tt.value})
+				line := 2
+				if s.Repeatable {
+					line = 3
+				}
+				_, _, err = l.load(path, nil, nil)
+				check("file", fmt.Sprintf("%s:%d: %s: ", path, line, tt.name), err)
+			}
+		}
+	}
+}
