@@ -109,7 +109,8 @@ func (b *classicBody) buffer() []byte {
 
 // discard reads the message to its end, for nobody: from now on next fails with
 // errNotRead. With stalled it does so only if no more than that many pieces
-// were ever taken. It reports whether it did and the end came.
+// were ever taken. It reports whether it did and the end came. The message has
+// begun.
 func (b *classicBody) discard(stalled *uint64) bool {
 	if stalled == nil {
 		b.turn <- struct{}{}
@@ -123,6 +124,9 @@ func (b *classicBody) discard(stalled *uint64) bool {
 	defer b.release()
 	if stalled != nil && b.moves.Load() != *stalled {
 		return false
+	}
+	if b.r == nil && b.err == nil {
+		b.r = <-b.ready
 	}
 	for b.err == nil {
 		if b.l.isClosing() {
