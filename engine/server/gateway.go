@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -112,7 +114,7 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, c *call, t *targe
 	if err != nil {
 		// Content taken from the caller can't be sent twice.
 		retry := mayRetry && !hasContent(r) && ex.Retryable() && !c.cancelled.Load() && r.Context().Err() == nil
-		reason := c.up.callerFault(err)
+		reason := c.blame(r.Context(), err)
 		ex.Reset(wire.ResetCancelled, "")
 		c.close(ex)
 		if retry {
@@ -159,7 +161,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 		setTrailers(h, ex.Trailers(), trailers)
 	}
 	if err != nil {
-		reason := c.up.callerFault(err)
+		reason := c.blame(r.Context(), err)
 		ex.Reset(wire.ResetCancelled, "the caller left or stalled")
 		c.close(ex)
 		c.fail(reason, "")
@@ -193,7 +195,7 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 		n, err := w.Write(piece)
 		c.rec.ResponseBytes += int64(n)
 		if err != nil {
-			return callerGone(err)
+			return errCallerLeft
 		}
 		if !ex.Buffered() {
 			if err := flush(w); err != nil {
@@ -203,8 +205,25 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 	}
 }
 
-func callerGone(cause error) error {
-	return engine.Fail("write to the caller", engine.ReasonCallerGone, cause)
+// errCallerLeft is what a write to a caller fails with.
+var errCallerLeft = engine.Fail("write to the caller", engine.ReasonCallerGone, errors.New("the caller left or stalled"))
+
+// blame returns the reason for a failure of an exchange. That the caller has
+// gone is believed only where it has: a peer may say so as well.
+func (c *call) blame(ctx context.Context, err error) engine.Reason {
+	reason := engine.ReasonOf(err)
+	if c.up.gone.Load() || errors.Is(err, errCallerLeft) {
+		return engine.ReasonCallerGone
+	}
+	if reason == engine.ReasonCallerGone {
+		switch {
+		case c.s.base.Err() != nil:
+			return engine.ReasonDraining
+		case ctx.Err() == nil:
+			return engine.ReasonOriginFailed
+		}
+	}
+	return reason
 }
 
 func flush(w http.ResponseWriter) error {
@@ -213,7 +232,7 @@ func flush(w http.ResponseWriter) error {
 		return nil
 	}
 	if err := f.FlushError(); err != nil {
-		return callerGone(err)
+		return errCallerLeft
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type rawEnd interface {
 
 // raw copies bytes both ways until both sides have ended or one has failed, and
 // closes the call. early is what the caller sent before it was told to.
-func (s *Server) raw(c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
+func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
 	up := &rawUpload{ex: ex, end: end, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
 	go up.run(early)
 
@@ -48,7 +48,7 @@ func (s *Server) raw(c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
 			err = end.flush()
 		}
 		if err != nil {
-			fault = callerGone(err)
+			fault = errCallerLeft
 			ex.Reset(wire.ResetCancelled, "the caller left or stalled")
 			break
 		}
@@ -67,7 +67,7 @@ func (s *Server) raw(c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
 	if up.gone.Load() {
 		c.fail(engine.ReasonCallerGone, "")
 	} else if fault != nil {
-		c.fail(engine.ReasonOf(fault), "")
+		c.fail(c.blame(ctx, fault), "")
 	}
 	c.attach(nil)
 	aborted := c.failed
@@ -136,10 +136,10 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
-		s.raw(c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil)
+		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil)
 		return
 	}
-	s.hijack(w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))
+	s.hijack(r.Context(), w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))
 }
 
 // openConnect opens a byte stream and waits until the other end accepted it;
@@ -175,7 +175,7 @@ func (s *Server) openConnect(ctx context.Context, c *call, to destination, autho
 		c.attach(nil)
 		ex.Close()
 		if !retry {
-			refuse(engine.ReasonOf(err))
+			refuse(c.blame(ctx, err))
 			return nil, nil, false
 		}
 		to.not = sl.l
@@ -197,7 +197,7 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *call, e
 	}
 	head = append(head, "\r\n"...)
 	c.head, c.rec.Upgraded, c.rec.Status = true, true, http.StatusSwitchingProtocols
-	s.hijack(w, c, ex, head)
+	s.hijack(r.Context(), w, c, ex, head)
 }
 
 // sameProtocol reports whether the protocol switched to is one that was asked for.
@@ -214,7 +214,7 @@ func sameProtocol(asked, got string) bool {
 }
 
 // hijack takes the connection from net/http, writes head and goes on raw.
-func (s *Server) hijack(w http.ResponseWriter, c *call, ex tunnel.Exchange, head []byte) {
+func (s *Server) hijack(ctx context.Context, w http.ResponseWriter, c *call, ex tunnel.Exchange, head []byte) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		ex.Reset(wire.ResetCancelled, "the caller left")
@@ -234,7 +234,7 @@ func (s *Server) hijack(w http.ResponseWriter, c *call, ex tunnel.Exchange, head
 	if _, err := conn.Write(head); err != nil {
 		ex.Reset(wire.ResetCancelled, "the caller left")
 	}
-	s.raw(c, ex, connEnd{conn}, early)
+	s.raw(ctx, c, ex, connEnd{conn}, early)
 }
 
 // A connEnd is a caller with a connection of its own.

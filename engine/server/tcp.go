@@ -92,5 +92,5 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 	}
 	c.waterfall(ex, resp)
 	c.head, c.rec.Upgraded = true, true
-	s.raw(c, ex, end, nil)
+	s.raw(s.base, c, ex, end, nil)
 }

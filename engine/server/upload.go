@@ -1,14 +1,12 @@
 package server
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"adit/engine"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -216,16 +214,4 @@ func (u *upload) isStopped() bool {
 // pastReadDeadline ends a read of the request's content now.
 func pastReadDeadline(w http.ResponseWriter) {
 	http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
-}
-
-// callerFault replaces a reason that came from the caller's leaving.
-func (u *upload) callerFault(err error) engine.Reason {
-	if u.gone.Load() {
-		return engine.ReasonCallerGone
-	}
-	var e *engine.Error
-	if errors.As(err, &e) {
-		return e.Reason
-	}
-	return engine.ReasonTunnelFailed
 }

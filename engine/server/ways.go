@@ -129,7 +129,7 @@ func (s *Server) resolve(r *http.Request, t *target) error {
 // fromConnect reads the authority-form target of RFC 9110 §9.3.6.
 func (t *target) fromConnect(r *http.Request) error {
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil || host == "" || r.URL.Path != "" || !validPort(port) || !validAuthority(r.Host) {
+	if err != nil || host == "" || r.RequestURI != r.Host || !validPort(port) || !validAuthority(r.Host) {
 		return errTarget("connect wants a target of the form host:port")
 	}
 	t.authority = strings.ToLower(r.Host)

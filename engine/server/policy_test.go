@@ -1,0 +1,11 @@
+package server
+
+import "adit/engine/policy"
+
+func withCallerToken(token string) func(*Options) {
+	return func(o *Options) { o.Callers = &policy.Callers{Tokens: policy.NewSecrets(token)} }
+}
+
+func withClientSecret(secret string) func(*Options) {
+	return func(o *Options) { o.Clients = &policy.Clients{Secrets: policy.NewSecrets(secret)} }
+}
