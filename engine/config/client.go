@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"adit/engine"
@@ -102,6 +103,7 @@ func (c *Client) settle() (notices []string, err error) {
 	c.PoolIdle = min(c.PoolIdle, c.PoolMax)
 	for i, server := range c.Server {
 		if slices.Contains(c.Server[:i], server) {
+			server, _, _ = strings.Cut(server, "?")
 			return nil, fmt.Errorf("--server %s is given twice; leave one out", server)
 		}
 	}

@@ -113,14 +113,10 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutUser cuts user information out of a text that may be a URL, for errors.
+// withoutUser cuts what may be user information out of a text, for errors.
 func withoutUser(s string) string {
-	scheme, rest, found := strings.Cut(s, "://")
-	if !found {
-		return s
-	}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		return scheme + "://…" + rest[i:]
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return "…" + s[i:]
 	}
 	return s
 }

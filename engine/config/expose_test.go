@@ -59,6 +59,7 @@ func TestParseExposeErrors(t *testing.T) {
 		"app=http://localhost?":                "without a path",
 		"app=http://localhost/#a":              "fragment",
 		"app=http://u:hunter2@localhost":       "user information",
+		"app=u:hunter2@localhost:3000":         "no scheme",
 		"app=http://a b":                       "no URL",
 		"app=http://a\x00b":                    "no URL",
 		"app=http://[fe80::1%25eth0]:80":       "is no host name or address",

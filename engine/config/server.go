@@ -75,7 +75,8 @@ func headlessSetting(into *bool) Setting {
 }
 
 // LoadServer makes the configuration of adit server from defaults, the file at
-// path (none for ""), the environment and flags, later ones first. env is
+// path (none for ""), the environment and flags; what a later source sets
+// replaces what an earlier one did. env is
 // os.LookupEnv or alike, and may be nil; flags holds the flags that were given,
 // each with its values, those without one with Setting.Bare. The notices are for
 // the operator. The error is a *RefusalError where only a credential is missing.

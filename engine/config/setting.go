@@ -18,7 +18,7 @@ type Setting struct {
 	Default    string // in the form that Set takes; "": none, or told in Help
 	Value      string // what help calls the value: "DURATION"; "" for a switch
 	Bare       string // meaning of the flag without a value; "": it needs one
-	Repeatable bool   // flag repeated, list in the file, comma separated in the environment
+	Repeatable bool   // flag repeated, list in the file; comma separated in the environment, where no value can hold one
 	Secret     bool   // takes @FILE; never shown
 
 	// Set replaces the value. A setting that is not repeatable takes the last
@@ -136,9 +136,6 @@ func secretSetting(into *string, name, help string) Setting {
 	s.Secret = true
 	return s
 }
-
-// anything is the check of a text that has none here.
-func anything(v string) (string, error) { return v, nil }
 
 // notEmpty is the check of a text that must be something.
 func notEmpty(v string) (string, error) {

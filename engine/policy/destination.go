@@ -101,20 +101,23 @@ func parsePort(s string) (uint16, bool) {
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // spellings are the ways to write one URL that an expression is held against:
-// as it came, with scheme and host in normal form, and both with the path in
-// normal form too (RFC 3986 §6.2.2). A list that denies looks at all of them; one
-// that allows wants the path to match in both forms, since an origin may read
-// either. Forms that are alike are kept once.
+// as it came, with scheme, host and port in normal form, and both with the path
+// in normal form too (RFC 3986 §6.2.2, §6.2.3). A list that denies looks at all of
+// them and at one with the port spelt out; one that allows wants the path to
+// match in both forms, since an origin may read either.
 type spellings struct {
 	given, host         string
 	givenPath, hostPath string
+	port, portPath      string // only where a blacklist asks
 }
 
 func (s *spellings) any(re *regexp.Regexp) bool {
 	return re.MatchString(s.given) ||
 		s.host != s.given && re.MatchString(s.host) ||
 		s.givenPath != s.given && re.MatchString(s.givenPath) ||
-		s.hostPath != s.host && re.MatchString(s.hostPath)
+		s.hostPath != s.host && re.MatchString(s.hostPath) ||
+		s.port != s.given && re.MatchString(s.port) ||
+		s.portPath != s.port && re.MatchString(s.portPath)
 }
 
 func (s *spellings) all(re *regexp.Regexp) bool {
@@ -124,9 +127,18 @@ func (s *spellings) all(re *regexp.Regexp) bool {
 	return s.host != s.given && re.MatchString(s.host) && (s.hostPath == s.host || re.MatchString(s.hostPath))
 }
 
-// spell returns the spellings of a URL; ok is false if its authority does not
-// name dest.
-func spell(url string, dest destination) (s spellings, ok bool) {
+// Which spellings are wanted: making them costs.
+type wanted uint8
+
+const (
+	wantNone  wanted = iota // no list looks at URLs
+	wantAllow               // a list that allows does
+	wantDeny                // one that denies does, too
+)
+
+// spell returns the spellings of a URL that are wanted; ok is false if its
+// authority does not name dest.
+func spell(url string, dest destination, want wanted) (s spellings, ok bool) {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found || !isScheme(scheme) || hasControl(rest) {
 		return s, false
@@ -142,24 +154,49 @@ func spell(url string, dest destination) (s spellings, ok bool) {
 	if !ok || named.isAddress != dest.isAddress || named.name != dest.name || named.address != dest.address {
 		return s, false
 	}
-	if port != "" {
-		if n, ok := parsePort(port); !ok || n != dest.port {
+	usual := usualPort(scheme)
+	if named.port = usual; port != "" {
+		if named.port, ok = parsePort(port); !ok {
 			return s, false
 		}
 	}
-	s.given, s.host = url, url
-	if normal := normalHost(host, named); normal != host || hasUpper(scheme) {
-		if port != "" {
-			port = ":" + port
-		}
-		s.host = strings.ToLower(scheme) + "://" + normal + port + path
+	if named.port != dest.port {
+		return s, false
 	}
-	s.givenPath, s.hostPath = s.given, s.host
+	if want == wantNone {
+		return s, true
+	}
+	s.given, s.host = url, url
+	normal := normalHost(host, named)
+	if normal != host || hasUpper(scheme) || len(host) != len(authority) && dest.port == usual {
+		s.host = strings.ToLower(scheme) + "://" + normal
+		if dest.port != usual {
+			s.host += ":" + port
+		}
+		s.host += path
+	}
+	s.port = s.given
+	if want == wantDeny {
+		s.port = strings.ToLower(scheme) + "://" + normal + ":" + strconv.Itoa(int(dest.port)) + path
+	}
+	s.givenPath, s.hostPath, s.portPath = s.given, s.host, s.port
 	if normal := normalPath(path); normal != path {
 		s.givenPath = strings.TrimSuffix(s.given, path) + normal
 		s.hostPath = strings.TrimSuffix(s.host, path) + normal
+		s.portPath = strings.TrimSuffix(s.port, path) + normal
 	}
 	return s, true
+}
+
+// usualPort returns the port that a URL of the scheme means without one, or 0.
+func usualPort(scheme string) uint16 {
+	switch {
+	case strings.EqualFold(scheme, "http"), strings.EqualFold(scheme, "ws"), strings.EqualFold(scheme, "h2c"):
+		return 80
+	case strings.EqualFold(scheme, "https"), strings.EqualFold(scheme, "wss"):
+		return 443
+	}
+	return 0
 }
 
 // splitAuthority cuts a port off; a colon without one is kept out too.

@@ -64,12 +64,12 @@ func (r *Rules) Check(q *Query) (Permit, error) {
 	if !ok {
 		return Permit{}, denied(textBadHost)
 	}
-	url, ok := spell(q.URL, dest)
-	if !ok {
-		return Permit{}, denied(textBadURL)
-	}
 	if r == nil {
 		return Permit{}, denied(textNoRule)
+	}
+	url, ok := spell(q.URL, dest, r.wants())
+	if !ok {
+		return Permit{}, denied(textBadURL)
 	}
 	for i := range r.blacklist {
 		if r.blacklist[i].matchesAny(q, &url) {
@@ -88,6 +88,16 @@ func (r *Rules) Check(q *Query) (Permit, error) {
 		}
 	}
 	return Permit{}, denied(textNoRule)
+}
+
+func (r *Rules) wants() wanted {
+	switch {
+	case len(r.blacklist) > 0:
+		return wantDeny
+	case len(r.urls)+len(r.whitelist) > 0:
+		return wantAllow
+	}
+	return wantNone
 }
 
 func (r *Rules) checkAddress(q *Query, dest destination, url *spellings) (Permit, error) {

@@ -197,6 +197,17 @@ func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
 			t.Errorf("blacklist passes %s", url)
 		}
 	}
+	for _, url := range []string{"http://api.internal:80/admin", "http://api.internal:/admin", "http://API.internal:80/x/../admin"} {
+		if decide(t, nil, black, url, "api.internal:80") {
+			t.Errorf("blacklist passes %s", url)
+		}
+	}
+	ported := []policy.WSPRule{{URL: "^http://api\\.internal:80/admin"}}
+	for _, url := range []string{"http://api.internal/admin", "http://api.internal:/admin", "http://api.internal/%61dmin", "HTTP://API.internal./admin"} {
+		if decide(t, nil, ported, url, "api.internal:80") {
+			t.Errorf("blacklist with a port passes %s", url)
+		}
+	}
 	if decide(t, nil, black, "http://[0:0:0:0:0:0:0:1]/secret", "[::1]:80") {
 		t.Error("blacklist passes another spelling of ::1")
 	}
@@ -242,11 +253,14 @@ func decide(t *testing.T, white, black []policy.WSPRule, url, host string) bool 
 func TestURLMustNameTheDestination(t *testing.T) {
 	r := rules(t, "any")
 	for url, want := range map[string]bool{
-		"http://api.internal/":          true,
 		"http://api.internal:8080/":     true,
 		"http://API.internal.:8080?q":   true,
-		"http://api.internal*":          true, // OPTIONS *
-		"h2c://api.internal/":           true,
+		"http://api.internal:8080*":     true, // OPTIONS *
+		"h2c://api.internal:8080/":      true,
+		"tcp://api.internal:8080":       true,
+		"http://api.internal/":          false,
+		"http://api.internal:/":         false,
+		"tcp://api.internal":            false,
 		"http://api.internal:80/":       false,
 		"http://other/":                 false,
 		"http://api.internal@other/":    false,
