@@ -476,8 +476,9 @@ func TestCallerThatLeavesResetsExchange(t *testing.T) {
 }
 
 func TestCallerThatLeavesWhileSending(t *testing.T) {
-	ended := make(chan struct{})
+	began, ended := make(chan struct{}), make(chan struct{})
 	b := exposed(t, func(in tunnel.Incoming) {
+		close(began)
 		_, err := content(in)
 		if err == nil {
 			t.Error("a part of the content was taken for the whole")
@@ -485,6 +486,7 @@ func TestCallerThatLeavesWhileSending(t *testing.T) {
 		close(ended)
 	})
 	c := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nContent-Length: 100\r\n\r\npart")
+	within(t, "handler", began)
 	c.Close()
 	within(t, "reset", ended)
 	if rec := b.finished(1); rec.Outcome != engine.OutcomeCallerGone {
