@@ -59,15 +59,15 @@ func runServer(ctx context.Context, p *Process, c *config.Server, notices []stri
 	}
 	o.Version = ShortVersion(p.Version)
 	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
-	srv, err := server.New(o)
-	if err != nil {
-		return err
-	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		srv.Close()
-		return &Exit{CodeUnreachable, fmt.Errorf("%w; is another server there? --listen chooses another address", err)}
+		return &Exit{CodeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
+	}
+	srv, err := server.New(o)
+	if err != nil {
+		ln.Close()
+		return err
 	}
 	for _, text := range notices {
 		h.notice(text)
@@ -81,7 +81,11 @@ func runServer(ctx context.Context, p *Process, c *config.Server, notices []stri
 			<-srv.Done()
 			return nil
 		},
-		drain: func() { srv.Shutdown(context.WithoutCancel(ctx)) },
+		drain: func() {
+			if err := srv.Shutdown(context.WithoutCancel(ctx)); err != nil {
+				h.log.Warn("drain", "err", err)
+			}
+		},
 		close: srv.Close,
 	}, c.For)
 }

@@ -140,10 +140,12 @@ func (d *Demo) Run(ctx context.Context) error {
 
 	lasting := context.WithoutCancel(ctx)
 	// A server that ends by itself ends the demo.
-	ctx, stop := context.WithCancelCause(ctx)
-	var serving sync.WaitGroup
-	serving.Go(func() { stop(d.server.Serve(d.listener)) })
-	defer serving.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() {
+		defer stop()
+		served <- d.server.Serve(d.listener)
+	}()
 
 	clientsCtx, stopClients := context.WithCancel(lasting)
 	var clients sync.WaitGroup
@@ -157,14 +159,7 @@ func (d *Demo) Run(ctx context.Context) error {
 	// Clients go before the server does, so that none looks for it.
 	stopClients()
 	clients.Wait()
-	if down := d.server.Shutdown(lasting); down != nil {
-		err = errors.Join(err, fmt.Errorf("stop the server: %w", down))
-	}
-	<-d.server.Done()
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = errors.Join(err, fmt.Errorf("serve: %w", cause))
-	}
-	return err
+	return errors.Join(err, d.server.Shutdown(lasting), <-served)
 }
 
 // Close ends the server at once; Run returns soon after.
