@@ -160,3 +160,16 @@ func TestSecretFiles(t *testing.T) {
 		}
 	}
 }
+
+// A secret that only the other role may read must not keep this one from
+// starting.
+func TestOtherSectionIsNotRead(t *testing.T) {
+	path := write(t, "adit.yaml", "server:\n  grace: 0s\nclient:\n  secret: \"@/none/at/all\"\n  whitelist: [{url: x}]\n")
+	s, _, err := config.LoadServer(path, nil, nil)
+	if err != nil || len(s.Whitelist) != 0 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if s.Grace != time.Millisecond {
+		t.Errorf("no grace is %v, want the least: 0 reads as the default further down", s.Grace)
+	}
+}
