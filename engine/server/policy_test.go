@@ -1,6 +1,10 @@
 package server
 
-import "adit/engine/policy"
+import (
+	"net/url"
+
+	"adit/engine/policy"
+)
 
 func withCallerToken(token string) func(*Options) {
 	return func(o *Options) { o.Callers = &policy.Callers{Tokens: policy.NewSecrets(token)} }
@@ -8,4 +12,12 @@ func withCallerToken(token string) func(*Options) {
 
 func withClientSecret(secret string) func(*Options) {
 	return func(o *Options) { o.Clients = &policy.Clients{Secrets: policy.NewSecrets(secret)} }
+}
+
+func mustURL(s string) *url.URL {
+	u, err := url.Parse(s)
+	if err != nil {
+		panic(err)
+	}
+	return u
 }
