@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"charm.land/fang/v2"
@@ -32,7 +31,7 @@ func run() int {
 	ctx, stop, done := interrupts()
 	defer done()
 
-	root := command.Root(&command.Process{
+	p := &command.Process{
 		Stdout:    os.Stdout,
 		Stderr:    os.Stderr,
 		Terminal:  isatty.IsTerminal(os.Stdout.Fd()) || isatty.IsCygwinTerminal(os.Stdout.Fd()),
@@ -40,10 +39,10 @@ func run() int {
 		Stop:      stop,
 		Hangup:    hangup,
 		Version:   version,
-	})
-	return command.ExitCode(fang.Execute(ctx, root,
+	}
+	return p.Finish(fang.Execute(ctx, command.Root(p),
 		fang.WithVersion(command.BuildVersion(version)),
-		fang.WithErrorHandler(printError)))
+		fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) { fmt.Fprintln(w, "adit:", err) })))
 }
 
 // interrupts returns a context that the first SIGINT or SIGTERM ends, and a
@@ -71,14 +70,4 @@ func interrupts() (ctx context.Context, stop <-chan struct{}, done func()) {
 		<-joined
 		cancel()
 	}
-}
-
-// printError prints err as it is: a line that mends a refusal is copied from
-// the screen, so nothing is wrapped or rewritten.
-func printError(w io.Writer, styles fang.Styles, err error) {
-	text := strings.TrimRight(err.Error(), "\n")
-	if text == "" {
-		return
-	}
-	fmt.Fprintf(w, "%s %s\n", styles.Program.Name.Render("adit:"), text)
 }

@@ -180,6 +180,38 @@ func TestInitOutsideDriverRegistration(t *testing.T) {
 	}
 }
 
+// A package whose tests don't look for goroutines that were left behind would
+// leave them in the process it is part of.
+func TestPackageWhoseTestsMissLeaks(t *testing.T) {
+	looks := map[string]bool{}
+	for _, f := range sources(t) {
+		// chaos starts whole binaries; the vocabulary starts nothing.
+		if !f.test() || !under(f.dir(), "engine") || f.dir() == "engine" || f.dir() == "engine/chaos" {
+			continue
+		}
+		looks[f.dir()] = looks[f.dir()] || calls(f, "goleak", "VerifyTestMain")
+	}
+	for dir, ok := range looks {
+		if !ok {
+			t.Errorf("%s: no test file has goleak.VerifyTestMain", dir)
+		}
+	}
+}
+
+// calls reports whether f names from.name.
+func calls(f *sourceFile, from, name string) bool {
+	found := false
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == name {
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == from {
+				found = true
+			}
+		}
+		return !found
+	})
+	return found
+}
+
 func TestExitOutsideMain(t *testing.T) {
 	for _, f := range sources(t) {
 		if f.path == "main.go" {

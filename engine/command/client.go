@@ -33,13 +33,13 @@ adit client --config wsp_client.cfg`,
 		Args: cobra.NoArgs,
 	}
 	s := addSettings(cmd, config.ClientSettings(new(config.Client)))
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = p.verb(func(ctx context.Context) error {
 		c, notices, err := config.LoadClient(s.file, p.LookupEnv, s.given)
 		if err != nil {
-			return &Exit{CodeUsage, err}
+			return &exit{codeUsage, err}
 		}
-		return exitOf(runClient(cmd.Context(), p, c, notices))
-	}
+		return runClient(ctx, p, c, notices)
+	})
 	return cmd
 }
 
@@ -54,7 +54,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, notices []stri
 	defer h.end()
 	o, err := clientOptions(c)
 	if err != nil {
-		return &Exit{CodeUsage, err}
+		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
 	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic

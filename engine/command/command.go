@@ -8,6 +8,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,8 @@ type Process struct {
 	Stop      <-chan struct{}  // closed by the second signal: stop at once. Nil: never
 	Hangup    <-chan os.Signal // SIGHUP. Nil: never
 	Version   string
+
+	failure error // what the verb returned
 }
 
 // Root returns the command adit with its verbs.
@@ -47,6 +50,28 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	})
 	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p))
 	return root
+}
+
+// verb makes a function for cobra of what a verb does. Its error stays here:
+// the library in front of cobra asks the terminal for its colours before it
+// prints one, and a terminal that does not answer would hold up the end.
+func (p *Process) verb(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		p.failure = f(cmd.Context())
+		return nil
+	}
+}
+
+// Finish prints why the verb failed, if it did, and returns the exit code. usage
+// is what executing the command line returned, which has been printed.
+func (p *Process) Finish(usage error) int {
+	if usage != nil {
+		return codeUsage
+	}
+	if p.failure != nil && p.failure.Error() != "" {
+		p.say("%v", p.failure)
+	}
+	return exitCode(p.failure)
 }
 
 // say prints one line for people.

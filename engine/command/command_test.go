@@ -25,16 +25,14 @@ func TestExitCodeOfEveryEnd(t *testing.T) {
 		want int
 	}{
 		{nil, 0},
-		{errors.New(`unknown command "serve" for "adit"`), 2},
-		{exitOf(errors.New("disk on fire")), 1},
-		{exitOf(fmt.Errorf("start: %w", &config.RefusalError{Why: "open"})), 2},
-		{exitOf(&client.RunError{Phase: client.PhaseDial, Err: io.EOF}), 3},
-		{exitOf(&client.RunError{Phase: client.PhaseRefused, Err: io.EOF}), 4},
-		{exitOf(&client.RunError{Phase: client.PhaseLost, Err: io.EOF}), 5},
-		{exitOf(&Exit{Code: CodeInterrupted}), 130},
-		{exitOf(fmt.Errorf("more: %w", &Exit{CodeUnreachable, io.EOF})), 3},
+		{errors.New("disk on fire"), 1},
+		{&client.RunError{Phase: client.PhaseDial, Err: io.EOF}, 3},
+		{&client.RunError{Phase: client.PhaseRefused, Err: io.EOF}, 4},
+		{&client.RunError{Phase: client.PhaseLost, Err: io.EOF}, 5},
+		{&exit{code: codeInterrupted}, 130},
+		{fmt.Errorf("more: %w", &exit{codeUnreachable, io.EOF}), 3},
 	} {
-		if got := ExitCode(c.err); got != c.want {
+		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
 		}
 	}
@@ -156,14 +154,12 @@ func TestClientSettingsReachTheClient(t *testing.T) {
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, report bytes.Buffer
-	root := Root(&Process{Stdout: &out, Stderr: &report, Version: "1.2.3"})
-	root.SilenceErrors, root.SilenceUsage = true, true
+	p := &Process{Stdout: &out, Stderr: &report, Version: "1.2.3"}
+	root := Root(p)
+	root.SilenceUsage = true
 	root.SetArgs(args)
-	err := root.ExecuteContext(t.Context())
-	if err != nil {
-		fmt.Fprintln(&report, err)
-	}
-	return ExitCode(err), out.String(), report.String()
+	code = p.Finish(root.ExecuteContext(t.Context()))
+	return code, out.String(), report.String()
 }
 
 func TestListenerInUse(t *testing.T) {
@@ -173,8 +169,16 @@ func TestListenerInUse(t *testing.T) {
 	}
 	defer ln.Close()
 	code, _, stderr := run(t, "server", "--headless", "--listen", ln.Addr().String())
-	if code != CodeUnreachable || !strings.Contains(stderr, "--listen") {
+	if code != codeUnreachable || !strings.Contains(stderr, "--listen") {
 		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	for _, args := range [][]string{{"serve"}, {"server", "--lisen", "x"}, {"server", "extra"}, {"demo", "--for", "soon"}} {
+		if code, stdout, stderr := run(t, args...); code != codeUsage || stdout != "" || stderr == "" {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
 	}
 }
 

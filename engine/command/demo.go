@@ -28,12 +28,12 @@ func newDemo(p *Process) *cobra.Command {
 		Example: `adit demo
 adit demo --for 1m --events all`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: p.verb(func(ctx context.Context) error {
 			if !headless {
 				p.sayHeadless()
 			}
-			return exitOf(runDemo(cmd.Context(), p, length, events, level))
-		},
+			return runDemo(ctx, p, length, events, level)
+		}),
 	}
 	cmd.Flags().DurationVar(&length, "for", demoLength, "end after this time")
 	cmd.Flags().BoolVar(&headless, "headless", false, "print events on stdout, no dashboard")
@@ -55,7 +55,7 @@ func runDemo(ctx context.Context, p *Process, length time.Duration, events, leve
 		OnPanic: h.onPanic,
 	})
 	if err != nil {
-		return &Exit{CodeUnreachable, err}
+		return &exit{codeUnreachable, err}
 	}
 	p.say("the demo runs; while it does, try")
 	for _, line := range d.Commands() {

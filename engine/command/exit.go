@@ -4,77 +4,59 @@ import (
 	"errors"
 
 	"adit/engine/client"
-	"adit/engine/config"
 )
 
 // Exit codes of the process (product.md, "Command line").
 const (
-	CodeDone        = 0   // also after a signal that drained
-	CodeFailed      = 1   //
-	CodeUsage       = 2   // wrong usage, or a refusal to start
-	CodeUnreachable = 3   // could not listen or dial
-	CodeRefused     = 4   // credential or rule
-	CodeLost        = 5   // the connection was lost for good
-	CodeInterrupted = 130 // a second signal, which stops at once
+	codeDone        = 0 // also after a signal that drained
+	codeFailed      = 1
+	codeUsage       = 2   // wrong usage, or a refusal to start
+	codeUnreachable = 3   // could not listen or dial
+	codeRefused     = 4   // credential or rule
+	codeLost        = 5   // the connection was lost for good
+	codeInterrupted = 130 // a second signal, which stops at once
 )
 
-// An Exit is an error with the exit code of the process. Its text is printed
-// once, by main; an Exit without Err prints nothing.
-type Exit struct {
-	Code int
-	Err  error // nil: what there was to say has been said
+// An exit is an error with the exit code that it means.
+type exit struct {
+	code int
+	err  error // nil: there is nothing to say
 }
 
-func (e *Exit) Error() string {
-	if e.Err == nil {
+func (e *exit) Error() string {
+	if e.err == nil {
 		return ""
 	}
-	return e.Err.Error()
+	return e.err.Error()
 }
 
-func (e *Exit) Unwrap() error { return e.Err }
+func (e *exit) Unwrap() error { return e.err }
 
-// ExitCode returns the exit code for what a verb returned. What is not an
-// [*Exit] comes from the parser of the command line.
-func ExitCode(err error) int {
-	if err == nil {
-		return CodeDone
-	}
-	var exit *Exit
-	if errors.As(err, &exit) {
-		return exit.Code
-	}
-	return CodeUsage
-}
-
-// exitOf gives what a verb returned its exit code.
-func exitOf(err error) error {
+// exitCode returns the exit code for what a verb returned.
+func exitCode(err error) int {
 	var (
-		exit    *Exit
-		refusal *config.RefusalError
-		run     *client.RunError
+		given *exit
+		run   *client.RunError
 	)
 	switch {
 	case err == nil:
-		return nil
-	case errors.As(err, &exit):
-		return err
-	case errors.As(err, &refusal):
-		return &Exit{CodeUsage, err}
+		return codeDone
+	case errors.As(err, &given):
+		return given.code
 	case errors.As(err, &run):
-		return &Exit{codeOfPhase(run.Phase), err}
+		return codeOfPhase(run.Phase)
 	}
-	return &Exit{CodeFailed, err}
+	return codeFailed
 }
 
 func codeOfPhase(p client.Phase) int {
 	switch p {
 	case client.PhaseDial:
-		return CodeUnreachable
+		return codeUnreachable
 	case client.PhaseRefused:
-		return CodeRefused
+		return codeRefused
 	case client.PhaseLost:
-		return CodeLost
+		return codeLost
 	}
-	return CodeFailed
+	return codeFailed
 }

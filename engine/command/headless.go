@@ -118,7 +118,7 @@ func (h *headless) stop(e endpoint, ended <-chan error) error {
 	case <-late.C:
 		h.log.Error("engine did not stop in time", "wait", stopWait)
 	}
-	return &Exit{Code: CodeInterrupted}
+	return &exit{code: codeInterrupted}
 }
 
 // end delivers the last lines and ends the subscription.
@@ -189,7 +189,7 @@ func kindsOf(events string) (engine.Kinds, error) {
 	case "none":
 		return 0, nil
 	}
-	return 0, &Exit{CodeUsage, fmt.Errorf("events %q: want all, requests, lifecycle or none", events)}
+	return 0, &exit{codeUsage, fmt.Errorf("events %q: want all, requests, lifecycle or none", events)}
 }
 
 // newLogger returns a logger of JSON lines.
@@ -197,7 +197,7 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if level != "" {
 		if err := l.UnmarshalText([]byte(level)); err != nil {
-			return nil, &Exit{CodeUsage, fmt.Errorf("log level %q: want debug, info, warn or error", level)}
+			return nil, &exit{codeUsage, fmt.Errorf("log level %q: want debug, info, warn or error", level)}
 		}
 	}
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil

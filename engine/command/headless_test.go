@@ -111,8 +111,8 @@ func TestSecondSignalDoesNotWait(t *testing.T) {
 		time.AfterFunc(time.Second, func() { close(stop) })
 		began := time.Now()
 		err := h.run(ctx, f.endpoint(), 0)
-		if ExitCode(err) != CodeInterrupted {
-			t.Errorf("exit code %d (%v)", ExitCode(err), err)
+		if exitCode(err) != codeInterrupted {
+			t.Errorf("exit code %d (%v)", exitCode(err), err)
 		}
 		if err != nil && err.Error() != "" {
 			t.Errorf("an interruption prints %q", err)
@@ -136,8 +136,8 @@ func TestEngineThatDoesNotCloseIsLeft(t *testing.T) {
 			serve: func() error { <-never; return nil },
 			close: func() error { <-never; return nil },
 		}, 0)
-		if ExitCode(err) != CodeInterrupted || time.Since(began) != stopWait {
-			t.Errorf("exit code %d after %v", ExitCode(err), time.Since(began))
+		if exitCode(err) != codeInterrupted || time.Since(began) != stopWait {
+			t.Errorf("exit code %d after %v", exitCode(err), time.Since(began))
 		}
 	})
 }
@@ -261,7 +261,7 @@ func TestEventsOfAnotherKindAreNotPrinted(t *testing.T) {
 
 func TestUnknownEventsOrLevelIsUsage(t *testing.T) {
 	for _, arg := range [][2]string{{"some", "info"}, {"all", "loud"}} {
-		if _, err := newHeadless(&Process{Stdout: io.Discard, Stderr: io.Discard}, arg[0], arg[1]); ExitCode(err) != CodeUsage {
+		if _, err := newHeadless(&Process{Stdout: io.Discard, Stderr: io.Discard}, arg[0], arg[1]); exitCode(err) != codeUsage {
 			t.Errorf("%v: %v", arg, err)
 		}
 	}

@@ -34,13 +34,13 @@ adit server --config wsp_server.cfg`,
 		Args: cobra.NoArgs,
 	}
 	s := addSettings(cmd, config.ServerSettings(new(config.Server)))
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = p.verb(func(ctx context.Context) error {
 		c, notices, err := config.LoadServer(s.file, p.LookupEnv, s.given)
 		if err != nil {
-			return &Exit{CodeUsage, err}
+			return &exit{codeUsage, err}
 		}
-		return exitOf(runServer(cmd.Context(), p, c, notices))
-	}
+		return runServer(ctx, p, c, notices)
+	})
 	return cmd
 }
 
@@ -55,14 +55,14 @@ func runServer(ctx context.Context, p *Process, c *config.Server, notices []stri
 	defer h.end()
 	o, err := serverOptions(c)
 	if err != nil {
-		return &Exit{CodeUsage, err}
+		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
 	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
-		return &Exit{CodeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
+		return &exit{codeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
 	}
 	srv, err := server.New(o)
 	if err != nil {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -14,10 +15,10 @@ func newVersion(p *Process) *cobra.Command {
 		Short: "Say what this is",
 		Long:  "Print the version, the commit it was built from, the version of Go, and the platform.",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: p.verb(func(context.Context) error {
 			_, err := fmt.Fprintln(p.Stdout, "adit", BuildVersion(p.Version))
-			return exitOf(err)
-		},
+			return err
+		}),
 	}
 }
 
