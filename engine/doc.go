@@ -1,4 +1,97 @@
 // Package engine is the vocabulary of a running tunnel endpoint: the Engine
 // interface, events, snapshots, records of requests, reasons and outcomes. It
-// imports the standard library only.
+// imports the standard library only; everything under engine/ speaks it, and a
+// front end needs nothing else to show and steer an endpoint, local or remote.
+// This page is the map.
+//
+// # What happens to a request
+//
+//	caller ── server ─────────────────── WebSocket ─────────────────── client ── origin
+//	          ways      which way in                     serve   rules, route
+//	          dispatch  which connection                 origin  HTTP or TCP
+//	          gateway   heads and content
+//	          tunnel    one exchange      records        tunnel  one exchange
+//	          frame     counts            on the wire    frame   counts
+//
+// A client dials out to GET /register on a server and says who it is in a
+// greeting (tunnel, wire). The server keeps the connection in pools (server).
+// A caller comes in by one of four ways; the dispatcher finds the connection
+// with the fewest exchanges in flight; the gateway opens an exchange on it and
+// relays both ways; the client checks its rules (policy) and sends the request
+// to the origin (origin). What happens is published as events (observe), what
+// flows is counted (frame); command prints it, a front end shows it.
+//
+// # Rooms
+//
+//	engine            vocabulary only
+//	engine/command    the verbs: flags, help, what is printed
+//	engine/config     one configuration from defaults, file, environment and flags; wsp's files
+//	engine/server     /register, pools and dispatch, the public gateway, forward proxy, hosts, TCP ports
+//	engine/client     dialling, pools, backoff, rules, forwarding
+//	engine/origin     from the client to the origin server
+//	engine/tunnel     one WebSocket in either protocol: opening, reader, writer, keepalive, exchanges
+//	engine/wire       messages of both protocols as pure functions
+//	engine/frame      passive count of frames by opcode, below the WebSocket library
+//	engine/policy     credentials, rules, resolve-check-dial
+//	engine/observe    event bus, totals, event lines
+//	engine/demo       what adit demo starts
+//	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle
+//	engine/chaos      tests of the whole binary under faults (build tag chaos)
+//
+// Imports go down this list only, and arch_test.go holds them to it: tunnel
+// alone knows the WebSocket library (demo uses it for its own origins and
+// callers), command alone cobra, nothing here a terminal.
+//
+// # Goroutines
+//
+// The creator stops and joins. Per connection there are two; per exchange one
+// at each end, and a second where content flows both ways.
+//
+//	goroutine                          started by            ends when                        joined by
+//	tunnel reader, writer (adit.v1)    conn.start            socket error, Close              Done: the writer joins the reader
+//	tunnel handler, one per exchange   conn.accept (reader)  handler returns                  writer, before Done
+//	tunnel reader, keeper (wsp)        classicLink.start     socket error, Close              Done
+//	tunnel handler (wsp)               classicSession.begin  handler returns                  Done
+//	server connection of a caller      net/http              caller leaves, Close             Server.Close, Shutdown
+//	server upload, one per request     gateway, raw          content ends, exchange over      the caller's goroutine, before it answers
+//	  with content
+//	server accept, one per TCP port    claims.take           nobody exposes it, Close         Server.Close
+//	server TCP caller                  accept                either side ends                 Server.Close
+//	server sweep of idle wsp           Serve                 Close                            Server.Close
+//	client maintain, one per server    Client.Run            ctx, Close                       Client.Run
+//	client connection                  maintain              session ends                     maintain
+//	client raw copy                    handler               either side ends                 handler
+//	origin content                     Transport.Send        content ends, response closed    Response.Content.Close
+//	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
+//	command serve, drain, print        headless.run          the run ends                     headless.run
+//	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
+//
+// # Locks
+//
+// Order: server claims → dispatcher. All others are leaves: nobody holds one
+// while taking another, calling out, sending on a channel that could block, or
+// doing I/O. The bus's lock is a leaf below all. A tunnel connection has one
+// mutex, for its outbox and all of its exchanges; no lock is shared by all
+// connections on the way of a request.
+//
+// # Laws
+//
+// Nothing may slow or block the tunnel: who watches is handed copies through a
+// fixed ring and loses the oldest, counted. A response never reaches the wrong
+// caller: an exchange is known by an id that is never reused, and a connection
+// (to a wsp client, to an origin) is used again only when its last exchange was
+// proven finished. A truncated response is never taken for complete: END is
+// sent only at the true end, and after the head a failure aborts the caller.
+//
+// # Glossary
+//
+//	exchange    one request with its response (RFC 9113 §8.1)
+//	connection  one WebSocket; c-17
+//	record      the unit inside a binary message of adit.v1
+//	frame       a WebSocket frame, always (RFC 6455 §5)
+//	content     what a request or response carries (RFC 9110 §6.4)
+//	way         how a caller came in: request, proxy, connect, host, tcp
+//	route       the n-th name or port that a client exposes; 0 is none
+//	outcome     how an exchange ended; every one has exactly one
+//	classic     the wsp protocol; native is adit.v1
 package engine
