@@ -53,7 +53,8 @@ type process struct {
 	events   []event
 	outcomes map[string]int
 	broken   []string // lines that are not events
-	stderr   []byte   // the last 64 KiB
+	stderr   []byte   // the last 1 MiB
+	dumped   bool     // stacks were asked for
 	faults   []string // lines on stderr that must never be
 
 	exited chan struct{} // closed when it has ended and its output was read
@@ -102,7 +103,11 @@ func start(t testing.TB, name string, wrapper []string, args ...string) *process
 			t.Errorf("%s: stdout has a line that is no event: %q", p.name, b)
 		}
 		if t.Failed() {
-			t.Logf("%s, outcomes %v, end of stderr:\n%s", p.name, p.outcomes, p.stderr)
+			tail := p.stderr
+			if cut := len(tail) - 8<<10; cut > 0 && !p.dumped {
+				tail = tail[cut:]
+			}
+			t.Logf("%s, outcomes %v, end of stderr:\n%s", p.name, p.outcomes, tail)
 		}
 	})
 	return p
@@ -138,8 +143,11 @@ func (p *process) readErrors(r io.Reader) {
 	for lines.Scan() {
 		b := lines.Bytes()
 		p.mu.Lock()
+		if p.dumped {
+			b = bytes.ReplaceAll(b, []byte("panic"), []byte("pan*c")) // names of functions, not faults
+		}
 		p.stderr = append(append(p.stderr, b...), '\n')
-		if cut := len(p.stderr) - 64<<10; cut > 0 {
+		if cut := len(p.stderr) - 1<<20; cut > 0 {
 			p.stderr = append(p.stderr[:0], p.stderr[cut:]...)
 		}
 		for _, word := range []string{"panic", "fatal error:", "DATA RACE"} {
@@ -222,19 +230,27 @@ func (p *process) wait(within time.Duration) int {
 	case <-p.exited:
 		return p.state.ExitCode()
 	case <-late.C:
-		p.stacks()
+		stacks(p)
 		p.t.Fatalf("%s did not end within %v", p.name, within)
 		return -1
 	}
 }
 
-// stacks makes the Go runtime of the process print its goroutines before it is
-// killed: what a hang needs.
-func (p *process) stacks() {
-	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
-	select {
-	case <-p.exited:
-	case <-time.After(5 * time.Second):
+// stacks makes the Go runtimes of processes print their goroutines and end:
+// what a hang needs. All are told before any has ended, so that none sees
+// another go.
+func stacks(processes ...*process) {
+	for _, p := range processes {
+		p.mu.Lock()
+		p.dumped = true
+		p.mu.Unlock()
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	}
+	for _, p := range processes {
+		select {
+		case <-p.exited:
+		case <-time.After(5 * time.Second):
+		}
 	}
 }
 

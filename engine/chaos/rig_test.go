@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type rig struct {
 	transport, viaProxy    *http.Transport
 	originAddr, clientName string
 	noRoutes               bool // classic connections carry none
+	hanging                sync.Once
 }
 
 // An option changes a rig before its processes start.
@@ -186,7 +188,7 @@ func (r *rig) works(t testing.TB, within time.Duration) {
 // oracle returns an oracle over the rig, well-behaved until told otherwise.
 func (r *rig) oracle(requests int, seed uint64) *enginetest.Oracle {
 	return &enginetest.Oracle{Do: r.do, Target: r.target, Origin: r.origin, Requests: requests,
-		Concurrency: 64, Seed: seed, MaxContent: 1 << 20, Timeout: 60 * time.Second}
+		Concurrency: 64, Seed: seed, MaxContent: 1 << 20, Timeout: 15 * time.Second, Stuck: r.hang}
 }
 
 // check fails the test when the oracle found what must never be.
@@ -196,6 +198,17 @@ func (r *rig) check(report *enginetest.Report) {
 	if report.Violated() {
 		r.t.Error("an invariant is broken, see above")
 	}
+}
+
+// hang is told of a request that hangs: the goroutines of all three sides go
+// into the log, and the processes end.
+func (r *rig) hang(token enginetest.Token) {
+	r.hanging.Do(func() {
+		r.t.Errorf("%v hangs; at the origin: %+v", token, r.origin.Seen(token))
+		own := make([]byte, 1<<20)
+		r.t.Logf("here:\n%s", own[:runtime.Stack(own, true)])
+		stacks(r.server, r.client)
+	})
 }
 
 // A load is an oracle that runs until it is ended.

@@ -52,6 +52,7 @@ func TestToxics(t *testing.T) {
 			relay.Set(toxics)
 			o := r.oracle(pick(t, 150, 1000, 10_000), uint64(100+i))
 			o.Concurrency, o.MaxContent = 32, 128<<10
+			o.Timeout = 60 * time.Second
 			o.CancelShare, o.EarlyShare, o.AbortShare = 0.05, 0.03, 0.03
 			if toxics.Slice > 0 && toxics.Slice < 10 {
 				o.MaxContent, o.Requests = 4<<10, o.Requests/2

@@ -36,6 +36,10 @@ type Oracle struct {
 	// Finished, if set, is told of every request; it may be called from many
 	// goroutines.
 	Finished func(Result)
+
+	// Stuck, if set, is told of every request that has taken three quarters of
+	// Timeout, while it still hangs.
+	Stuck func(Token)
 }
 
 // A Result is what became of one request.
@@ -62,6 +66,7 @@ type Report struct {
 	Duplicated int // I2: the origin saw a token twice
 	Lost       int // I3: success that the origin never saw, or no end at all
 	Truncated  int // I4: a clean end, but not the bytes that the origin sent
+	Hung       int // of Lost: no end within Timeout
 
 	Violations []string // the first 20, in words
 }
@@ -251,6 +256,10 @@ func (run *oracleRun) one(rng *rand.Rand) {
 		stop := time.AfterFunc(p.cancel, cancel)
 		defer stop.Stop()
 	}
+	if run.o.Stuck != nil {
+		watch := time.AfterFunc(run.timeout*3/4, func() { run.o.Stuck(p.token) })
+		defer watch.Stop()
+	}
 	res := Result{Token: p.token, Began: time.Now(), Behave: p.behave}
 	if req, err := run.request(ctx, p); err != nil {
 		res.Err = err
@@ -306,11 +315,15 @@ func (run *oracleRun) read(p plan, resp *http.Response, res *Result) {
 
 func (run *oracleRun) record(p plan, res Result) {
 	if res.Hung {
-		run.violation(&run.report.Lost, "I3 %v (%s %s): no end within %v, status %d", p.token, p.method, p.target, run.timeout, res.Status)
+		run.violation(&run.report.Lost, "I3 %v (%s %s): no end within %v, status %d; at the origin %+v",
+			p.token, p.method, p.target, run.timeout, res.Status, run.o.Origin.Seen(p.token))
 	}
 	run.mu.Lock()
 	defer run.mu.Unlock()
 	r := &run.report
+	if res.Hung {
+		r.Hung++
+	}
 	r.Sent++
 	r.Slowest = max(r.Slowest, res.Took)
 	if res.Status != 0 {

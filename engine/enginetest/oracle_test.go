@@ -27,6 +27,22 @@ func TestOracleFindsNothingOnADirectPath(t *testing.T) {
 	})
 }
 
+// TestHangingHeadDoesNotBlockItsConnection: a response to HEAD is over with its
+// head, so the connection is used again while the handler still runs.
+func TestHangingHeadDoesNotBlockItsConnection(t *testing.T) {
+	withOrigin(t, func(t *testing.T, _ *Origin, tr *http.Transport) {
+		for _, target := range []string{"/hang?head=1", "/size?n=1"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			resp, err := tr.RoundTrip(request(t, ctx, "HEAD", target, Token{6}, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+		}
+	})
+}
+
 func TestOracleStopsWithItsContext(t *testing.T) {
 	withOrigin(t, func(t *testing.T, o *Origin, tr *http.Transport) {
 		ctx, cancel := context.WithCancel(t.Context())

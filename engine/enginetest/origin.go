@@ -220,11 +220,7 @@ func (o *Origin) route(w http.ResponseWriter, r *http.Request, token Token, cont
 	case "/slow":
 		slow(w, r, token, n, every)
 	case "/hang":
-		if q.Has("head") {
-			w.WriteHeader(http.StatusOK)
-			_ = http.NewResponseController(w).Flush()
-		}
-		<-r.Context().Done()
+		o.hang(w, r, token, content)
 	case "/sse":
 		sse(w, r, n, every)
 	case "/trailers":
@@ -265,6 +261,20 @@ func (o *Origin) drain(r *http.Request, token Token, content *digest) error {
 	}
 	o.note(token, func(s *Seen) { s.Complete = true })
 	return nil
+}
+
+func (o *Origin) hang(w http.ResponseWriter, r *http.Request, token Token, content *digest) {
+	// net/http sees the caller go only when nothing is left to read.
+	if o.drain(r, token, content) != nil {
+		return
+	}
+	if r.URL.Query().Has("head") {
+		w.WriteHeader(http.StatusOK)
+		if http.NewResponseController(w).Flush() != nil || r.Method == http.MethodHead {
+			return // the head was all of it: the next request may be on its way
+		}
+	}
+	<-r.Context().Done()
 }
 
 func (o *Origin) echo(w http.ResponseWriter, r *http.Request, token Token, content *digest) {

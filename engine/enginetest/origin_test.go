@@ -148,7 +148,7 @@ func TestOriginSeesCancellation(t *testing.T) {
 		}
 		short, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
-		if _, err := o.Await(short, token, func(s Seen) bool { return s.Complete }); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := o.Await(short, Token{2}, func(s Seen) bool { return s.Complete }); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("waited for what never comes: %v", err)
 		}
 	})
