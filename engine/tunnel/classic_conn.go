@@ -134,7 +134,7 @@ func (c *classicConn) read() {
 			return
 		}
 		if x.failed {
-			c.notPerformed(x, r)
+			c.explain(x, r)
 			return
 		}
 		x.body.ready <- r
@@ -146,6 +146,11 @@ func (c *classicConn) read() {
 			return
 		}
 	}
+}
+
+// notPerformed is how a connection ends after a 527.
+func notPerformed() ending {
+	return ending{code: engine.CloseNormal, text: "a request was not performed", reason: engine.ReasonOriginFailed}
 }
 
 // reply hands a response head to the exchange. It reports whether content can
@@ -175,10 +180,10 @@ func (c *classicConn) reply(x *classicExchange, text []byte) bool {
 	return true
 }
 
-// notPerformed reads why a request was not performed, and ends the connection:
+// explain reads why a request was not performed, and ends the connection:
 // root-gg's client, having denied a request, performs it with the next one's
 // head as its content, and answers twice.
-func (c *classicConn) notPerformed(x *classicExchange, r io.Reader) {
+func (c *classicConn) explain(x *classicExchange, r io.Reader) {
 	x.answered()
 	text := make([]byte, 0, 1024)
 	for len(text) < cap(text) {
@@ -189,6 +194,7 @@ func (c *classicConn) notPerformed(x *classicExchange, r io.Reader) {
 		}
 	}
 	reason := classicReason(text)
+	x.refused.Store(true)
 	x.reply <- classicReply{err: engine.Fail("perform request", engine.ReasonOriginFailed, errors.New(reason))}
-	c.finish(ending{code: engine.CloseNormal, text: "a request was not performed", reason: engine.ReasonOriginFailed})
+	c.finish(notPerformed())
 }

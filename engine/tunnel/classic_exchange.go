@@ -36,9 +36,10 @@ type classicExchange struct {
 	left  int64 // of what content-length promised; -1 unknown
 	whole bool  // no content was written yet
 
-	ended atomic.Bool  // all request content was written, or its last frame is on its way
-	early atomic.Bool  // what is not written is not wanted: it was answered
-	moved atomic.Int64 // when request content last moved, nanoseconds since opened
+	ended   atomic.Bool  // all request content was written, or its last frame is on its way
+	refused atomic.Bool  // the request was not performed
+	early   atomic.Bool  // what is not written is not wanted: it was answered
+	moved   atomic.Int64 // when request content last moved, nanoseconds since opened
 }
 
 // fault returns the error of the exchange for what became of the connection.
@@ -195,8 +196,12 @@ func (x *classicExchange) contradicts() error {
 	return x.fault(x.c.cause())
 }
 
-// over reports whether request and response went to their ends.
+// over reports whether request and response went to their ends, or to what ends
+// them early.
 func (x *classicExchange) over() bool {
+	if x.refused.Load() {
+		return true
+	}
 	select {
 	case <-x.body.done:
 		return x.ended.Load() || x.early.Load()
@@ -225,9 +230,12 @@ func (x *classicExchange) Close() {
 	x.release()
 	x.c.current.Store(nil)
 	x.c.exchanges.Add(1)
-	if x.over() && !x.early.Load() {
+	switch {
+	case x.refused.Load():
+		x.c.finish(notPerformed())
+	case x.over() && !x.early.Load():
 		x.c.rest()
-	} else {
+	default:
 		x.c.abort("an exchange did not come to its end", engine.ReasonTunnelFailed)
 	}
 	x.c.Unreserve()

@@ -56,6 +56,7 @@ type classicLink struct {
 	mu     sync.Mutex // a leaf; guards what follows
 	end    *ending
 	abrupt bool
+	limit  time.Time // of the closing handshake
 	grace  *time.Timer
 	last   string // the reason of the drain
 }
@@ -144,17 +145,17 @@ func (l *classicLink) stop(e ending, abrupt bool) {
 		l.mu.Unlock()
 		return
 	}
-	l.end, l.abrupt = &e, abrupt
+	limit := time.Now()
+	if !abrupt {
+		limit = limit.Add(closeWait)
+	}
+	l.end, l.abrupt, l.limit = &e, abrupt, limit
 	if l.grace != nil {
 		l.grace.Stop()
 	}
 	l.mu.Unlock()
 	close(l.closing)
 	l.cancel()
-	limit := time.Now()
-	if !abrupt {
-		limit = limit.Add(closeWait)
-	}
 	l.w.hurry(limit)
 	_ = l.tap.SetReadDeadline(limit)
 }
@@ -333,13 +334,22 @@ func (l *classicLink) rest() {
 }
 
 // drop is the last thing that the reader does: it reads what still comes, so
-// that our Close frame is not lost to unread bytes (the peer's reset).
+// that our Close frame is not lost to unread bytes (RFC 6455 §7.1.1).
 func (l *classicLink) drop() {
 	l.mu.Lock()
-	abrupt := l.abrupt
+	abrupt, limit := l.abrupt, l.limit
 	l.mu.Unlock()
-	if !abrupt && !l.peerOver.Load() {
-		l.linger()
+	if abrupt || limit.IsZero() || l.peerOver.Load() {
+		return
+	}
+	_ = l.tap.SetReadDeadline(limit)
+	var scratch [2048]byte
+	for left := lingerBytes; left > 0; {
+		n, err := l.tap.Read(scratch[:])
+		if err != nil {
+			return
+		}
+		left -= n
 	}
 }
 
