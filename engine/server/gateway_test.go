@@ -176,12 +176,12 @@ func TestNameOfClientThatLeft(t *testing.T) {
 func TestHopByHopFieldsStayHere(t *testing.T) {
 	got := make(chan []wire.Field, 1)
 	b := exposed(t, func(in tunnel.Incoming) { got <- in.Request().Fields; hello(in) })
-	b.raw("GET / HTTP/1.1\r\nHost: app.t.example\r\n" +
-		"Connection: keep-alive, X-Named\r\nConnection: x-other ,, Upgrade-Insecure\r\n" +
-		"X-Named: 1\r\nX-Other: 2\r\nUpgrade-Insecure: 3\r\nKeep-Alive: 300\r\nProxy-Connection: x\r\n" +
-		"Proxy-Authenticate: x\r\nProxy-Authorization: Basic eDp5\r\nTe: gzip, trailers\r\n" +
-		"Upgrade: h2c\r\nHttp2-Settings: AAAA\r\nX-Proxy-Destination: http://a/\r\nX-Proxy-Anything: x\r\n" +
-		"X-Secret-Key: k\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n" +
+	b.raw("GET / HTTP/1.1\r\nHost: app.t.example\r\n"+
+		"Connection: keep-alive, X-Named\r\nConnection: x-other ,, Upgrade-Insecure\r\n"+
+		"X-Named: 1\r\nX-Other: 2\r\nUpgrade-Insecure: 3\r\nKeep-Alive: 300\r\nProxy-Connection: x\r\n"+
+		"Proxy-Authenticate: x\r\nProxy-Authorization: Basic eDp5\r\nTe: gzip, trailers\r\n"+
+		"Upgrade: h2c\r\nHttp2-Settings: AAAA\r\nX-Proxy-Destination: http://a/\r\nX-Proxy-Anything: x\r\n"+
+		"X-Secret-Key: k\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 1\r\n"+
 		"Forwarded: for=6.6.6.6\r\nVia: 1.0 before\r\nX-Kept: a\r\nX-Kept: b\r\nAuthorization: Bearer mine\r\n\r\n").response(t, "GET")
 	want := []string{
 		"authorization: Bearer mine",
@@ -355,7 +355,7 @@ func TestTrailersBothWays(t *testing.T) {
 		in.Write([]byte("small"))
 		in.CloseWrite([]wire.Field{{Name: "X-Announced", Value: "a"}, {Name: "X-Silent", Value: "b"}})
 	})
-	resp, body := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nTe: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" +
+	resp, body := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nTe: trailers\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"+
 		"2\r\nhi\r\n0\r\nX-Sum: 7\r\n\r\n").response(t, "POST")
 	if lines := fieldsOf(<-got); !slices.Equal(lines, []string{"x-sum: 7"}) {
 		t.Errorf("request trailers %v", lines)

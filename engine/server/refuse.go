@@ -87,6 +87,10 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, status int, reaso
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h["Retry-After"] = []string{"1"}
 	}
+	if status == http.StatusUpgradeRequired && r.ProtoMajor == 1 {
+		h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}
+		h["Sec-Websocket-Version"] = []string{"13"}
+	}
 	if r.ProtoMajor == 1 && unread {
 		// Nobody reads the content: without this net/http would first wait for
 		// it, as long as the caller likes.

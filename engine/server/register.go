@@ -77,9 +77,6 @@ func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, status int
 	if text == "" {
 		text = explain(reason)
 	}
-	if status == http.StatusUpgradeRequired {
-		w.Header().Set("Content-Type", "text/plain")
-	}
 	s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: r.RemoteAddr, Code: uint16(status), Reason: text})
 	s.answer(w, r, status, reason, text)
 }

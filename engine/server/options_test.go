@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/http"
 	"net/url"
 
 	"adit/engine/policy"
@@ -20,4 +21,13 @@ func mustURL(s string) *url.URL {
 		panic(err)
 	}
 	return u
+}
+
+func mustRequest(method, url string) *http.Request {
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		panic(err)
+	}
+	r.Host = appHost
+	return r
 }
