@@ -62,6 +62,80 @@ func TestScript(t *testing.T) {
 	})
 }
 
+// A stdout that nobody reads, or that was closed, costs lines: requests are
+// answered and the end comes in time.
+func TestStdoutThatTakesNothing(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("closed=%v", closed), func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if closed {
+				r.Close()
+			}
+			front := freeAddress(t)
+			cmd := exec.Command("adit", "server", "--headless", "--events", "all", "--listen", front, "--domain", "example.test")
+			cmd.Stdout = w
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			defer cmd.Process.Kill()
+
+			client := &http.Client{Transport: &http.Transport{}, Timeout: patience}
+			defer client.CloseIdleConnections()
+			up := time.Now()
+			// Each leaves an event of some 200 bytes; a pipe holds 64 KiB.
+			for i := 0; i < 2000; {
+				req, err := http.NewRequest(http.MethodGet, "http://"+front+"/", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Host = "nobody.example.test"
+				resp, err := client.Do(req)
+				if err != nil && i == 0 && time.Since(up) < patience {
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
+				if err != nil {
+					t.Fatalf("request %d: %v", i, err)
+				}
+				io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusNotFound {
+					t.Fatalf("request %d: status %d", i, resp.StatusCode)
+				}
+				i++
+			}
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Error(err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("still running 5 s after SIGTERM")
+			}
+		})
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
 type procsKey struct{}
 
 // procs are the programs that a script runs beside itself, by name.
