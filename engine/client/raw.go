@@ -86,14 +86,13 @@ func (x *exchange) carry(raw origin.Raw) error {
 		defer x.n.c.recovered()
 		err = x.toOrigin(raw)
 	}()
-	down := x.fromOrigin(raw)
+	down := x.fromOrigin(raw, &said)
 	if down != nil {
 		x.fail(down)
 		raw.Close()
 		<-up
 		return down
 	}
-	said.Store(true)
 	return <-up
 }
 
@@ -122,7 +121,7 @@ func (x *exchange) toOrigin(raw origin.Raw) error {
 }
 
 // fromOrigin copies to the tunnel; nil means that the origin ended its side.
-func (x *exchange) fromOrigin(raw origin.Raw) error {
+func (x *exchange) fromOrigin(raw origin.Raw, said *atomic.Bool) error {
 	buf := x.n.c.buffers.Get().(*[copyBuffer]byte)
 	defer x.n.c.buffers.Put(buf)
 	for {
@@ -138,6 +137,7 @@ func (x *exchange) fromOrigin(raw origin.Raw) error {
 			}
 		}
 		if err == io.EOF {
+			said.Store(true)
 			return x.in.CloseWrite(nil)
 		}
 		if err != nil {

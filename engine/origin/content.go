@@ -150,7 +150,7 @@ func (c *content) join() {
 	c.stop(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.started && !c.done {
+	if !c.done {
 		if closer, ok := c.r.Content.(io.Closer); ok {
 			c.mu.Unlock()
 			closer.Close()

@@ -30,9 +30,10 @@ type attempt struct {
 	content   *content
 	shared    bool // conn is of HTTP/2: it carries other exchanges too
 
-	mu   sync.Mutex
-	over bool // Send has returned
-	tell func(status int, fields textproto.MIMEHeader) error
+	mu      sync.Mutex
+	over    bool  // Send has returned
+	refusal error // of tell
+	tell    func(status int, fields textproto.MIMEHeader) error
 }
 
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
@@ -61,13 +62,17 @@ func (a *attempt) got1xx(status int, header textproto.MIMEHeader) error {
 	if a.over {
 		return errStopped
 	}
-	return a.tell(status, header)
+	a.refusal = a.tell(status, header)
+	return a.refusal
 }
 
-func (a *attempt) finish() {
+// finish returns what the informed party refused with; net/http's HTTP/2 puts an
+// error of its own in its place.
+func (a *attempt) finish() error {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.over = true
-	a.mu.Unlock()
+	return a.refusal
 }
 
 // nothingSent reports whether the request can be sent again: a kept connection
@@ -106,7 +111,7 @@ func (t *Transport) Send(ctx context.Context, r *Request) (*Response, error) {
 			a.Got1xxResponse = a.got1xx
 		}
 		resp, err := via.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &a.ClientTrace)))
-		a.finish()
+		refusal := a.finish()
 		if err == nil {
 			if scheme == "https" && r.Upgrade == "" {
 				t.learn(origin{r.Class, r.Address}, resp.ProtoMajor == 2)
@@ -115,6 +120,9 @@ func (t *Transport) Send(ctx context.Context, r *Request) (*Response, error) {
 		}
 		if try < maxAttempts && ctx.Err() == nil && a.nothingSent() {
 			continue
+		}
+		if refusal != nil {
+			err = refusal
 		}
 		if errors.Is(err, errStopped) {
 			if cause := a.content.stopCause(); cause != nil {
@@ -144,13 +152,14 @@ func newResponse(ctx context.Context, r *Request, a *attempt, resp *http.Respons
 		return out, nil
 	}
 	out.Fields = fieldsOf(resp.Header, resp.Trailer, false)
-	out.Content = &responseContent{ctx: ctx, r: r, body: resp.Body}
-	out.Length = resp.ContentLength
+	content := &responseContent{ctx: ctx, r: r, body: resp.Body}
+	out.Content = content
 	switch {
 	case r.Method == http.MethodHead, resp.StatusCode == http.StatusNoContent,
 		resp.StatusCode == http.StatusNotModified, resp.Body == http.NoBody:
-		out.Length = 0
+		content.none = true
 	default:
+		out.Length = resp.ContentLength
 		out.Trailers = func() []field { return trailersOf(resp.Trailer) }
 	}
 	return out, nil
@@ -173,14 +182,20 @@ type responseContent struct {
 	ctx  context.Context
 	r    *Request
 	body io.ReadCloser
+	none bool // there can't be any, whatever content-length says (RFC 9110 §6.4.1)
 }
 
 func (c *responseContent) Read(p []byte) (int, error) {
-	n, err := c.body.Read(p)
-	if err != nil && err != io.EOF {
-		err = classify(c.ctx, "read response", err)
+	if c.none {
+		return 0, io.EOF
 	}
-	return n, err
+	n, err := c.body.Read(p)
+	if err == nil || err == io.EOF && c.ctx.Err() == nil {
+		return n, err
+	}
+	// An origin that saw the cancel may have ended its answer because of it:
+	// that is no true end.
+	return n, classify(c.ctx, "read response", err)
 }
 
 func (c *responseContent) Close() error {

@@ -74,3 +74,8 @@ func TestNothingIsInvented(t *testing.T) {
 		}
 	}
 }
+
+func post(addr string, content io.Reader, length int64) *Request {
+	return &Request{Scheme: "http", Address: addr, Method: "POST", Host: "public.example", Path: "/",
+		Content: content, Length: length}
+}
