@@ -47,11 +47,12 @@ type conn struct {
 	highest   uint64 // server: written; client: read
 	out       outbox
 	draining  drainState
-	end       *ending     // why it ends; set once
-	grace     *time.Timer // runs while draining
-	limit     *time.Timer // runs while ending
-	grown     int64       // bytes taken from growth
-	refusals  int         // RESET 4 queued and not written
+	end       *ending       // why it ends; set once
+	grace     *time.Timer   // runs while draining
+	limit     *time.Timer   // runs while ending
+	grown     int64         // bytes taken from growth
+	refusals  int           // RESET 4 queued and not written
+	timers    []*time.Timer // idle, stopped
 }
 
 // drainState is how far a drain has come.

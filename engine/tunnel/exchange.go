@@ -18,10 +18,8 @@ var errOver = errors.New("the exchange is over")
 // came and was not read, what waits to be written, and who waits for either.
 // The fields below mu are guarded by the conn's mutex.
 type exchange struct {
-	c        *conn
-	gone     <-chan struct{} // who it is done for went away: the caller, or the context of an Incoming
-	readable chan struct{}   // capacity 1; never closed
-	writable chan struct{}   // capacity 1; never closed
+	c    *conn
+	gone <-chan struct{} // who it is done for went away: the caller, or the context of an Incoming
 
 	head    bool // HEAD: the response has no content
 	upgrade bool // the request asked for one
@@ -31,6 +29,9 @@ type exchange struct {
 	held *chunk // belongs to the reading goroutine: what Next returned last
 
 	// mu: guarded by c.mu from here on.
+	readable chan struct{} // capacity 1, made when somebody waits; never closed
+	writable chan struct{} // likewise
+
 	id    uint64 // at the server 0 until the head is written
 	taken bool   // server: the writer took the head
 	over  bool   // records for it are dropped from now on
@@ -39,7 +40,8 @@ type exchange struct {
 	reset wire.ResetCode // received; 0 none
 
 	in         chunkQueue
-	heads      []*wire.Response // server: not read yet
+	response   *wire.Response   // server: the next head, not read yet
+	heads      []*wire.Response // server: those behind it
 	final      bool             // server: the final head came. client: it was queued
 	inform     int              // informational responses so far
 	inEnd      bool             // the peer's END came
@@ -73,8 +75,6 @@ func newExchange(c *conn, gone <-chan struct{}) *exchange {
 	return &exchange{
 		c:        c,
 		gone:     gone,
-		readable: make(chan struct{}, 1),
-		writable: make(chan struct{}, 1),
 		inLeft:   -1,
 		inCredit: int64(c.limits.Window),
 		window:   int64(c.limits.Window),
@@ -90,7 +90,7 @@ func (x *exchange) failLocked(cause *engine.Error) bool {
 	}
 	x.err = cause
 	x.in.clear()
-	x.heads = nil
+	x.response, x.heads = nil, nil
 	x.c.overLocked(x)
 	return true
 }
@@ -153,11 +153,18 @@ func (x *exchange) resetLocked(code wire.ResetCode, reason string, cause *engine
 // wireReason bounds what a RESET says.
 func wireReason(reason string) string { return strings.ToValidUTF8(engine.Bound(reason), "?") }
 
-// wait blocks until ch is signalled, the party this is done for has gone, or
-// the timer fires. The connection's end signals ch too.
-func (x *exchange) wait(ch chan struct{}, timer <-chan time.Time) error {
+// wait lets the mutex go and blocks until *ch is signalled, the party this is
+// done for has gone, or the timer fires. The connection's end signals too. The
+// channel is made under the mutex, so that no signal for what the caller has
+// seen under it is missed.
+func (x *exchange) wait(ch *chan struct{}, timer <-chan time.Time) error {
+	if *ch == nil {
+		*ch = make(chan struct{}, 1)
+	}
+	wake := *ch
+	x.c.mu.Unlock()
 	select {
-	case <-ch:
+	case <-wake:
 		return nil
 	case <-x.gone:
 		return errGone
@@ -198,8 +205,7 @@ func (x *exchange) writePiece(p []byte) (int, error) {
 		if x.credit > 0 && len(x.piece) == 0 && !x.taking {
 			break
 		}
-		c.mu.Unlock()
-		if err := x.wait(x.writable, nil); err != nil {
+		if err := x.wait(&x.writable, nil); err != nil {
 			return 0, err
 		}
 		c.mu.Lock()
@@ -239,12 +245,13 @@ func (x *exchange) awaitTaken() error {
 			}
 			return err
 		}
-		c.mu.Unlock()
 		if gone != nil {
-			<-x.writable // the writer is copying in memory: it ends at once
+			ch := x.writable
+			c.mu.Unlock()
+			<-ch // the writer is copying in memory: it ends at once
 			continue
 		}
-		gone = x.wait(x.writable, nil)
+		gone = x.wait(&x.writable, nil)
 	}
 }
 
@@ -309,7 +316,10 @@ func (x *exchange) CloseWrite(trailers []wire.Field) error {
 // Reset ends the exchange now.
 func (x *exchange) Reset(code wire.ResetCode, reason string) {
 	x.c.mu.Lock()
-	did := x.resetLocked(code, reason, engine.Fail("reset", resetReason(code), errors.New(engine.Bound(reason))))
+	did := false
+	if !x.over {
+		did = x.resetLocked(code, reason, engine.Fail("reset", resetReason(code), resetCause(engine.Bound(reason))))
+	}
 	x.c.mu.Unlock()
 	if did {
 		x.stopped()

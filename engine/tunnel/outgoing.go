@@ -16,58 +16,83 @@ func (x outgoing) ReadResponse() (*wire.Response, error) {
 	c := x.c
 	begin := time.Now()
 	var timer *time.Timer
-	var fired <-chan time.Time
-	defer func() {
-		if timer != nil {
-			timer.Stop()
-		}
-	}()
+	defer func() { c.putTimer(timer) }()
 	expired := false
 	for {
-		h, since, err := x.nextHead()
-		if h != nil || err != nil {
-			return h, err
+		c.mu.Lock()
+		if h := x.nextHeadLocked(); h != nil {
+			c.mu.Unlock()
+			return h, nil
 		}
-		if since.IsZero() {
-			since = begin
+		if x.err != nil {
+			err := x.err
+			c.mu.Unlock()
+			return nil, err
 		}
 		if timer == nil {
-			timer = time.NewTimer(c.limits.Head)
-			fired = timer.C
+			timer = c.getTimerLocked(c.limits.Head)
 		} else if expired {
-			left := c.limits.Head - time.Since(since)
+			left := c.limits.Head - time.Since(latest(begin, x.sent, x.moved))
 			if left <= 0 {
+				c.mu.Unlock()
 				x.Reset(wire.ResetTimedOut, "no response head")
 				return nil, errTimer
 			}
 			timer.Reset(left)
-			expired = false
 		}
-		if err := x.wait(x.readable, fired); err == errTimer {
-			expired = true
-		} else if err != nil {
+		err := x.wait(&x.readable, timer.C)
+		expired = err == errTimer
+		if err != nil && !expired {
 			return nil, err
 		}
 	}
 }
 
-// nextHead takes the next head if one came, and says when the request last moved.
-func (x outgoing) nextHead() (h *wire.Response, since time.Time, err error) {
-	x.c.mu.Lock()
-	defer x.c.mu.Unlock()
+// nextHeadLocked takes the next head, nil if none came.
+func (x outgoing) nextHeadLocked() *wire.Response {
+	h := x.response
+	x.response = nil
 	if len(x.heads) > 0 {
-		h = x.heads[0]
+		x.response = x.heads[0]
 		x.heads = shift(x.heads, 1)
-		return h, since, nil
 	}
-	if x.err != nil {
-		return nil, since, x.err
+	return h
+}
+
+func latest(t time.Time, others ...time.Time) time.Time {
+	for _, o := range others {
+		if o.After(t) {
+			t = o
+		}
 	}
-	since = x.sent
-	if x.moved.After(since) {
-		since = x.moved
+	return t
+}
+
+// maxTimers is how many idle timers a connection keeps.
+const maxTimers = 64
+
+// getTimerLocked returns a timer for one wait: every response needs one.
+func (c *conn) getTimerLocked(d time.Duration) *time.Timer {
+	if n := len(c.timers); n > 0 {
+		t := c.timers[n-1]
+		c.timers = c.timers[:n-1]
+		t.Reset(d)
+		return t
 	}
-	return nil, since, nil
+	return time.NewTimer(d)
+}
+
+// putTimer gives a timer back; since Go 1.23 a stopped one holds no stale tick.
+func (c *conn) putTimer(t *time.Timer) {
+	if t == nil {
+		return
+	}
+	t.Stop()
+	c.mu.Lock()
+	if len(c.timers) < maxTimers {
+		c.timers = append(c.timers, t)
+	}
+	c.mu.Unlock()
 }
 
 // Close gives the slot back.
@@ -133,7 +158,11 @@ func (x *exchange) gotResponse(r *wire.Response, end bool) (violation, invalid s
 			return "", "content shorter than content-length"
 		}
 	}
-	x.heads = append(x.heads, r)
+	if x.response == nil {
+		x.response = r
+	} else {
+		x.heads = append(x.heads, r)
+	}
 	if end {
 		x.inEndedLocked()
 	}

@@ -87,17 +87,20 @@ func (x *exchange) Next() ([]byte, error) {
 			x.held = k
 			return k.data, nil
 		}
-		err, end, over := x.err, x.inEnd, x.over
-		c.mu.Unlock()
+		var err error
 		switch {
-		case err != nil:
-			return nil, err
-		case end:
-			return nil, io.EOF
-		case over: // the client has answered in full and wants no more
-			return nil, errOver
+		case x.err != nil:
+			err = x.err
+		case x.inEnd:
+			err = io.EOF
+		case x.over: // the client has answered in full and wants no more
+			err = errOver
 		}
-		if err := x.wait(x.readable, nil); err != nil {
+		if err != nil {
+			c.mu.Unlock()
+			return nil, err
+		}
+		if err := x.wait(&x.readable, nil); err != nil {
 			return nil, err
 		}
 	}
