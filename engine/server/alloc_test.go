@@ -1,0 +1,68 @@
+//go:build !race
+
+package server
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"adit/engine"
+	"adit/engine/wire"
+)
+
+func TestDispatchDoesNotAllocate(t *testing.T) {
+	d := newDispatcher(10)
+	for i := range 8 {
+		fakeLink(d, i+1, "edge", 100, engine.ProtocolNative, engine.Expose{Host: "app"})
+	}
+	to := destination{kind: toHost, name: "app"}
+	if n := testing.AllocsPerRun(100, func() {
+		sl, err := d.acquire(context.Background(), to, 1, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sl.l.conn.Unreserve()
+	}); n > 0.5 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestHeadAllocations(t *testing.T) {
+	s, err := New(Options{Domain: domain})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, _ := http.NewRequest("GET", "http://app.t.example/x", nil)
+	r.RequestURI, r.RemoteAddr = "/x", "192.0.2.1:1234"
+	r.Header = http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}, "Connection": {"keep-alive"}, "Accept-Encoding": {"gzip"}}
+	tgt := target{scheme: "http", authority: "app.t.example", path: "/x", route: 1}
+	// The head with its fields, our elements of Via and Forwarded.
+	if n := testing.AllocsPerRun(100, func() { s.head(r, &tgt, true) }); n > 3 {
+		t.Errorf("%v allocations for a request head", n)
+	}
+	fields := []wire.Field{{Name: "content-type", Value: "a/b"}, {Name: "Content-Length", Value: "1"}, {Name: "etag", Value: "x"}}
+	h := http.Header{}
+	if n := testing.AllocsPerRun(100, func() { clear(h); copyHead(h, fields) }); n > 1 {
+		t.Errorf("%v allocations for a response head", n)
+	}
+}
+
+func TestRecordThatNobodyWantsDoesNotAllocate(t *testing.T) {
+	s, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if n := testing.AllocsPerRun(100, func() {
+		c := s.begin(engine.WayHost, "192.0.2.1:1")
+		c.target("/x")
+		c.started()
+		c.end()
+		c.release()
+	}); n > 0.5 {
+		t.Errorf("%v allocations", n)
+	}
+}

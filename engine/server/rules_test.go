@@ -1,0 +1,59 @@
+package server
+
+import (
+	"testing"
+	"time"
+
+	"adit/engine"
+	"adit/engine/policy"
+	"adit/engine/tunnel"
+)
+
+// Rules judge what is forwarded, in every spelling, and every request of a
+// connection anew (F1, P1, P4).
+func TestRulesOfTheServer(t *testing.T) {
+	rules, err := policy.NewRules(nil, []policy.WSPRule{{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}},
+		[]policy.WSPRule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits := 0
+	b := serve(t, Options{Rules: rules, Domain: domain, Wait: 20 * time.Millisecond})
+	b.dial(greeting("edge", engine.Expose{Host: "app"}), func(in tunnel.Incoming) {
+		hits++
+		if in.Request() == nil {
+			echoRaw(in)
+			return
+		}
+		hello(in)
+	})
+	request := func(destination string) string {
+		return "GET /request HTTP/1.1\r\nHost: x\r\nX-Proxy-Destination: " + destination + "\r\n\r\n"
+	}
+	for _, k := range []struct {
+		send   string
+		status int
+	}{
+		{request("http://api.internal/ok"), 200},
+		{request("HTTP://API.internal/ok"), 200},
+		{request("http://api.internal/forbidden"), 403},
+		{request("http://evil.internal/ok"), 403},
+		{request("http://evil.internal/http://api.internal/"), 403},
+		{"GET http://api.internal/ok HTTP/1.1\r\nHost: x\r\n\r\n", 200},
+		{"GET http://api.internal/forbidden HTTP/1.1\r\nHost: x\r\n\r\n", 403},
+		{"DELETE http://api.internal/ok HTTP/1.1\r\nHost: x\r\n\r\n", 403},
+		{"GET http://evil.internal/ HTTP/1.1\r\nHost: api.internal\r\n\r\n", 403},
+		{"CONNECT evil.internal:5432 HTTP/1.1\r\nHost: evil.internal:5432\r\n\r\n", 403},
+		{"GET /forbidden HTTP/1.1\r\nHost: app.t.example\r\n\r\n", 200}, // exposed by the client itself
+	} {
+		before := hits
+		resp, body := b.raw(k.send).response(t, "GET")
+		if resp.StatusCode != k.status || (hits > before) != (k.status == 200) {
+			t.Errorf("%q: got %d %q, reached the client: %v", k.send, resp.StatusCode, body, hits > before)
+		}
+	}
+	c := b.raw("CONNECT DB.internal:5432 HTTP/1.1\r\nHost: db.internal:5432\r\n\r\n")
+	if line, _ := c.r.ReadString('\n'); line != "HTTP/1.1 200 OK\r\n" {
+		t.Errorf("connect that is allowed: %q", line)
+	}
+}
