@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -234,7 +236,11 @@ func (r *rig) load(o *enginetest.Oracle) *load {
 		l.mu.Lock()
 		l.open[token] = time.Now()
 		l.mu.Unlock()
-		return do(req)
+		resp, err := do(req)
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			time.Sleep(20 * time.Millisecond) // the server is gone: do not spin
+		}
+		return resp, err
 	}
 	o.Finished = func(res enginetest.Result) {
 		l.mu.Lock()

@@ -23,8 +23,8 @@ func TestSoak(t *testing.T) {
 		protocol string
 		requests int
 	}{
-		{"native", "auto", pick(t, 3000, 100_000, 1_000_000)},
-		{"classic", "wsp", pick(t, 1000, 20_000, 200_000)},
+		{"native", "auto", pick(t, 10_000, 100_000, 1_000_000)},
+		{"classic", "wsp", pick(t, 3000, 20_000, 200_000)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

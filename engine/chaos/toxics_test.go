@@ -34,7 +34,7 @@ func TestToxics(t *testing.T) {
 			combinations = append(combinations, []toxic{x, y})
 		}
 	}
-	combinations = combinations[:min(len(combinations), pick(t, 5, 12, 21))]
+	combinations = combinations[:min(len(combinations), pick(t, 7, 12, 21))]
 
 	var relay *enginetest.Relay
 	r := newRig(t, through(&relay, 9), serverFlags("--timeout", "20s"))
