@@ -37,13 +37,14 @@ type call struct {
 	s      *Server
 	rec    engine.Request
 	reason engine.Reason
-	head   bool // the response head is out: a failure truncates
+	head   atomic.Bool // the response head is out: a failure truncates
 	failed bool
 	over   bool // the record is published
 
 	shard      *callShard
-	prev, next *call // guarded by shard.mu, like ex
+	prev, next *call // guarded by shard.mu, like ex and out
 	ex         tunnel.Exchange
+	out        writeDeadliner
 	cancelled  atomic.Bool
 
 	up upload
@@ -75,10 +76,15 @@ func (s *Server) begin(way engine.Way, caller string) *call {
 	return c
 }
 
-// attach makes the exchange known to operators; nil takes it back.
-func (c *call) attach(ex tunnel.Exchange) {
+// A writeDeadliner is what a caller is answered through.
+type writeDeadliner interface {
+	SetWriteDeadline(time.Time) error
+}
+
+// attach makes exchange and caller known to operators; nil takes them back.
+func (c *call) attach(ex tunnel.Exchange, out writeDeadliner) {
 	c.shard.mu.Lock()
-	c.ex = ex
+	c.ex, c.out = ex, out
 	c.shard.mu.Unlock()
 }
 
@@ -101,13 +107,13 @@ func (c *call) fail(reason engine.Reason, text string) {
 	}
 	c.failed, c.reason = true, reason
 	c.rec.Outcome = engine.OutcomeOf(reason)
-	if c.head && c.rec.Outcome != engine.OutcomeCallerGone {
+	if c.head.Load() && c.rec.Outcome != engine.OutcomeCallerGone {
 		c.rec.Outcome = engine.OutcomeTruncated
 	}
 	if c.rec.Reason = reason.String(); text != "" {
 		c.rec.Reason = engine.Bound(text)
 	}
-	if !c.head && c.rec.Outcome == engine.OutcomeCallerGone && c.rec.Way != engine.WayTCP {
+	if !c.head.Load() && c.rec.Outcome == engine.OutcomeCallerGone && c.rec.Way != engine.WayTCP {
 		c.rec.Status = engine.StatusCallerGone
 	}
 }
@@ -218,6 +224,9 @@ func (r *calls) cancel(id engine.RequestID) bool {
 		c.cancelled.Store(true)
 		if c.ex != nil {
 			c.ex.Reset(wire.ResetCancelled, "ended by an operator")
+			if c.out != nil && c.head.Load() {
+				c.out.SetWriteDeadline(time.Unix(1, 0)) // it may wait for the caller
+			}
 		}
 		return true
 	}

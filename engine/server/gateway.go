@@ -83,7 +83,8 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 			s.refuse(w, r, c, reason, "")
 			return
 		}
-		c.attach(ex)
+		out, _ := w.(writeDeadliner)
+		c.attach(ex, out)
 		if content {
 			c.up.start(w, r, ex, s.o.Stall, sl.l.native && expectsContinue(r))
 		}
@@ -132,7 +133,7 @@ func (s *Server) relay(w http.ResponseWriter, r *http.Request, c *call, t *targe
 func (c *call) close(ex tunnel.Exchange) {
 	c.up.stop()
 	c.rec.RequestBytes = c.up.n
-	c.attach(nil)
+	c.attach(nil, nil)
 	ex.Close()
 }
 
@@ -151,7 +152,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 		lingerAfter(r)
 	}
 	trailers := announced(h)
-	c.head = true
+	c.head.Store(true)
 	c.rec.Status = resp.Status
 	w.WriteHeader(resp.Status)
 
@@ -212,7 +213,10 @@ var errCallerLeft = engine.Fail("write to the caller", engine.ReasonCallerGone, 
 // gone is believed only where it has: a peer may say so as well.
 func (c *call) blame(ctx context.Context, err error) engine.Reason {
 	reason := engine.ReasonOf(err)
-	if c.up.gone.Load() || errors.Is(err, errCallerLeft) {
+	if fault := c.up.fault(); fault != engine.ReasonNone {
+		return fault
+	}
+	if errors.Is(err, errCallerLeft) {
 		return engine.ReasonCallerGone
 	}
 	if reason == engine.ReasonCallerGone {

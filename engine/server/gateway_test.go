@@ -702,3 +702,13 @@ func TestUnreadContentOfRefusedRequestIsNoRequest(t *testing.T) {
 		t.Errorf("the connection went on: %q", rest)
 	}
 }
+
+func TestTrailersThatCannotPassEndTheRequest(t *testing.T) {
+	b := exposed(t, hello)
+	many := strings.Repeat("X-A: 1\r\n", 300)
+	resp, body := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n1\r\na\r\n0\r\n"+
+		many+"\r\n").response(t, "POST")
+	if resp.StatusCode != 431 {
+		t.Errorf("got %d %q", resp.StatusCode, body)
+	}
+}

@@ -69,9 +69,11 @@ func (s *Server) head(r *http.Request, t *target, native bool) *wire.Request {
 		proto = "https"
 	}
 	ip := callerIP(r.RemoteAddr)
+	if r.Host != "" {
+		f = append(f, wire.Field{Name: "X-Forwarded-Host", Value: r.Host})
+	}
 	f = append(f,
 		wire.Field{Name: "X-Forwarded-For", Value: ip},
-		wire.Field{Name: "X-Forwarded-Host", Value: r.Host},
 		wire.Field{Name: "X-Forwarded-Proto", Value: proto},
 		wire.Field{Name: "Forwarded", Value: forwarded(ip, r.Host, proto)},
 		wire.Field{Name: "Via", Value: s.via(r)},
@@ -160,6 +162,9 @@ func forwarded(ip, host, proto string) string {
 		node = `"[` + ip + `]"`
 	case ip == "":
 		node = "unknown"
+	}
+	if host == "" {
+		return "for=" + node + ";proto=" + proto
 	}
 	return "for=" + node + `;host="` + host + `";proto=` + proto
 }

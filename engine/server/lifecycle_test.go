@@ -442,3 +442,30 @@ func TestConcurrentUploadsAndDownloadsKeepApart(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// An operator ends an exchange whose caller takes nothing: at once, not when
+// the caller is found to stall.
+func TestCancelReachesStalledCaller(t *testing.T) {
+	full := make(chan struct{})
+	b := exposed(t, func(in tunnel.Incoming) {
+		in.WriteResponse(&wire.Response{Status: 200}, false)
+		piece := make([]byte, 64<<10)
+		var once sync.Once
+		for {
+			timer := time.AfterFunc(200*time.Millisecond, func() { once.Do(func() { close(full) }) })
+			_, err := in.Write(piece)
+			timer.Stop()
+			if err != nil {
+				return
+			}
+		}
+	})
+	b.raw("GET / HTTP/1.1\r\nHost: app.t.example\r\n\r\n")
+	within(t, "stall", full)
+	if err := b.s.CancelExchange(t.Context(), 1, engine.Operator{Name: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if rec := b.finished(1); rec.Outcome != engine.OutcomeTruncated || rec.Reason != "ended by an operator" {
+		t.Errorf("record %+v", rec)
+	}
+}

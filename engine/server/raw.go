@@ -69,7 +69,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 	} else if fault != nil {
 		c.fail(c.blame(ctx, fault), "")
 	}
-	c.attach(nil)
+	c.attach(nil, nil)
 	aborted := c.failed
 	ex.Close()
 	c.end()
@@ -125,14 +125,16 @@ func (u *rawUpload) run(early []byte) {
 
 // serveConnect carries a CONNECT (RFC 9110 §9.3.6).
 func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t *target) {
-	ex, resp, ok := s.openConnect(r.Context(), c, t.to, t.authority, func(reason engine.Reason) {
+	out, _ := w.(writeDeadliner)
+	ex, resp, ok := s.openConnect(r.Context(), c, t.to, t.authority, out, func(reason engine.Reason) {
 		s.refuse(w, r, c, reason, "")
 	})
 	if !ok {
 		return
 	}
 	c.waterfall(ex, resp)
-	c.head, c.rec.Upgraded, c.rec.Status = true, true, http.StatusOK
+	c.head.Store(true)
+	c.rec.Upgraded, c.rec.Status = true, http.StatusOK
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
@@ -145,7 +147,7 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 // openConnect opens a byte stream and waits until the other end accepted it;
 // otherwise it calls refuse, which ends the call. A connection that failed
 // before anything was sent is replaced once.
-func (s *Server) openConnect(ctx context.Context, c *call, to destination, authority string, refuse func(engine.Reason)) (tunnel.Exchange, *wire.Response, bool) {
+func (s *Server) openConnect(ctx context.Context, c *call, to destination, authority string, out writeDeadliner, refuse func(engine.Reason)) (tunnel.Exchange, *wire.Response, bool) {
 	for attempt := 1; ; attempt++ {
 		sl, err := s.dispatch.acquire(ctx, to, c.rec.ID, s.o.Wait)
 		if err != nil {
@@ -163,7 +165,7 @@ func (s *Server) openConnect(ctx context.Context, c *call, to destination, autho
 			to.not = sl.l
 			continue
 		}
-		c.attach(ex)
+		c.attach(ex, out)
 		resp, err := ex.ReadResponse()
 		for err == nil && resp.Status < 200 {
 			resp, err = ex.ReadResponse()
@@ -172,7 +174,7 @@ func (s *Server) openConnect(ctx context.Context, c *call, to destination, autho
 			return ex, resp, true
 		}
 		retry := attempt == 1 && ex.Retryable() && !c.cancelled.Load() && ctx.Err() == nil
-		c.attach(nil)
+		c.attach(nil, nil)
 		ex.Close()
 		if !retry {
 			refuse(c.blame(ctx, err))
@@ -196,7 +198,8 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *call, e
 		head = append(head, "\r\n"...)
 	}
 	head = append(head, "\r\n"...)
-	c.head, c.rec.Upgraded, c.rec.Status = true, true, http.StatusSwitchingProtocols
+	c.head.Store(true)
+	c.rec.Upgraded, c.rec.Status = true, http.StatusSwitchingProtocols
 	s.hijack(r.Context(), w, c, ex, head)
 }
 
@@ -218,7 +221,7 @@ func (s *Server) hijack(ctx context.Context, w http.ResponseWriter, c *call, ex 
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		ex.Reset(wire.ResetCancelled, "the caller left")
-		c.attach(nil)
+		c.attach(nil, nil)
 		ex.Close()
 		c.fail(engine.ReasonCallerGone, "")
 		c.end()

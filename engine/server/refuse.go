@@ -48,8 +48,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c *call, reason 
 	}
 	status := s.statusOf(c.rec.Way, c.reason, c.rec.Connection != 0)
 	c.rec.Status = status
-	if c.reason == engine.ReasonUnauthorized || c.reason == engine.ReasonProxyAuth || c.reason == engine.ReasonDenied ||
-		c.reason == engine.ReasonTooMany {
+	switch c.reason {
+	case engine.ReasonUnauthorized, engine.ReasonProxyAuth, engine.ReasonDenied, engine.ReasonTooMany:
+		if c.rec.Connection != 0 {
+			break // the client refused
+		}
 		s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: c.rec.Caller, Client: c.rec.Client,
 			Code: uint16(status), Reason: c.rec.Reason})
 	}

@@ -86,11 +86,12 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 		return
 	}
 	to := destination{kind: toPort, port: port, native: true}
-	ex, resp, ok := s.openConnect(s.base, c, to, "", refuse)
+	ex, resp, ok := s.openConnect(s.base, c, to, "", conn, refuse)
 	if !ok {
 		return
 	}
 	c.waterfall(ex, resp)
-	c.head, c.rec.Upgraded = true, true
+	c.head.Store(true)
+	c.rec.Upgraded = true
 	s.raw(s.base, c, ex, end, nil)
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"adit/engine"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -31,7 +32,7 @@ type upload struct {
 	done    chan struct{} // closed when the goroutine has returned
 	decided chan struct{} // closed when expect is decided: a 100 or a final head
 	eof     atomic.Bool   // all content was read
-	gone    atomic.Bool   // the caller left or stalled
+	failed  atomic.Uint32 // an engine.Reason: the caller left, or what it sent can't pass
 	n       int64         // bytes taken; for others after done
 
 	mu       sync.Mutex // w.WriteHeader for 1xx, and what follows
@@ -77,18 +78,27 @@ func (u *upload) run() {
 			}
 		}
 		if err == io.EOF {
-			u.ex.CloseWrite(requestTrailers(u.r.Trailer))
+			if err := u.ex.CloseWrite(requestTrailers(u.r.Trailer)); err != nil {
+				u.fail(engine.ReasonOf(err), "trailers that can't pass")
+			}
 			return
 		}
 		if err != nil {
 			if !u.isStopped() {
-				u.gone.Store(true)
-				u.ex.Reset(wire.ResetCancelled, "the caller left or stalled")
+				u.fail(engine.ReasonCallerGone, "the caller left or stalled")
 			}
 			return
 		}
 	}
 }
+
+// fail ends the exchange for a fault of the caller's side.
+func (u *upload) fail(reason engine.Reason, text string) {
+	u.failed.Store(uint32(reason))
+	u.ex.Reset(wire.ResetCancelled, text)
+}
+
+func (u *upload) fault() engine.Reason { return engine.Reason(u.failed.Load()) }
 
 // mayRead waits for a 100, sends one of our own after a second, and reports
 // false if a final head came instead.

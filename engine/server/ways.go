@@ -109,6 +109,9 @@ func (s *Server) resolve(r *http.Request, t *target) error {
 	if h, ok := r.Header["Host"]; ok && (len(h) != 1 || !strings.EqualFold(h[0], r.Host)) {
 		return errTarget("host and authority of the request disagree")
 	}
+	if r.Host != "" && !validAuthority(strings.TrimSuffix(r.Host, ":")) {
+		return errTarget("the host of the request is malformed")
+	}
 	switch t.way {
 	case engine.WayConnect:
 		return t.fromConnect(r)
