@@ -86,6 +86,9 @@ func (x *exchange) record() *engine.Request {
 		return rec
 	}
 	r := x.in.Request()
+	if r == nil {
+		return rec
+	}
 	rec.Method = engine.Bound(r.Method)
 	if r.Path == "*" {
 		rec.Target = observe.Target(r.Scheme + "://" + r.Authority)
@@ -158,6 +161,9 @@ func (x *exchange) fail(err error) error {
 // serveRequest performs one request at an origin. Whatever it starts has ended
 // when it returns (R1).
 func (x *exchange) serveRequest(r *wire.Request) error {
+	if r == nil {
+		return x.fail(engine.Fail("read request", engine.ReasonMalformed, nil))
+	}
 	out, err := x.originRequest(r)
 	if err != nil {
 		return x.fail(err)
