@@ -309,4 +309,3 @@ func TestTruncatedContentAbortsCaller(t *testing.T) {
 		})
 	}
 }
-
