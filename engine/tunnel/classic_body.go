@@ -54,14 +54,13 @@ func (b *classicBody) next() ([]byte, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	return b.readLocked()
+	return b.readLocked(b.buffer())
 }
 
 func (b *classicBody) release() { <-b.turn }
 
-// readLocked reads a piece with the turn held.
-func (b *classicBody) readLocked() ([]byte, error) {
-	p := b.buffer()
+// readLocked reads a piece into p with the turn held.
+func (b *classicBody) readLocked(p []byte) ([]byte, error) {
 	for {
 		n, err := b.r.Read(p)
 		b.got += int64(n)
@@ -128,12 +127,18 @@ func (b *classicBody) discard(stalled *uint64) bool {
 	if b.r == nil && b.err == nil {
 		b.r = <-b.ready
 	}
+	// Not the link's buffer: the piece in it may still be in use.
+	size := classicKept
+	if b.length == 0 {
+		size = 16
+	}
+	scratch := make([]byte, size)
 	for b.err == nil {
 		if b.l.isClosing() {
 			b.err = b.l.cause()
 			break
 		}
-		_, _ = b.readLocked()
+		_, _ = b.readLocked(scratch)
 	}
 	if !errors.Is(b.err, io.EOF) {
 		return false

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -211,20 +212,24 @@ func TestClassicEarlyAnswerReadsRequestOn(t *testing.T) {
 					_ = replyWith(in, 200, "next")
 					return
 				}
-				if p, err := in.Next(); err != nil || len(p) == 0 {
+				p, err := in.Next()
+				if err != nil || len(p) == 0 {
 					t.Errorf("the first piece: %q, %v", p, err)
 				}
 				if err := replyWith(in, 413, answer); err != nil {
 					t.Error(err)
 				}
+				if strings.Trim(string(p), "\x01") != "" {
+					t.Error("what was discarded was read into the piece that the handler holds")
+				}
 			}})
-			piece := make([]byte, 4082)
 			say(t, peer, opText, jsonRequest("POST", "/", -1))
 			for i := range 200 { // 800 KB: more than the socket holds
 				opcode := byte(opContinuation)
 				if i == 0 {
 					opcode = opBinary
 				}
+				piece := bytes.Repeat([]byte{byte(i + 1)}, 4082)
 				if err := peer.WriteFrame(enginetest.Frame{Opcode: opcode, Payload: piece}); err != nil {
 					t.Fatal(err)
 				}
