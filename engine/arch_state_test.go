@@ -119,7 +119,8 @@ func constantCall(spec *ast.ValueSpec, i int) bool {
 }
 
 // constantTable: the value is a literal of an array, slice, map or struct, or
-// made from nothing but literals by a function of the package.
+// made from nothing but literals by a function of the package, or an array that
+// a function literal fills.
 func constantTable(spec *ast.ValueSpec, i int) bool {
 	if i >= len(spec.Values) {
 		return false
@@ -128,6 +129,9 @@ func constantTable(spec *ast.ValueSpec, i int) bool {
 	case *ast.CompositeLit:
 		return true
 	case *ast.CallExpr:
+		if made, ok := v.Fun.(*ast.FuncLit); ok {
+			return len(v.Args) == 0 && returnsArray(made.Type)
+		}
 		_, local := v.Fun.(*ast.Ident)
 		return local && len(v.Args) > 0 && !slices.ContainsFunc(v.Args, func(arg ast.Expr) bool {
 			_, literal := arg.(*ast.BasicLit)
@@ -135,6 +139,14 @@ func constantTable(spec *ast.ValueSpec, i int) bool {
 		})
 	}
 	return false
+}
+
+func returnsArray(f *ast.FuncType) bool {
+	if f.Results == nil || len(f.Results.List) != 1 {
+		return false
+	}
+	array, ok := f.Results.List[0].Type.(*ast.ArrayType)
+	return ok && array.Len != nil
 }
 
 // assigned returns where f assigns to a table, an element or a field of one. A

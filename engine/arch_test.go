@@ -104,9 +104,8 @@ func importLaws() []importLaw {
 		{[]string{"adit/tui"}, []string{".", "tui"}},
 		{[]string{"adit/store"}, []string{".", "store"}},
 		{[]string{"adit/keys", "adit/themes"}, []string{".", "tui", "keys", "themes"}},
-		{[]string{"adit/engine/server"}, []string{"engine/server", "engine/command", "engine/demo"}},
-		{[]string{"adit/engine/client"}, []string{"engine/client", "engine/command", "engine/demo"}},
-		{[]string{"adit/engine/command"}, []string{".", "engine/command"}},
+		{[]string{"adit/engine/server", "adit/engine/client"}, []string{"engine/command", "engine/demo"}},
+		{[]string{"adit/engine/command"}, []string{"."}},
 	}
 }
 
@@ -134,6 +133,48 @@ func TestVocabularyImportsOnlyTheStandardLibrary(t *testing.T) {
 		for _, name := range f.imports() {
 			if first, _, _ := strings.Cut(name, "/"); strings.Contains(first, ".") || first == "adit" {
 				t.Errorf("%s imports %s: engine imports the standard library only", f.path, name)
+			}
+		}
+	}
+}
+
+// layers are the rooms of doc.go from the top: each imports only what stands
+// below it, so nothing in one line knows its neighbour.
+func layers() [][]string {
+	return [][]string{
+		{"engine/command"},
+		{"engine/demo"},
+		{"engine/config", "engine/server", "engine/client"},
+		{"engine/origin", "engine/tunnel"},
+		{"engine/wire", "engine/frame", "engine/policy", "engine/observe"},
+		{"engine"},
+	}
+}
+
+func TestImportUpTheMap(t *testing.T) {
+	depth := map[string]int{}
+	for i, layer := range layers() {
+		for _, dir := range layer {
+			depth[dir] = i
+		}
+	}
+	for _, f := range sources(t) {
+		// What tests stand on imports what it tests.
+		if f.test() || !under(f.dir(), "engine") || anyUnder(f.dir(), "engine/enginetest", "engine/chaos") {
+			continue
+		}
+		own, ok := depth[f.dir()]
+		if !ok {
+			t.Errorf("%s: %s has no place in layers", f.path, f.dir())
+			continue
+		}
+		for _, name := range f.imports() {
+			dir, ours := strings.CutPrefix(name, "adit/")
+			if !ours {
+				continue
+			}
+			if below, ok := depth[dir]; !ok || below <= own {
+				t.Errorf("%s imports %s, which does not stand below it", f.path, name)
 			}
 		}
 	}
