@@ -66,7 +66,7 @@ func (c *classicConn) Open(ctx context.Context, r *wire.Request, end bool) (Exch
 	if err := wire.CheckRequest(r); err != nil {
 		return nil, headError(op, err)
 	}
-	text := wire.AppendClassicRequest(nil, head)
+	text := wire.AppendClassicRequest(make([]byte, 0, 512), head)
 	if len(text) > maxClassicText {
 		return nil, headError(op, wire.ErrTooBig)
 	}

@@ -98,7 +98,7 @@ func (in *classicIncoming) WriteResponse(r *wire.Response, end bool) error {
 	}
 	none := noContent(r.Status, in.request != nil && in.request.Method == "HEAD")
 	head := classicResponse(r, end, none)
-	text := wire.AppendClassicResponse(nil, head)
+	text := wire.AppendClassicResponse(make([]byte, 0, 512), head)
 	if len(text) > maxClassicText {
 		return headError(op, wire.ErrTooBig)
 	}
@@ -188,6 +188,9 @@ func (in *classicIncoming) Reset(code wire.ResetCode, reason string) {
 		return
 	}
 	in.cancel()
+	if in.s.isClosing() {
+		return
+	}
 	if !in.claim() {
 		in.s.abort("response cut: "+engine.Bound(reason), engine.ReasonOriginFailed)
 		return

@@ -65,25 +65,30 @@ func (c *classicSession) read() {
 			c.slots.Store(0)
 			return
 		}
-		if last, ok = c.begin(text); !ok {
+		in, handler := c.request(text)
+		if in == nil || in.length == 0 && !c.empty(in) {
 			c.slots.Store(0)
 			return
 		}
-		ok = c.content(last)
-		last.part()
+		last = in
+		c.handlers.Add(1)
+		go c.serve(in, handler)
+		ok = in.length == 0 || c.content(in)
+		in.part()
 		if !ok {
 			return
 		}
 	}
 }
 
-// begin starts the handler of a request. It reports whether the head was one.
-func (c *classicSession) begin(text []byte) (*classicIncoming, bool) {
+// request reads a head. It returns nil for what is none, and ends the connection.
+func (c *classicSession) request(text []byte) (*classicIncoming, Handler) {
 	arrived := time.Now()
+	signal(c.busy)
 	head, err := wire.ParseClassicRequest(text)
 	if errors.Is(err, wire.ErrFraming) {
 		c.finish(protocolError("%v", err))
-		return nil, false
+		return nil, nil
 	}
 	handler := c.handler
 	length := int64(-1)
@@ -110,10 +115,22 @@ func (c *classicSession) begin(text []byte) (*classicIncoming, bool) {
 	}
 	in.parts.Store(2)
 	in.ctx, in.cancel = context.WithCancel(c.ctx)
-	c.handlers.Add(1)
-	signal(c.busy)
-	go c.serve(in, handler)
-	return in, true
+	return in, handler
+}
+
+// empty reads the message that stands for no content before anything is done: a
+// server that could not write it sends the request once more, elsewhere.
+func (c *classicSession) empty(in *classicIncoming) bool {
+	r, ok := c.message(websocket.BinaryMessage)
+	if !ok {
+		return false
+	}
+	in.body.ready <- r
+	if in.body.discard(nil) {
+		return true
+	}
+	in.body.quit()
+	return false
 }
 
 // content sees to it that the content of a request is read to its end: by the
@@ -125,9 +142,6 @@ func (c *classicSession) content(in *classicIncoming) bool {
 		return false
 	}
 	in.body.ready <- r
-	if in.length == 0 && in.body.discard(nil) {
-		return true
-	}
 	patience := time.NewTimer(classicPatience)
 	defer patience.Stop()
 	var write, moves uint64

@@ -429,6 +429,15 @@ func TestClassicTruncatedRequestFailsHandler(t *testing.T) {
 	wantReason(t, <-failed, engine.ReasonTunnelFailed)
 }
 
+// TestClassicHalfRequestIsNotPerformed: a server that could not write all of a
+// request without content sends it once more, on another connection.
+func TestClassicHalfRequestIsNotPerformed(t *testing.T) {
+	s, peer := dialled(t, classicOptions{handler: func(Incoming) { t.Error("half a request was performed") }})
+	say(t, peer, opText, jsonRequest("DELETE", "/", 0))
+	_ = peer.Conn.Close()
+	<-s.Done()
+}
+
 func TestClassicBusySignal(t *testing.T) {
 	s, peer := dialled(t, classicOptions{handler: func(in Incoming) { _ = replyWith(in, 200, "") }})
 	for range 3 {
@@ -450,7 +459,10 @@ func TestClassicPanicCostsOneConnection(t *testing.T) {
 	if v := <-told; v != "boom" {
 		t.Fatalf("told %v", v)
 	}
-	hearClose(t, peer, engine.CloseInternal)
+	if f, err := peer.ReadFrame(); err != nil || f.Opcode != opClose || enginetest.ParseClose(f.Payload).Code != uint16(engine.CloseInternal) {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	_ = peer.Conn.Close()
 	wantEnd(t, s, engine.CloseInternal)
 }
 
