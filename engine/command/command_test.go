@@ -175,10 +175,40 @@ func TestListenerInUse(t *testing.T) {
 }
 
 func TestWrongUsage(t *testing.T) {
-	for _, args := range [][]string{{"serve"}, {"server", "--lisen", "x"}, {"server", "extra"}, {"demo", "--for", "soon"}} {
+	for _, args := range [][]string{{"serve"}, {"server", "--lisen", "x"}, {"server", "extra"}} {
 		if code, stdout, stderr := run(t, args...); code != codeUsage || stdout != "" || stderr == "" {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
+	}
+}
+
+func TestDemoTakesItsSettingsFromAnywhere(t *testing.T) {
+	for _, c := range []struct {
+		env, flag, want string
+	}{
+		{"", "", "10s"}, {"20s", "", "20s"}, {"20s", "30s", "30s"},
+	} {
+		s := new(config.Server)
+		table := demoSettings(s)
+		given := map[string][]string{}
+		if c.flag != "" {
+			given["for"] = []string{c.flag}
+		}
+		env := func(name string) (string, bool) {
+			if name == "ADIT_FOR" {
+				return c.env, true
+			}
+			return "", false
+		}
+		if err := load(table, env, given); err != nil || s.For.String() != c.want {
+			t.Errorf("environment %q, flag %q: %v, %v", c.env, c.flag, s.For, err)
+		}
+		if s.Events != "requests" || s.LogLevel != "warn" {
+			t.Errorf("events %q, log level %q", s.Events, s.LogLevel)
+		}
+	}
+	if code, _, stderr := run(t, "demo", "--for", "soon"); code != codeUsage || !strings.Contains(stderr, "--for") {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
 

@@ -2,22 +2,16 @@ package command
 
 import (
 	"context"
-	"time"
+	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"adit/engine/config"
 	"adit/engine/demo"
 )
 
-// demoLength is how long a demo without a dashboard runs.
-const demoLength = 10 * time.Second
-
 func newDemo(p *Process) *cobra.Command {
-	var (
-		length        time.Duration
-		headless      bool
-		events, level string
-	)
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a server, clients, origins and light traffic in one process",
@@ -28,22 +22,58 @@ func newDemo(p *Process) *cobra.Command {
 		Example: `adit demo
 adit demo --for 1m --events all`,
 		Args: cobra.NoArgs,
-		RunE: p.verb(func(ctx context.Context) error {
-			if !headless {
-				p.sayHeadless()
-			}
-			return runDemo(ctx, p, length, events, level)
-		}),
 	}
-	cmd.Flags().DurationVar(&length, "for", demoLength, "end after this time")
-	cmd.Flags().BoolVar(&headless, "headless", false, "print events on stdout, no dashboard")
-	cmd.Flags().StringVar(&events, "events", "requests", "events to print: all, requests, lifecycle or none")
-	cmd.Flags().StringVar(&level, "log-level", "warn", "least level of logs on stderr: debug, info, warn or error")
+	c := new(config.Server)
+	table := demoSettings(c)
+	given := addFlags(cmd, table)
+	cmd.RunE = p.verb(func(ctx context.Context) error {
+		if err := load(table, p.LookupEnv, given); err != nil {
+			return &exit{codeUsage, err}
+		}
+		return runDemo(ctx, p, c)
+	})
 	return cmd
 }
 
-func runDemo(ctx context.Context, p *Process, length time.Duration, events, level string) error {
-	h, err := newHeadless(p, events, level)
+// demoSettings are those of the server that a demo has too, with its own
+// defaults.
+func demoSettings(c *config.Server) []config.Setting {
+	defaults := map[string]string{"for": "10s", "events": "requests", "log-level": "warn", "headless": "false"}
+	table := slices.DeleteFunc(config.ServerSettings(c), func(s config.Setting) bool {
+		_, ours := defaults[s.Name]
+		return !ours
+	})
+	for i := range table {
+		table[i].Default = defaults[table[i].Name]
+	}
+	return table
+}
+
+// load sets each setting from its default, the environment or the flags, the
+// later before the earlier. There is no file for a demo.
+func load(table []config.Setting, env func(string) (string, bool), given map[string][]string) error {
+	for _, s := range table {
+		source, values := "--"+s.Name, given[s.Name]
+		if values == nil && env != nil {
+			if v, _ := env(s.Env()); v != "" {
+				source, values = s.Env(), []string{v}
+			}
+		}
+		if values == nil {
+			values = []string{s.Default}
+		}
+		if err := s.Set(values); err != nil {
+			return fmt.Errorf("%s: %w", source, err)
+		}
+	}
+	return nil
+}
+
+func runDemo(ctx context.Context, p *Process, c *config.Server) error {
+	if !c.Headless {
+		p.sayHeadless()
+	}
+	h, err := newHeadless(p, c.Events, c.LogLevel)
 	if err != nil {
 		return err
 	}
@@ -67,5 +97,5 @@ func runDemo(ctx context.Context, p *Process, length time.Duration, events, leve
 		serve: func() error { return d.Run(running) },
 		drain: drain,
 		close: d.Close,
-	}, length)
+	}, c.For)
 }

@@ -38,21 +38,16 @@ type headless struct {
 }
 
 // newHeadless subscribes to what events asks for (all, requests, lifecycle or
-// none). Whoever calls it calls end.
+// none) and logs from level on, both as config has checked them. Whoever calls
+// it calls end.
 func newHeadless(p *Process, events, level string) (*headless, error) {
-	log, err := newLogger(p.Stderr, level)
-	if err != nil {
-		return nil, err
-	}
-	h := &headless{process: p, bus: observe.NewBus(), log: log}
-	kinds, err := kindsOf(events)
-	if err != nil {
-		return nil, err
-	}
+	h := &headless{process: p, bus: observe.NewBus(), log: newLogger(p.Stderr, level)}
+	kinds := kindsOf(events)
 	if kinds == 0 {
 		return h, nil
 	}
-	h.lines, err = writeLines(p.Stdout, h.bus, kinds, log)
+	var err error
+	h.lines, err = writeLines(p.Stdout, h.bus, kinds, h.log)
 	return h, err
 }
 
@@ -178,27 +173,28 @@ func (l *lines) finish() {
 	}
 }
 
-func kindsOf(events string) (engine.Kinds, error) {
+func kindsOf(events string) engine.Kinds {
 	switch events {
 	case "all":
-		return engine.KindsAll, nil
-	case "requests", "":
-		return engine.KindsRequests, nil
+		return engine.KindsAll
 	case "lifecycle":
-		return engine.KindsLifecycle, nil
+		return engine.KindsLifecycle
 	case "none":
-		return 0, nil
+		return 0
 	}
-	return 0, &exit{codeUsage, fmt.Errorf("events %q: want all, requests, lifecycle or none", events)}
+	return engine.KindsRequests
 }
 
 // newLogger returns a logger of JSON lines.
-func newLogger(w io.Writer, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if level != "" {
-		if err := l.UnmarshalText([]byte(level)); err != nil {
-			return nil, &exit{codeUsage, fmt.Errorf("log level %q: want debug, info, warn or error", level)}
-		}
+func newLogger(w io.Writer, level string) *slog.Logger {
+	least := slog.LevelInfo
+	switch level {
+	case "debug":
+		least = slog.LevelDebug
+	case "warn":
+		least = slog.LevelWarn
+	case "error":
+		least = slog.LevelError
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least}))
 }

@@ -259,10 +259,16 @@ func TestEventsOfAnotherKindAreNotPrinted(t *testing.T) {
 	}
 }
 
-func TestUnknownEventsOrLevelIsUsage(t *testing.T) {
-	for _, arg := range [][2]string{{"some", "info"}, {"all", "loud"}} {
-		if _, err := newHeadless(&Process{Stdout: io.Discard, Stderr: io.Discard}, arg[0], arg[1]); exitCode(err) != codeUsage {
-			t.Errorf("%v: %v", arg, err)
+func TestLogsBelowTheLevelAreNotWritten(t *testing.T) {
+	for level, want := range map[string]int{"debug": 4, "info": 3, "warn": 2, "error": 1} {
+		var logs bytes.Buffer
+		log := newLogger(&logs, level)
+		log.Debug("d")
+		log.Info("i")
+		log.Warn("w")
+		log.Error("e")
+		if got := strings.Count(logs.String(), "\n"); got != want {
+			t.Errorf("%s: %d lines, want %d", level, got, want)
 		}
 	}
 }

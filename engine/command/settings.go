@@ -15,15 +15,22 @@ type settings struct {
 
 // addSettings gives cmd a flag for each setting, and --config.
 func addSettings(cmd *cobra.Command, table []config.Setting) *settings {
-	s := &settings{given: map[string][]string{}}
+	s := &settings{given: addFlags(cmd, table)}
+	cmd.Flags().StringVar(&s.file, "config", "", "read adit.yaml or a file of wsp; flags and environment go before it [FILE]")
+	return s
+}
+
+// addFlags gives cmd a flag for each setting and returns where the values will
+// be, by name.
+func addFlags(cmd *cobra.Command, table []config.Setting) (given map[string][]string) {
+	given = map[string][]string{}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	for _, setting := range table {
-		f := flags.VarPF(&rawFlag{setting: setting, given: s.given}, setting.Name, "", usageOf(&setting))
+		f := flags.VarPF(&rawFlag{setting: setting, given: given}, setting.Name, "", usageOf(&setting))
 		f.NoOptDefVal = setting.Bare
 	}
-	flags.StringVar(&s.file, "config", "", "read adit.yaml or a file of wsp; flags and environment go before it [FILE]")
-	return s
+	return given
 }
 
 func usageOf(s *config.Setting) string {
