@@ -55,6 +55,7 @@ type process struct {
 	broken   []string // lines that are not events
 	stderr   []byte   // the last 1 MiB
 	dumped   bool     // stacks were asked for
+	told     bool     // a signal told it to end while it ran
 	faults   []string // lines on stderr that must never be
 
 	exited chan struct{} // closed when it has ended and its output was read
@@ -96,6 +97,9 @@ func start(t testing.TB, name string, wrapper []string, args ...string) *process
 		p.kill()
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if !p.told {
+			t.Errorf("%s ended by itself: %v", p.name, p.state)
+		}
 		for _, f := range p.faults {
 			t.Errorf("%s: %s", p.name, f)
 		}
@@ -205,9 +209,21 @@ func (p *process) await(mark int, kind string, n int, within time.Duration) []ev
 	}
 }
 
+// tell notes that an end from now on is what the test wants.
+func (p *process) tell() {
+	select {
+	case <-p.exited:
+	default:
+		p.mu.Lock()
+		p.told = true
+		p.mu.Unlock()
+	}
+}
+
 // signal sends sig to a process that runs.
 func (p *process) signal(sig os.Signal) {
 	p.t.Helper()
+	p.tell()
 	if err := p.cmd.Process.Signal(sig); err != nil {
 		p.t.Fatalf("signal %s: %v", p.name, err)
 	}
@@ -215,6 +231,7 @@ func (p *process) signal(sig os.Signal) {
 
 // kill ends the process at once, with SIGKILL, and waits for it.
 func (p *process) kill() {
+	p.tell()
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Errorf("kill %s: %v", p.name, err)
 	}
@@ -241,6 +258,7 @@ func (p *process) wait(within time.Duration) int {
 // another go.
 func stacks(processes ...*process) {
 	for _, p := range processes {
+		p.tell()
 		p.mu.Lock()
 		p.dumped = true
 		p.mu.Unlock()
