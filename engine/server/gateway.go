@@ -31,8 +31,10 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		s.refuse(w, r, c, engine.ReasonMalformed, err.Error())
 		return
 	}
-	c.target(t.record())
-	c.started()
+	if s.bus.Wants(engine.KindRequestFinished) || s.bus.Wants(engine.KindRequestStarted) {
+		c.target(t.record())
+		c.started()
+	}
 	if reason, text := s.permit(r, t); reason != engine.ReasonNone {
 		s.refuse(w, r, c, reason, text)
 		return

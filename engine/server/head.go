@@ -86,11 +86,11 @@ func (s *Server) head(r *http.Request, t *target, native bool) *wire.Request {
 func (s *Server) via(r *http.Request) string {
 	switch {
 	case r.ProtoMajor == 2:
-		return "2.0 " + s.pseudonym
+		return s.vias[2]
 	case r.ProtoMinor == 0:
-		return "1.0 " + s.pseudonym
+		return s.vias[0]
 	}
-	return "1.1 " + s.pseudonym
+	return s.vias[1]
 }
 
 // looped reports whether the request has passed here before.

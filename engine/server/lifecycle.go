@@ -8,6 +8,10 @@ import (
 	"adit/engine"
 )
 
+// flushTime bounds how long the end waits for callers that have an answer in
+// full but for its last bytes, or that connected and sent nothing yet.
+const flushTime = time.Second
+
 // Shutdown drains: no new request is taken, what runs may finish within
 // Options.Grace or until ctx ends; then it closes. It returns when every
 // goroutine has ended and KindStopped is published.
@@ -61,6 +65,10 @@ func (s *Server) stop() {
 	var web sync.WaitGroup
 	web.Go(func() { s.http.Shutdown(grace) })
 	s.calls.wait(grace)
+	// A call is over a moment before net/http has sent the last of its answer.
+	flushed, cancelFlush := context.WithTimeout(grace, flushTime)
+	defer cancelFlush()
+	s.http.Shutdown(flushed)
 
 	// Now: whatever is left fails and returns.
 	s.stopping.Store(true)

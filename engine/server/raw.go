@@ -27,11 +27,12 @@ type rawEnd interface {
 }
 
 // raw copies bytes both ways until both sides have ended or one has failed, and
-// closes the call. early is what the caller sent before it was told to.
-func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEnd, early []byte) {
-	up := &rawUpload{ex: ex, end: end, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
-	go up.run(early)
-
+// closes the call. early is what the caller sent before it was told to; up is
+// the direction from the caller where it runs already, else nil.
+func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEnd, early []byte, up *rawUpload) {
+	if up == nil {
+		up = s.startUpload(ex, end, early)
+	}
 	var fault error
 	for {
 		piece, err := ex.Next()
@@ -54,14 +55,13 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 		}
 	}
 	if fault != nil {
-		up.stopped.Store(true)
-		end.setReadDeadline(time.Unix(1, 0))
+		up.stop()
 	} else {
 		end.closeWrite()
 		up.halfClosed.Store(true)
 		end.setReadDeadline(time.Now().Add(up.half))
+		<-up.done
 	}
-	<-up.done
 
 	c.rec.RequestBytes = up.n
 	if up.gone.Load() {
@@ -76,12 +76,29 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 	end.finish(aborted)
 }
 
+func (s *Server) startUpload(ex tunnel.Exchange, end rawEnd, early []byte) *rawUpload {
+	up := &rawUpload{ex: ex, end: end, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
+	go up.run(early)
+	return up
+}
+
+// stop joins the direction from the caller, whose other direction has failed.
+func (u *rawUpload) stop() {
+	if u == nil {
+		return
+	}
+	u.stopped.Store(true)
+	u.end.setReadDeadline(time.Unix(1, 0))
+	<-u.done
+}
+
 // A rawUpload is the direction from the caller.
 type rawUpload struct {
 	ex         tunnel.Exchange
 	end        rawEnd
 	half       time.Duration
-	n          int64
+	n          int64       // bytes; for others after done, like ended
+	ended      bool        // the caller has sent FIN
 	stopped    atomic.Bool // the other direction has failed
 	halfClosed atomic.Bool // the other direction has ended
 	gone       atomic.Bool // the caller failed
@@ -110,6 +127,7 @@ func (u *rawUpload) run(early []byte) {
 			}
 		}
 		if err == io.EOF {
+			u.ended = true
 			u.ex.CloseWrite(nil)
 			return
 		}
@@ -126,9 +144,9 @@ func (u *rawUpload) run(early []byte) {
 // serveConnect carries a CONNECT (RFC 9110 §9.3.6).
 func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t *target) {
 	out, _ := w.(writeDeadliner)
-	ex, resp, ok := s.openConnect(r.Context(), c, t.to, t.authority, out, func(reason engine.Reason) {
-		s.refuse(w, r, c, reason, "")
-	})
+	o := connect{to: t.to, target: t.authority, out: out,
+		refuse: func(reason engine.Reason) { s.refuse(w, r, c, reason, "") }}
+	ex, resp, ok := s.openConnect(r.Context(), c, &o)
 	if !ok {
 		return
 	}
@@ -138,34 +156,47 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
-		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil)
+		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil, nil)
 		return
 	}
 	s.hijack(r.Context(), w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))
 }
 
+// A connect is a byte stream to be opened.
+type connect struct {
+	to     destination
+	target string // host:port; "" where the route knows
+	out    writeDeadliner
+	end    rawEnd // sends at once, before an answer; nil: after it
+	up     *rawUpload
+	refuse func(engine.Reason) // ends the call
+}
+
 // openConnect opens a byte stream and waits until the other end accepted it;
-// otherwise it calls refuse, which ends the call. A connection that failed
-// before anything was sent is replaced once.
-func (s *Server) openConnect(ctx context.Context, c *call, to destination, authority string, out writeDeadliner, refuse func(engine.Reason)) (tunnel.Exchange, *wire.Response, bool) {
+// otherwise it calls o.refuse. A connection that failed before anything was
+// sent is replaced once.
+func (s *Server) openConnect(ctx context.Context, c *call, o *connect) (tunnel.Exchange, *wire.Response, bool) {
 	for attempt := 1; ; attempt++ {
-		sl, err := s.dispatch.acquire(ctx, to, c.rec.ID, s.o.Wait)
+		sl, err := s.dispatch.acquire(ctx, o.to, c.rec.ID, s.o.Wait)
 		if err != nil {
-			refuse(engine.ReasonOf(err))
+			o.refuse(engine.ReasonOf(err))
 			return nil, nil, false
 		}
 		c.found(sl)
-		ex, err := sl.l.conn.OpenConnect(ctx, sl.route, authority)
+		o.to.not = sl.l
+		ex, err := sl.l.conn.OpenConnect(ctx, sl.route, o.target)
 		if err != nil {
 			sl.l.conn.Unreserve()
 			if reason := engine.ReasonOf(err); attempt > 1 || reason != engine.ReasonTunnelFailed {
-				refuse(reason)
+				o.refuse(reason)
 				return nil, nil, false
 			}
-			to.not = sl.l
 			continue
 		}
-		c.attach(ex, out)
+		c.attach(ex, o.out)
+		if o.end != nil {
+			o.up = s.startUpload(ex, o.end, nil)
+		}
 		resp, err := ex.ReadResponse()
 		for err == nil && resp.Status < 200 {
 			resp, err = ex.ReadResponse()
@@ -174,13 +205,23 @@ func (s *Server) openConnect(ctx context.Context, c *call, to destination, autho
 			return ex, resp, true
 		}
 		retry := attempt == 1 && ex.Retryable() && !c.cancelled.Load() && ctx.Err() == nil
+		reason := c.blame(ctx, err)
+		ex.Reset(wire.ResetCancelled, "")
+		if o.up != nil {
+			o.up.stop()
+			c.rec.RequestBytes = o.up.n
+			if o.up.gone.Load() {
+				reason = engine.ReasonCallerGone
+			}
+			retry = retry && o.up.n == 0 && reason != engine.ReasonCallerGone && !o.up.ended
+			o.end.setReadDeadline(time.Time{})
+		}
 		c.attach(nil, nil)
 		ex.Close()
 		if !retry {
-			refuse(c.blame(ctx, err))
+			o.refuse(reason)
 			return nil, nil, false
 		}
-		to.not = sl.l
 	}
 }
 
@@ -237,7 +278,7 @@ func (s *Server) hijack(ctx context.Context, w http.ResponseWriter, c *call, ex 
 	if _, err := conn.Write(head); err != nil {
 		ex.Reset(wire.ResetCancelled, "the caller left")
 	}
-	s.raw(ctx, c, ex, connEnd{conn}, early)
+	s.raw(ctx, c, ex, connEnd{conn}, early, nil)
 }
 
 // A connEnd is a caller with a connection of its own.

@@ -238,6 +238,7 @@ func TestResetReachesCallerOfPort(t *testing.T) {
 	b := serve(t, withPorts(port, port))
 	b.dial(greeting("a", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)
+		in.Write([]byte("y"))
 		in.Next()
 		in.Reset(wire.ResetOriginFailed, "reset by origin")
 	})
@@ -245,6 +246,7 @@ func TestResetReachesCallerOfPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	conn.Read(make([]byte, 1))
 	io.WriteString(conn, "x")
 	if _, err := io.ReadAll(conn); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read ended with %v, not with a reset", err)
@@ -374,5 +376,72 @@ func TestHTTP2TruncationResetsStream(t *testing.T) {
 	close(die)
 	if body, err := io.ReadAll(resp.Body); err == nil {
 		t.Errorf("%q was taken for the whole", body)
+	}
+}
+
+// Who speaks first need not wait for the origin's dial, and who leaves during
+// it ends it.
+func TestCallerOfPortBeforeTheOriginAccepts(t *testing.T) {
+	port := freePort(t)
+	b := serve(t, withPorts(port, port))
+	early, cancelled := make(chan string, 1), make(chan struct{})
+	b.dial(greeting("a", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
+		p, err := in.Next()
+		if err != nil {
+			t.Error(err)
+		}
+		early <- string(p)
+		<-in.Context().Done()
+		close(cancelled)
+	})
+	conn, err := b.dialPort(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(conn, "startup")
+	if got := <-early; got != "startup" {
+		t.Errorf("got %q", got)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+	within(t, "cancellation", cancelled)
+	if rec := b.finished(1); rec.Outcome != engine.OutcomeCallerGone || rec.RequestBytes != 7 {
+		t.Errorf("record %+v", rec)
+	}
+}
+
+func TestRefusedPortIsTriedElsewhereOnce(t *testing.T) {
+	port := freePort(t)
+	b := serve(t, withPorts(port, port))
+	for _, id := range []string{"a", "b", "c"} {
+		b.dial(greeting(id, engine.Expose{TCP: port}), func(in tunnel.Incoming) {
+			if id != "c" {
+				in.Reset(wire.ResetRefused, "busy")
+				return
+			}
+			echoRaw(in)
+		})
+	}
+	refused := 0
+	for range 9 {
+		conn, err := b.dialPort(port)
+		if errors.Is(err, syscall.ECONNRESET) {
+			refused++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Nothing is sent before the answer, so nothing stands against a retry.
+		conn.SetReadDeadline(time.Now().Add(30 * time.Millisecond))
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, syscall.ECONNRESET) {
+			refused++
+			continue
+		}
+		conn.SetReadDeadline(time.Now().Add(patience))
+		converse(t, conn, bufio.NewReader(conn), "")
+	}
+	if refused == 9 {
+		t.Error("never tried elsewhere")
 	}
 }

@@ -321,3 +321,14 @@ func benchmarkGateway(b *testing.B, callers int) {
 		}
 	})
 }
+
+func TestTooManyGreetingsAtOnce(t *testing.T) {
+	b := serve(t, Options{})
+	b.s.greeting.Store(maxGreetings)
+	resp, _ := b.raw(handshake+"\r\n").response(t, "GET")
+	if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+		t.Errorf("got %d %v", resp.StatusCode, resp.Header)
+	}
+	b.s.greeting.Store(0)
+	b.dial(greeting("edge"), hello)
+}

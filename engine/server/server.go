@@ -61,8 +61,9 @@ const (
 // A Server is an [engine.Engine].
 type Server struct {
 	o         Options
-	domain    string // with a leading dot and in lower case, or ""
-	pseudonym string // our received-by in Via, new in every process
+	domain    string    // with a leading dot and in lower case, or ""
+	pseudonym string    // our received-by in Via, new in every process
+	vias      [3]string // our element of Via for HTTP/1.0, 1.1 and 2
 	started   time.Time
 
 	bus    *observe.Bus
@@ -159,6 +160,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.claims.init()
+	for i, version := range []string{"1.0 ", "1.1 ", "2.0 "} {
+		s.vias[i] = version + s.pseudonym
+	}
 
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)

@@ -85,13 +85,13 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 		refuse(engine.ReasonDraining)
 		return
 	}
-	to := destination{kind: toPort, port: port, native: true}
-	ex, resp, ok := s.openConnect(s.base, c, to, "", conn, refuse)
+	o := connect{to: destination{kind: toPort, port: port, native: true}, out: conn, end: end, refuse: refuse}
+	ex, resp, ok := s.openConnect(s.base, c, &o)
 	if !ok {
 		return
 	}
 	c.waterfall(ex, resp)
 	c.head.Store(true)
 	c.rec.Upgraded = true
-	s.raw(s.base, c, ex, end, nil)
+	s.raw(s.base, c, ex, end, nil, o.up)
 }
