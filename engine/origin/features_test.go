@@ -135,10 +135,10 @@ func TestHeadOnTheWire(t *testing.T) {
 	}{
 		{get(s.addr, "/a"), "GET /a HTTP/1.1\r\nHost: public.example\r\n\r\n"},
 		{get(s.addr, "*"), "GET * HTTP/1.1\r\nHost: public.example\r\n\r\n"},
-		{get(s.addr, "//a|b"), "GET http://public.example//a|b HTTP/1.1\r\nHost: public.example\r\n\r\n"},
+		{get(s.addr, "//a|b"), "GET //a|b HTTP/1.1\r\nHost: public.example\r\n\r\n"},
 		{get(s.addr, "//a//b"), "GET //a//b HTTP/1.1\r\nHost: public.example\r\n\r\n"},
 		{get(s.addr, "/", wire.Field{Name: "te", Value: "trailers"}),
-			"GET / HTTP/1.1\r\nHost: public.example\r\nConnection: TE\r\nTe: trailers\r\n\r\n"},
+			"GET / HTTP/1.1\r\nHost: public.example\r\nTe: trailers\r\n\r\n"},
 		{get(s.addr, "/", wire.Field{Name: "Cookie", Value: "a=1"}, wire.Field{Name: "Cookie", Value: "b=\t2"}),
 			"GET / HTTP/1.1\r\nHost: public.example\r\nCookie: a=1\r\nCookie: b=\t2\r\n\r\n"},
 		{get(s.addr, "/", wire.Field{Name: "user-agent", Value: "curl"}),

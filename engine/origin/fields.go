@@ -43,10 +43,6 @@ func (t *Transport) newRequest(r *Request, scheme string) *http.Request {
 			// Under its canonical name it would make net/http send the request
 			// again after the origin may have seen it.
 			key = strings.ToLower(key)
-		case "Te":
-			if scheme == "http" && r.Scheme != "h2c" {
-				req.Header.Set("Connection", "TE") // RFC 9110 §10.1.4
-			}
 		}
 		req.Header[key] = append(req.Header[key], f.Value)
 	}

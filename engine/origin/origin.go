@@ -52,7 +52,8 @@ type Request struct {
 	// ends the exchange.
 	Informational func(status int, fields []wire.Field) error
 
-	content *content // of the newest attempt
+	content *content     // of the newest attempt through net/http
+	upload  *http1Upload // of the http1 that sent it
 }
 
 // Join returns when nothing reads Content any more, which it makes so. Whoever
@@ -61,6 +62,9 @@ type Request struct {
 func (r *Request) Join() {
 	if r.content != nil {
 		r.content.join()
+	}
+	if r.upload != nil {
+		r.upload.join()
 	}
 }
 
@@ -72,6 +76,10 @@ type Response struct {
 	Content  io.ReadCloser       // never nil; EOF only at the true end
 	Trailers func() []wire.Field // after EOF; nil: there can be none
 	Raw      Raw                 // on 101: the connection; Content is then empty
+
+	// Ready says that all of Content has come: no Read will wait. It is false
+	// where that is not known.
+	Ready bool
 
 	Connected time.Duration // since Send until the connection was ready; 0 reused
 	FirstByte time.Duration // since Send until the final head was here

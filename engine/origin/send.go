@@ -93,6 +93,14 @@ func (a *attempt) nothingSent() bool {
 // A request is sent at most once: it is tried again only if no byte of it was
 // written.
 func (t *Transport) Send(ctx context.Context, r *Request) (*Response, error) {
+	if (r.Scheme == "http" || r.Scheme == "h2c" && r.Upgrade != "") && r.Class < Classes {
+		return t.http1.send(ctx, r)
+	}
+	return t.sendNetHTTP(ctx, r)
+}
+
+// sendNetHTTP is Send through net/http, which can do all.
+func (t *Transport) sendNetHTTP(ctx context.Context, r *Request) (*Response, error) {
 	via, scheme, err := t.pick(r)
 	if err != nil {
 		return nil, err

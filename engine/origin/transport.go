@@ -25,6 +25,7 @@ const (
 type Transport struct {
 	dial    Dial
 	classes [Classes]class
+	http1   *http1
 	buffers sync.Pool // of *[contentBuffer]byte
 
 	// The https origins that spoke HTTP/2 when last heard, at most
@@ -63,6 +64,7 @@ func New(o Options) *Transport {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = defaultIdleTimeout
 	}
+	t.http1 = newHTTP1(t, o)
 	for i := range t.classes {
 		c := &t.classes[i]
 		c.http1 = t.newHTTP(o, uint8(i), func(p *http.Protocols) { p.SetHTTP1(true) })
@@ -133,6 +135,7 @@ func (t *Transport) Close() {
 	t.cancel()
 	t.dialMu.Unlock()
 	t.dials.Wait()
+	t.http1.conns.close()
 	for _, c := range &t.classes {
 		c.http1.CloseIdleConnections()
 		c.tls.CloseIdleConnections()

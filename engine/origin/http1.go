@@ -1,0 +1,369 @@
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"adit/engine"
+	"adit/engine/wire"
+)
+
+// The client of plain-HTTP origins: HTTP/1.1 and nothing else (RFC 9112). What
+// net/http does with three goroutines for each request happens here in the
+// calling one; content that has to be waited for is written by a second one.
+// http1_write.go has the request head, http1_head.go and http1_chunks.go the
+// parsers, http1_content.go the response's content, http1_upload.go the
+// request's, http1_conn.go the connections.
+type http1 struct {
+	t       *Transport
+	timeout time.Duration // for the final head; 0: none
+	conns   http1Conns
+	heads   sync.Pool // of *[]byte, with a request head
+	buffers sync.Pool // of *[http1Buffer]byte, with what was read
+}
+
+const (
+	http1Buffer    = 4 << 10 // bytes read ahead
+	keptHeadBuffer = 16 << 10
+	readyContent   = 4 << 10 // request content up to here goes with its head
+)
+
+func newHTTP1(t *Transport, o Options) *http1 {
+	h := &http1{t: t, timeout: o.HeadTimeout}
+	h.conns.init(o)
+	h.heads.New = func() any {
+		b := make([]byte, 0, http1Buffer)
+		return &b
+	}
+	h.buffers.New = func() any { return new([http1Buffer]byte) }
+	return h
+}
+
+// A http1Exchange is one request with its response: all of it is one
+// allocation.
+type http1Exchange struct {
+	Response
+	h       *http1
+	ctx     context.Context
+	request *Request
+	conn    *http1Conn  // nil: it was given back
+	stop    func() bool // of ctx's hold on conn; nil: none
+	upload  *http1Upload
+
+	small *[http1Buffer]byte // what buf is in; nil: buf was allocated
+	buf   []byte
+	r, w  int // buf[r:w] was read and not taken
+	head  responseHead
+	body  http1Content
+	room  [10]field
+}
+
+// send performs one exchange; see [Transport.Send].
+func (h *http1) send(ctx context.Context, r *Request) (*Response, error) {
+	x := &http1Exchange{h: h, ctx: ctx, request: r}
+	start := time.Now()
+	out := h.heads.Get().(*[]byte)
+	buf, expects, err := appendHead((*out)[:0], r)
+	if err != nil {
+		err = engine.Fail("send request", engine.ReasonMalformed, err)
+	} else if buf, err = x.write(start, buf, expects); err == nil {
+		err = x.receive(start)
+	}
+	if cap(buf) <= keptHeadBuffer {
+		*out = buf[:0]
+		h.heads.Put(out)
+	}
+	if err != nil {
+		x.abandon()
+		return nil, x.classify("send request", err)
+	}
+	return &x.Response, nil
+}
+
+// write sends the head, with the content that is at hand, on a connection. It
+// is written again only where no byte of it was (R2).
+func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte, error) {
+	r := x.request
+	content := hasContent(r)
+	left, taken := r.Length, expects || !content
+	for try := 1; ; try++ {
+		if err := x.connect(start); err != nil {
+			return buf, err
+		}
+		if !taken {
+			taken = true
+			var ended bool
+			var err error
+			if buf, left, ended, err = appendReady(buf, r); err != nil {
+				x.release(true) // it has carried nothing
+				return buf, err
+			}
+			content = !ended
+		}
+		n, err := x.conn.Write(buf)
+		if err == nil {
+			break
+		}
+		if x.conn.reused && n == 0 && try < maxAttempts && x.ctx.Err() == nil {
+			x.release(false)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+			return buf, err
+		}
+		// An origin that reads no further may have said why.
+		x.body.broken = err
+		break
+	}
+	if content && x.body.broken == nil {
+		x.upload = newHTTP1Upload(x.h, x.conn.Conn, r, left, expects)
+		r.upload = x.upload
+		go x.upload.run()
+	} else if x.h.timeout > 0 {
+		x.conn.SetReadDeadline(start.Add(x.h.timeout))
+	}
+	return buf, nil
+}
+
+// connect gives x an idle connection or a new one.
+func (x *http1Exchange) connect(start time.Time) error {
+	if x.ctx.Err() != nil {
+		return context.Cause(x.ctx)
+	}
+	o := origin{x.request.Class, x.request.Address}
+	if x.conn = x.h.conns.take(o); x.conn == nil {
+		c, err := x.h.t.dialTCP(x.ctx, o.class, o.addr)
+		if err != nil {
+			return err
+		}
+		x.conn = newHTTP1Conn(c, o)
+		x.Connected = time.Since(start)
+	}
+	if x.ctx.Done() != nil {
+		x.stop = context.AfterFunc(x.ctx, x.conn.canceled)
+	}
+	return nil
+}
+
+// release gives the connection back, to be kept if reuse is true.
+func (x *http1Exchange) release(reuse bool) {
+	c := x.conn
+	if c == nil {
+		return
+	}
+	x.conn = nil
+	if x.stop != nil && !x.stop() {
+		<-c.ended
+		reuse = false
+	}
+	if !reuse {
+		c.Conn.Close()
+		return
+	}
+	x.h.conns.put(c)
+}
+
+// abandon ends an exchange that failed. The upload is joined by Request.Join.
+func (x *http1Exchange) abandon() {
+	if x.upload != nil {
+		x.upload.halt()
+	}
+	x.release(false)
+	x.free()
+}
+
+// free gives the buffer back.
+func (x *http1Exchange) free() {
+	if x.small != nil {
+		x.h.buffers.Put(x.small)
+	}
+	x.small, x.buf, x.r, x.w = nil, nil, 0, 0
+}
+
+// classify prefers the error of the upload, which ended the connection, to that
+// of the connection.
+func (x *http1Exchange) classify(op string, err error) error {
+	if x.upload != nil && x.ctx.Err() == nil {
+		if cause := x.upload.failure(); cause != nil {
+			err = cause
+		}
+	}
+	return classify(x.ctx, op, err)
+}
+
+// receive reads heads up to the final one.
+func (x *http1Exchange) receive(start time.Time) error {
+	x.small = x.h.buffers.Get().(*[http1Buffer]byte)
+	x.buf = x.small[:]
+	for count := 0; ; count++ {
+		fields, err := x.readHead()
+		if err != nil {
+			if x.body.broken != nil && x.ctx.Err() == nil {
+				return x.body.broken
+			}
+			return err
+		}
+		switch {
+		case x.head.status >= 200:
+			x.FirstByte = time.Since(start)
+			x.Status, x.Fields = x.head.status, fields
+			return x.begin()
+		case x.head.chunked || x.head.length >= 0:
+			return errFramed1xx
+		case x.head.status == 101:
+			x.FirstByte = time.Since(start)
+			x.Status, x.Fields = x.head.status, fields
+			return x.switchProtocols()
+		case count == wire.MaxInformational:
+			return errMany1xx
+		}
+		if x.head.status == 100 && x.upload != nil {
+			x.upload.go100()
+		}
+		if x.request.Informational != nil {
+			if err := x.request.Informational(x.head.status, fields); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readHead reads one head and takes it out of the buffer. Lines are looked at
+// as they come, so that what is no HTTP ends at its first line.
+func (x *http1Exchange) readHead() ([]field, error) {
+	line, lines := 0, 0 // from x.r: where the current line begins; how many before it
+	looked := 0         // and where the search for its end goes on
+	for {
+		i := bytes.IndexByte(x.buf[x.r+looked:x.w], '\n')
+		if i < 0 {
+			looked = x.w - x.r
+			if looked >= maxResponseHead {
+				return nil, errHeadTooBig
+			}
+			if err := x.fill(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		end := looked + i + 1
+		if end > maxResponseHead {
+			return nil, errHeadTooBig
+		}
+		text := x.buf[x.r+line : x.r+end]
+		if len(text) < 2 || text[len(text)-2] != '\r' {
+			return nil, errBareLF
+		}
+		if lines == 0 {
+			if err := x.head.parseStatusLine(text[:len(text)-2]); err != nil {
+				return nil, err
+			}
+		} else if len(text) == 2 {
+			fields, err := x.parseHead(x.buf[x.r:x.r+end], lines-1)
+			x.r += end
+			return fields, err
+		}
+		if lines++; lines > wire.MaxFields+1 {
+			return nil, errManyFields
+		}
+		line, looked = end, end
+	}
+}
+
+func (x *http1Exchange) parseHead(head []byte, lines int) ([]field, error) {
+	room := x.room[:0]
+	if lines > cap(room) || head[len("HTTP/1.1 ")] == '1' {
+		room = make([]field, 0, lines) // those of a 1xx are kept by whoever is told
+	}
+	return x.head.parse(head, room)
+}
+
+// fill reads more into the buffer, which it lets grow.
+func (x *http1Exchange) fill() error {
+	if x.w == len(x.buf) {
+		if x.r > 0 {
+			x.w = copy(x.buf, x.buf[x.r:x.w])
+			x.r = 0
+		} else {
+			grown := make([]byte, min(2*len(x.buf), maxResponseHead+http1Buffer))
+			x.w = copy(grown, x.buf)
+			if x.small != nil {
+				x.h.buffers.Put(x.small)
+				x.small = nil
+			}
+			x.buf = grown
+		}
+	}
+	n, err := x.conn.Read(x.buf[x.w:])
+	x.w += n
+	if n > 0 {
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// switchProtocols hands the connection over, with what was read of the other
+// protocol.
+func (x *http1Exchange) switchProtocols() error {
+	switch {
+	case x.request.Upgrade == "":
+		return errUnasked101
+	case !x.head.upgrade:
+		return errNo101Upgrade
+	}
+	if x.stop != nil && !x.stop() {
+		<-x.conn.ended
+		x.stop = nil
+		return context.Cause(x.ctx)
+	}
+	x.conn.SetReadDeadline(time.Time{})
+	c := x.conn.Conn
+	x.Raw = &raw{Reader: c, conn: c}
+	if x.r < x.w {
+		x.Raw = &raw{Reader: io.MultiReader(bytes.NewReader(bytes.Clone(x.buf[x.r:x.w])), c), conn: c}
+	}
+	x.conn, x.stop = nil, nil
+	x.free()
+	x.body.begin(x, contentNone)
+	return nil
+}
+
+// begin follows the final head: it decides the framing (RFC 9112 §6.3).
+func (x *http1Exchange) begin() error {
+	h := &x.head
+	x.body.keep = h.persistent() && x.body.broken == nil
+	if x.upload != nil {
+		x.upload.answer()
+	}
+	if x.h.timeout > 0 {
+		x.conn.SetReadDeadline(time.Time{})
+	}
+	switch {
+	case x.request.Method == "HEAD" || h.status == 304:
+		x.body.begin(x, contentNone)
+	case h.status == 204:
+		// Content cannot follow; that it was announced is reason for doubt.
+		x.body.keep = x.body.keep && !h.chunked && h.length <= 0
+		x.body.begin(x, contentNone)
+	case h.chunked:
+		x.Length, x.Trailers = -1, x.body.trailerFields
+		x.body.begin(x, contentChunked)
+	case h.length >= 0:
+		x.Length = h.length
+		x.body.left = h.length
+		x.body.begin(x, contentSized)
+	default:
+		x.Length = -1
+		x.body.keep = false
+		x.body.begin(x, contentUntilClose)
+	}
+	return nil
+}
