@@ -157,6 +157,9 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 	c.head.Store(true)
 	c.rec.Status = resp.Status
 	w.WriteHeader(resp.Status)
+	for name := range trailers {
+		delete(h, name) // net/http would send a field of the head again
+	}
 
 	err := c.copyContent(w, r, ex)
 	if err == nil && len(ex.Trailers()) > 0 {
@@ -265,9 +268,6 @@ func (d *streamDeadline) extend() {
 
 // setTrailers puts trailers where net/http finds them after the content.
 func setTrailers(h http.Header, fields []wire.Field, announced map[string]bool) {
-	for name := range announced {
-		delete(h, name)
-	}
 	for _, f := range fields {
 		name := http.CanonicalHeaderKey(f.Name)
 		if !announced[name] {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -159,12 +158,6 @@ func (b *bench) checkEvents() {
 	}
 }
 
-// A peer is a client of the tunnel's own making.
-type peer struct {
-	tunnel.Session
-	done chan struct{}
-}
-
 func greeting(id string, expose ...engine.Expose) *engine.Greeting {
 	return &engine.Greeting{ID: id, PoolSize: 1, Version: "1", Instance: "instance-of-" + id, Expose: expose}
 }
@@ -215,9 +208,6 @@ func (b *bench) awaitMember(client string) {
 		time.Sleep(time.Millisecond)
 	}
 }
-
-// errPeer is a failure of a test's handler.
-var errPeer = errors.New("peer")
 
 // content reads the request content of an exchange.
 func content(in tunnel.Incoming) ([]byte, error) {

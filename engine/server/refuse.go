@@ -60,7 +60,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c *call, reason 
 		text = explain(c.reason)
 	}
 	defer c.end()
-	s.reply(w, r, status, c.reason, text, hasContent(r) && !c.up.eof.Load())
+	s.reply(w, r, status, c.reason, text, c.up.unread(r))
 }
 
 // answer is reply to a request whose content nobody has read.

@@ -258,7 +258,7 @@ func (s *Server) caught() {
 
 func (s *Server) publish(e engine.Event) { s.bus.Publish(e) }
 
-// listenHost returns host and port of the first listener; empty before Serve.
+// listenAddr returns the address of the first listener; "" before Serve.
 func (s *Server) listenAddr() string {
 	s.life.Lock()
 	defer s.life.Unlock()

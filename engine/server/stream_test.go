@@ -309,3 +309,16 @@ func TestTruncatedContentAbortsCaller(t *testing.T) {
 		})
 	}
 }
+
+func TestAnnouncedTrailerThatNeverComes(t *testing.T) {
+	b := exposed(t, func(in tunnel.Incoming) {
+		in.WriteResponse(&wire.Response{Status: 200, Fields: []wire.Field{
+			{Name: "Trailer", Value: "X-A, X-B"}, {Name: "X-A", Value: "of the head"}}}, false)
+		in.Write([]byte("x"))
+		in.CloseWrite(nil)
+	})
+	resp, body := do(t, caller(t), "GET", b.url("/"), "", "Host", appHost)
+	if body != "x" || resp.Header.Get("X-A") != "of the head" || len(resp.Trailer["X-A"]) != 0 {
+		t.Errorf("%q, head %v, trailers %v", body, resp.Header, resp.Trailer)
+	}
+}

@@ -38,6 +38,7 @@ type upload struct {
 	mu       sync.Mutex // w.WriteHeader for 1xx, and what follows
 	final    bool       // the final head came, or the end: no deadline any more
 	stopped  bool
+	cut      bool // a read was woken by a past deadline: the connection is spoilt
 	settled  bool // decided is closed
 	went100  bool
 	deadline time.Time
@@ -208,11 +209,18 @@ func (u *upload) stop() {
 	u.stopped = true
 	u.settle()
 	if !u.eof.Load() {
+		u.cut = true
 		pastReadDeadline(u.w)
 	}
 	u.mu.Unlock()
 	<-u.done
 	u.active = false
+}
+
+// unread reports, before the goroutine began or after it was joined, whether
+// content of r may still stand on the connection.
+func (u *upload) unread(r *http.Request) bool {
+	return hasContent(r) && (u.cut || !u.eof.Load())
 }
 
 func (u *upload) isStopped() bool {
