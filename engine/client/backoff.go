@@ -27,6 +27,7 @@ type failure struct {
 	retryAfter time.Duration
 	lost       bool          // there was a connection
 	lived      time.Duration // it
+	spent      bool          // it was of wsp and had served: any doubt about an exchange costs its connection there
 }
 
 // dialFailure reads an error of tunnel.Dial.
@@ -56,12 +57,13 @@ func refusal(code engine.CloseCode) bool {
 	return code == engine.ClosePolicy || code == engine.CloseBanned || code == engine.CloseIDTaken
 }
 
-// phase is how a client with Once ends for f.
-func (f failure) phase() Phase {
+// phase is how a client with Once ends for f; connected says that the server
+// was reached before.
+func (f failure) phase(connected bool) Phase {
 	switch {
 	case f.refused:
 		return PhaseRefused
-	case f.lost:
+	case f.lost, connected:
 		return PhaseLost
 	}
 	return PhaseDial

@@ -27,8 +27,9 @@ type connection struct {
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
 
-	mu        sync.Mutex // guards exchanges
+	mu        sync.Mutex // guards what follows
 	exchanges map[engine.RequestID]*exchange
+	served    bool // there was an exchange
 }
 
 func (e *endpoint) newConnection() *connection {
@@ -70,7 +71,9 @@ func (n *connection) run(ctx context.Context) {
 	lived := time.Since(n.opened)
 	code, reason := n.session.Ended()
 	n.c.unregister(n, code, reason, lived)
-	n.e.reports <- report{n: n, kind: reportEnded, f: lostFailure(code, reason, retryAfter(reason), lived)}
+	f := lostFailure(code, reason, retryAfter(reason), lived)
+	f.spent = n.session.Protocol() == engine.ProtocolClassic && n.hasServed() && !f.refused && f.retryAfter == 0
+	n.e.reports <- report{n: n, kind: reportEnded, f: f}
 }
 
 func (n *connection) dial(ctx context.Context) error {
@@ -137,7 +140,14 @@ func (n *connection) fill(s *engine.Connection) {
 func (n *connection) add(x *exchange) {
 	n.mu.Lock()
 	n.exchanges[x.id] = x
+	n.served = true
 	n.mu.Unlock()
+}
+
+func (n *connection) hasServed() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.served
 }
 
 func (n *connection) remove(x *exchange) {

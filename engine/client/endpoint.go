@@ -183,16 +183,20 @@ func (e *endpoint) take(ctx context.Context, r report) {
 			wait := e.wait(r.f)
 			e.c.o.Bus.Publish(engine.Event{Kind: engine.KindDialFailed, Client: e.c.o.ID, Server: e.text,
 				Reason: engine.Bound(r.f.err.Error()), Duration: wait})
-			e.c.giveUp(r.f)
+			e.c.giveUp(r.f, e.ready)
 		}
 	case reportEnded:
 		delete(e.live, r.n)
 		e.mu.Lock()
 		e.status.Connected--
 		e.mu.Unlock()
-		if ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+		case r.f.spent:
+			e.fill = true
+		default:
 			e.wait(r.f)
-			e.c.giveUp(r.f)
+			e.c.giveUp(r.f, true)
 		}
 	}
 }
@@ -237,7 +241,7 @@ func (e *endpoint) wait(f failure) time.Duration {
 	e.status.LastError = engine.Bound(f.err.Error())
 	e.status.RetryAt = e.resumeAt
 	e.mu.Unlock()
-	e.c.log.Warn("no connection", "server", e.text, "error", f.err, "retry", e.resumeAt.Sub(now))
+	e.c.log.Warn("no connection", "server", e.text, "error", f.err, "retry", e.resumeAt.Sub(now).Round(time.Millisecond).String())
 	return e.resumeAt.Sub(now)
 }
 

@@ -66,7 +66,7 @@ func TestWaitFollowsTheFailure(t *testing.T) {
 				t.Errorf("%s: wait %v, want %v to %v", tt.name, got, tt.least, tt.most)
 			}
 		}
-		if got := tt.f.phase(); got != tt.phase {
+		if got := tt.f.phase(false); got != tt.phase {
 			t.Errorf("%s: phase %d, want %d", tt.name, got, tt.phase)
 		}
 	}
@@ -206,6 +206,39 @@ func TestClassicPoolGrowsWithItsUse(t *testing.T) {
 		synctest.Wait()
 		if n := len(net.alive()); n != 5 {
 			t.Errorf("%d connections with all busy, want the 5 of the maximum", n)
+		}
+		r.stop(t)
+	})
+}
+
+// Over wsp a connection is spent as soon as anything is in doubt: that is no
+// failure of the server, and nobody waits for it.
+func TestSpentClassicConnectionIsReplacedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &fakeNet{protocol: engine.ProtocolClassic}
+		r := start(t, net, 0.999, Options{PoolIdle: 3, Once: true})
+		time.Sleep(classicCheck)
+		synctest.Wait()
+		for range 50 {
+			s := net.alive()[0]
+			r.mu.Lock()
+			n := r.sessions[s.o.ID]
+			r.mu.Unlock()
+			n.add(&exchange{n: n})
+			s.Close(engine.CloseAbnormal, "response cut")
+			synctest.Wait()
+			if n := len(net.alive()); n != 3 {
+				t.Fatalf("%d connections", n)
+			}
+		}
+		// When the server is gone that is found at the dial, and it was there before.
+		net.refuseWith(errNoServer)
+		for _, s := range net.alive() {
+			s.Close(engine.CloseAbnormal, "")
+		}
+		var failed *RunError
+		if err := <-r.result; !errors.As(err, &failed) || failed.Phase != PhaseLost {
+			t.Errorf("run ended with %v", err)
 		}
 		r.stop(t)
 	})

@@ -155,14 +155,14 @@ func (c *Client) Close() error {
 }
 
 // giveUp ends a client with Once for its first failure.
-func (c *Client) giveUp(f failure) {
+func (c *Client) giveUp(f failure, connected bool) {
 	if !c.o.Once {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failure == nil && c.state == stateRunning {
-		c.failure = &RunError{Phase: f.phase(), Err: f.err}
+		c.failure = &RunError{Phase: f.phase(connected), Err: f.err}
 		close(c.failed)
 	}
 }
