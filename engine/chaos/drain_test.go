@@ -27,15 +27,19 @@ func TestDrain(t *testing.T) {
 		client  bool // which end is signalled
 		signal  os.Signal
 		streams int
+		options []option
 	}{
-		{"server by SIGTERM", false, syscall.SIGTERM, pick(t, 5, 20, 100)},
-		{"server by SIGINT", false, os.Interrupt, pick(t, 5, 20, 100)},
-		{"client by SIGTERM", true, syscall.SIGTERM, pick(t, 5, 20, 100)},
-		{"server without streams does not wait", false, syscall.SIGTERM, 0},
+		{"server by SIGTERM", false, syscall.SIGTERM, pick(t, 5, 20, 100), nil},
+		{"server by SIGINT", false, os.Interrupt, pick(t, 5, 20, 100), nil},
+		{"client by SIGTERM", true, syscall.SIGTERM, pick(t, 5, 20, 100), nil},
+		{"server without streams does not wait", false, syscall.SIGTERM, 0, nil},
+		{"server, classic", false, syscall.SIGTERM, pick(t, 5, 20, 100), classic()},
+		{"client, classic", true, syscall.SIGTERM, pick(t, 5, 20, 100), classic()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRig(t, serverFlags("--grace", drainGrace.String()), clientFlags("--grace", drainGrace.String()))
+			r := newRig(t, append(tt.options, serverFlags("--grace", drainGrace.String(), "--timeout", "2s"),
+				clientFlags("--grace", drainGrace.String()))...)
 			r.works(t, 5*time.Second)
 			short := pick(t, 20, 200, 200)
 			seen, _ := r.origin.Requests()

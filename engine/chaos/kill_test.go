@@ -15,11 +15,16 @@ const killWait = 2 * time.Second
 // TestKillClient is row 3: kill -9 of the client under load. What was in flight
 // ends soon, with a status or an abort; service is back soon after a restart.
 func TestKillClient(t *testing.T) {
-	r := newRig(t)
+	t.Run("native", func(t *testing.T) { killClient(t, pick(t, 3, 20, 200)) })
+	t.Run("classic", func(t *testing.T) { killClient(t, pick(t, 1, 10, 50), classic()...) })
+}
+
+func killClient(t *testing.T, rounds int, options ...option) {
+	r := newRig(t, options...)
 	r.works(t, 5*time.Second)
 	files := r.server.usage().files
 	l := r.load(killOracle(r, 3))
-	for round := range pick(t, 3, 20, 200) {
+	for round := range rounds {
 		busy(t, l)
 		killed := time.Now()
 		r.client.kill()

@@ -48,6 +48,11 @@ func clientFlags(flags ...string) option {
 	return func(r *rig) { r.cliFlags = append(r.cliFlags, flags...) }
 }
 
+// classic makes the client speak wsp, which has no routes.
+func classic() []option {
+	return []option{clientFlags("--protocol", "wsp"), func(r *rig) { r.noRoutes = true }}
+}
+
 // through makes clients dial a relay.
 func through(relay **enginetest.Relay, seed uint64) option {
 	return func(r *rig) {

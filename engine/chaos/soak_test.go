@@ -20,23 +20,22 @@ import (
 func TestSoak(t *testing.T) {
 	tests := []struct {
 		name     string
-		protocol string
+		options  []option
+		slack    int // files that a pool may have grown by
 		requests int
 	}{
-		{"native", "auto", pick(t, 10_000, 100_000, 1_000_000)},
-		{"classic", "wsp", pick(t, 3000, 20_000, 200_000)},
+		{"native", nil, 8, pick(t, 10_000, 100_000, 1_000_000)},
+		{"classic", classic(), 108, pick(t, 3000, 20_000, 200_000)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			options := []option{serverFlags("--timeout", "10s"), clientFlags("--protocol", tt.protocol, "--pool-max", "100")}
-			if tt.protocol == "wsp" {
-				// Classic has no routes: the client drops --expose.
-				options = append(options, withoutExpose())
-			}
-			r := newRig(t, options...)
+			r := newRig(t, append(tt.options, serverFlags("--timeout", "10s"))...)
 			r.works(t, 5*time.Second)
 			server, client := r.server.usage(), r.client.usage()
 
+			if raceEnabled {
+				tt.requests /= 4
+			}
 			o := r.oracle(tt.requests, 1)
 			o.CancelShare, o.EarlyShare, o.AbortShare = 0.05, 0.05, 0.03
 			wrong := &complaints{t: t}
@@ -63,12 +62,8 @@ func TestSoak(t *testing.T) {
 			r.transport.CloseIdleConnections()
 			r.viaProxy.CloseIdleConnections()
 			r.works(t, 5*time.Second)
-			slack := 8
-			if tt.protocol == "wsp" {
-				slack += 100 // the pool may have grown
-			}
-			r.server.settle(server.files+slack, 10*time.Second)
-			r.client.settle(client.files+64+slack, 10*time.Second) // idle origin connections
+			r.server.settle(server.files+tt.slack, 10*time.Second)
+			r.client.settle(client.files+64+tt.slack, 10*time.Second) // idle origin connections
 			if !raceEnabled {
 				underPeak(t, r.server, 192<<20)
 				underPeak(t, r.client, 192<<20)
@@ -77,9 +72,6 @@ func TestSoak(t *testing.T) {
 		})
 	}
 }
-
-// withoutExpose makes the rig's callers and client do without host names.
-func withoutExpose() option { return func(r *rig) { r.noRoutes = true } }
 
 func underPeak(t *testing.T, p *process, most int64) {
 	t.Helper()
