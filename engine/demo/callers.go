@@ -196,7 +196,7 @@ func (c *callers) tcp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.speak(ctx, conn, bufio.NewReader(conn))
+	return speak(ctx, conn, bufio.NewReader(conn))
 }
 
 // connect speaks to the echo through the forward proxy's CONNECT.
@@ -220,11 +220,11 @@ func (c *callers) connect(ctx context.Context) error {
 		conn.Close()
 		return err
 	}
-	return c.speak(ctx, conn, r)
+	return speak(ctx, conn, r)
 }
 
 // speak sends lines to an echo, reads them back, and closes conn.
-func (c *callers) speak(ctx context.Context, conn net.Conn, r *bufio.Reader) error {
+func speak(ctx context.Context, conn net.Conn, r *bufio.Reader) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	for i := range 3 {
