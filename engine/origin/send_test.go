@@ -39,7 +39,12 @@ func get(addr, path string, fields ...wire.Field) *Request {
 // exchange sends r, reads the content to its end and closes it.
 func exchange(t testing.TB, tr *Transport, r *Request) (*Response, string) {
 	t.Helper()
-	resp, err := tr.Send(t.Context(), r)
+	return exchangeBy(t, (*Transport).Send, tr, r)
+}
+
+func exchangeBy(t testing.TB, send sendFunc, tr *Transport, r *Request) (*Response, string) {
+	t.Helper()
+	resp, err := send(tr, t.Context(), r)
 	if err != nil {
 		r.Join()
 		t.Fatalf("Send: %v", err)
