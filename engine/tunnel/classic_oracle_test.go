@@ -112,12 +112,12 @@ func (o *oracleRun) connection() Conn {
 
 // exchange sends one request and judges what comes back.
 func (o *oracleRun) exchange(rng *rand.Rand, kind, token string) {
-	reqSize, respSize := rng.Intn(64<<10), rng.Intn(64<<10)
+	reqSize, respSize := rng.Intn(32<<10), rng.Intn(32<<10)
 	if rng.Intn(3) == 0 {
 		reqSize = 0
 	}
 	if kind == "early" {
-		reqSize = rng.Intn(512 << 10)
+		reqSize = rng.Intn(256 << 10)
 	}
 	path := fmt.Sprintf("/%s/%s/%d/%d", kind, token, reqSize, respSize)
 	var fields []wire.Field
