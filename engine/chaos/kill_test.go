@@ -15,11 +15,13 @@ const killWait = 2 * time.Second
 // TestKillClient is row 3: kill -9 of the client under load. What was in flight
 // ends soon, with a status or an abort; service is back soon after a restart.
 func TestKillClient(t *testing.T) {
-	t.Run("native", func(t *testing.T) { killClient(t, pick(t, 3, 20, 200)) })
-	t.Run("classic", func(t *testing.T) { killClient(t, pick(t, 1, 10, 50), classic()...) })
+	t.Run("native", func(t *testing.T) { killClient(t, pick(t, 3, 20, 200), 8) })
+	t.Run("classic", func(t *testing.T) { killClient(t, pick(t, 1, 10, 50), 108, classic()...) })
 }
 
-func killClient(t *testing.T, rounds int, options ...option) {
+// killClient allows the server slack more files than before: what a pool may
+// have grown by.
+func killClient(t *testing.T, rounds, slack int, options ...option) {
 	r := newRig(t, options...)
 	r.works(t, 5*time.Second)
 	files := r.server.usage().files
@@ -37,7 +39,7 @@ func killClient(t *testing.T, rounds int, options ...option) {
 	l.finish()
 	r.transport.CloseIdleConnections()
 	r.viaProxy.CloseIdleConnections()
-	r.server.settle(files+8, 10*time.Second)
+	r.server.settle(files+slack, 10*time.Second)
 }
 
 // TestKillServer is row 4: kill -9 of the server under load. The client finds
