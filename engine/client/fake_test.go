@@ -143,10 +143,11 @@ func (f *fakeNet) dialled() int {
 	return len(f.dials)
 }
 
+type dialFunc = func(context.Context, tunnel.DialOptions) (tunnel.Session, error)
+
 // A run is a client under test.
 type run struct {
 	*Client
-	net    *fakeNet
 	cancel context.CancelFunc
 	result chan error
 	events <-chan engine.Batch
@@ -154,6 +155,11 @@ type run struct {
 
 // start runs a client on a fake network. Its random source is random.
 func start(t *testing.T, net *fakeNet, random float64, o Options) *run {
+	t.Helper()
+	return startWith(t, net.dial, random, o)
+}
+
+func startWith(t *testing.T, dial dialFunc, random float64, o Options) *run {
 	t.Helper()
 	if o.ID == "" {
 		o.ID = "edge-3"
@@ -166,14 +172,14 @@ func start(t *testing.T, net *fakeNet, random float64, o Options) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.dial = net.dial
+	c.dial = dial
 	c.random = func() float64 { return random }
 	events, err := c.Subscribe(context.Background(), engine.SubscribeOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{Client: c, net: net, cancel: cancel, result: make(chan error, 1), events: events}
+	r := &run{Client: c, cancel: cancel, result: make(chan error, 1), events: events}
 	go func() { r.result <- c.Run(ctx) }()
 	return r
 }
