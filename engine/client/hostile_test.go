@@ -82,7 +82,7 @@ func TestHostilePeerCostsItsConnection(t *testing.T) {
 				if err := r.Snapshot(t.Context(), &snap); err != nil {
 					t.Fatal(err)
 				}
-				if snap.Servers[1].Connected != 1 || snap.Servers[0].LastError == "" {
+				if snap.Servers[1].Connected != 1 {
 					t.Errorf("servers %+v", snap.Servers)
 				}
 				evil.Close()
