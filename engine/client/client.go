@@ -83,10 +83,9 @@ const (
 type Client struct {
 	o         Options
 	log       *slog.Logger
-	header    http.Header      // credential
-	native    *engine.Greeting // what is said to a server of ours, or to one not known yet
-	classic   *engine.Greeting // to a wsp server: its pool size is another
-	routes    []route          // route n of a record is routes[n-1]
+	header    http.Header // credential
+	greeting  *engine.Greeting
+	routes    []route // route n of a record is routes[n-1]
 	endpoints []*endpoint
 	origins   *origin.Transport
 	dialer    *policy.Dialer
@@ -205,7 +204,7 @@ func New(o Options) (*Client, error) {
 		}
 		c.endpoints = append(c.endpoints, e)
 	}
-	c.greetings()
+	c.greeting = c.newGreeting()
 	head := o.Limits.Head
 	if head <= 0 {
 		head = tunnel.DefaultLimits().Head
@@ -214,12 +213,12 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) greetings() {
+func (c *Client) newGreeting() *engine.Greeting {
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "" // it only helps people
 	}
-	g := engine.Greeting{
+	g := &engine.Greeting{
 		ID:       c.o.ID,
 		PoolSize: c.o.Pool,
 		Version:  engine.Bound(c.o.Version),
@@ -232,9 +231,7 @@ func (c *Client) greetings() {
 	for _, r := range c.routes {
 		g.Expose = append(g.Expose, engine.Expose{Host: r.host, TCP: r.tcp})
 	}
-	wsp := g
-	wsp.PoolSize = c.o.PoolIdle
-	c.native, c.classic = &g, &wsp
+	return g
 }
 
 // instance names this process, as a random UUID (RFC 9562 §5.4).

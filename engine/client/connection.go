@@ -18,7 +18,6 @@ type connection struct {
 	id       engine.ConnectionID
 	e        *endpoint
 	c        *Client
-	classic  bool // greet as to a wsp server
 	counters frame.Counters
 
 	// session is written before registered is closed, and not after.
@@ -37,7 +36,6 @@ func (e *endpoint) newConnection() *connection {
 		id:         engine.ConnectionID(e.c.connectionIDs.Add(1)),
 		e:          e,
 		c:          e.c,
-		classic:    e.pooled == engine.ProtocolClassic,
 		registered: make(chan struct{}),
 		exchanges:  make(map[engine.RequestID]*exchange),
 	}
@@ -78,25 +76,22 @@ func (n *connection) run(ctx context.Context) {
 
 func (n *connection) dial(ctx context.Context) error {
 	o := n.c.o
-	greeting := n.c.native
-	if n.classic {
-		greeting = n.c.classic
-	}
 	limits := o.Limits
 	limits.Ping = o.ClassicPing // a native server announces its own
 	s, err := n.c.dial(ctx, tunnel.DialOptions{
-		ID:       n.id,
-		URL:      n.e.url,
-		Header:   n.c.header,
-		Greeting: greeting,
-		Protocol: o.Protocol,
-		NeedsV1:  len(n.c.routes) > 0,
-		Limits:   limits,
-		Growth:   n.c.growth,
-		Counters: &n.counters,
-		NetDial:  o.NetDial,
-		Handler:  n.serve,
-		OnPanic:  o.OnPanic,
+		ID:          n.id,
+		URL:         n.e.url,
+		Header:      n.c.header,
+		Greeting:    n.c.greeting,
+		ClassicPool: o.PoolIdle,
+		Protocol:    o.Protocol,
+		NeedsV1:     len(n.c.routes) > 0,
+		Limits:      limits,
+		Growth:      n.c.growth,
+		Counters:    &n.counters,
+		NetDial:     o.NetDial,
+		Handler:     n.serve,
+		OnPanic:     o.OnPanic,
 	})
 	if err != nil {
 		return err

@@ -191,8 +191,8 @@ func TestClassicPoolGrowsWithItsUse(t *testing.T) {
 		if n := len(net.alive()); n != 3 {
 			t.Fatalf("%d connections after a second, want 3", n)
 		}
-		if o := net.alive()[1].o; o.Greeting.PoolSize != 3 {
-			t.Errorf("greeting tells a pool of %d", o.Greeting.PoolSize)
+		if o := net.alive()[1].o; o.ClassicPool != 3 {
+			t.Errorf("greeting tells a pool of %d", o.ClassicPool)
 		}
 		net.alive()[0].begin()
 		synctest.Wait()

@@ -31,6 +31,7 @@ type conn struct {
 
 	slots    atomic.Int64 // server: reserved; client: handlers running
 	closing  atomic.Bool  // no new exchange: draining, closing or ended
+	leaving  atomic.Bool  // a drain was asked for, by either end
 	finished atomic.Uint64
 	late     atomic.Uint64
 	rtt      atomic.Int64 // nanoseconds, newest
@@ -213,6 +214,7 @@ func (c *conn) Drain(grace time.Duration, reason string) {
 		return
 	}
 	c.draining.asked, c.draining.reason = true, reason
+	c.leaving.Store(true)
 	c.out.heads = append(c.out.heads, outHead{text: wire.AppendDrain(nil, reason), drain: true})
 	c.grace = time.AfterFunc(grace, func() { c.finish(c.drained()) })
 	c.mu.Unlock()
@@ -228,6 +230,7 @@ func (c *conn) drained() ending {
 // gotDrain is the peer's drain. The server answers it with its own, the mark
 // that no REQUEST follows; the grace period is the client's to keep.
 func (c *conn) gotDrain(reason string) {
+	c.leaving.Store(true)
 	c.mu.Lock()
 	if c.server {
 		c.closing.Store(true)
@@ -264,7 +267,7 @@ func (c *conn) endIfDrained() {
 
 // released follows every slot that comes back.
 func (c *conn) released() {
-	if c.closing.Load() || !c.server {
+	if c.leaving.Load() {
 		c.endIfDrained()
 	}
 	if c.onRelease != nil {

@@ -28,15 +28,17 @@ type DialOptions struct {
 	URL      string      // ws or wss, "/register" included; no user information
 	Header   http.Header // credential; may be nil
 	Greeting *engine.Greeting
-	Protocol engine.Protocol // 0: offer adit.v1, go on in classic mode if it is not selected
-	NeedsV1  bool            // routes are exposed: classic is an error
-	Limits   Limits
-	Growth   *Budget
-	Counters *frame.Counters
-	NetDial  func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
-	TLS      *tls.Config                                                       // for wss; nil: the default
-	Handler  Handler
-	OnPanic  func(v any)
+	// ClassicPool replaces the greeting's pool size in classic mode; 0: it does not.
+	ClassicPool int
+	Protocol    engine.Protocol // 0: offer adit.v1, go on in classic mode if it is not selected
+	NeedsV1     bool            // routes are exposed: classic is an error
+	Limits      Limits
+	Growth      *Budget
+	Counters    *frame.Counters
+	NetDial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
+	TLS         *tls.Config                                                       // for wss; nil: the default
+	Handler     Handler
+	OnPanic     func(v any)
 }
 
 // A DialError says why no session came to be.
@@ -51,7 +53,8 @@ func (e *DialError) Error() string { return e.Err.Error() }
 func (e *DialError) Unwrap() error { return e.Err }
 
 // errNotNative is the refusal to expose routes over wsp.
-var errNotNative = errors.New("the server does not speak " + wire.Subprotocol + ", and wsp has no routes to expose: use --allow in place of --expose, or an adit server")
+var errNotNative = engine.Fail("opening handshake", engine.ReasonUnsupported,
+	errors.New("the server does not speak "+wire.Subprotocol+", and wsp has no routes to expose: use --allow in place of --expose, or an adit server"))
 
 // Dial opens a WebSocket, greets and waits for the welcome; in classic mode it
 // greets. The session serves exchanges at once. The error is a *DialError.
@@ -84,7 +87,11 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	}
 	if !native {
 		_ = ws.SetWriteDeadline(time.Now().Add(o.Limits.Welcome))
-		greeting := wire.AppendClassicGreeting(nil, o.Greeting.ID, o.Greeting.PoolSize)
+		pool := o.Greeting.PoolSize
+		if o.ClassicPool > 0 {
+			pool = o.ClassicPool
+		}
+		greeting := wire.AppendClassicGreeting(nil, o.Greeting.ID, pool)
 		if err := ws.WriteMessage(websocket.TextMessage, greeting); err != nil {
 			_ = tap.Close()
 			return nil, &DialError{Err: fmt.Errorf("greet: %w", err)}

@@ -296,3 +296,41 @@ func TestSlotsAreBoundedAndComeBack(t *testing.T) {
 	}
 	l.server.Unreserve()
 }
+
+// Who closes a raw stream right after both sides have ended must not cut off
+// what the writer has not taken yet. Regression: the last bytes of an upload
+// through CONNECT were lost.
+func TestClosingARawStreamKeepsItsTail(t *testing.T) {
+	for range 50 {
+		var got []byte
+		read := make(chan error, 1)
+		l := newLink(t, linkOptions{handler: func(in Incoming) {
+			_ = in.WriteResponse(&wire.Response{Status: 200}, false)
+			_ = in.CloseWrite(nil)
+			all, err := io.ReadAll(in)
+			got = all
+			read <- err
+		}})
+		if !l.server.Reserve() {
+			t.Fatal("no slot")
+		}
+		x, err := l.server.OpenConnect(context.Background(), 0, "db:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := x.ReadResponse(); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := readAll(x); err != nil || len(all) > 0 {
+			t.Fatalf("%q %v", all, err)
+		}
+		_, _ = x.Write(make([]byte, 40_000))
+		_, _ = x.Write([]byte("tail"))
+		_ = x.CloseWrite(nil)
+		x.Close()
+		if err := <-read; err != nil || len(got) != 40_004 {
+			t.Fatalf("the origin read %d bytes, %v", len(got), err)
+		}
+		l.close()
+	}
+}

@@ -95,9 +95,15 @@ func (c *conn) putTimer(t *time.Timer) {
 	c.mu.Unlock()
 }
 
-// Close gives the slot back.
+// Close gives the slot back. A raw stream that both sides have ended may still
+// wait for the writer to take its last bytes: that is no reason to reset it.
 func (x outgoing) Close() {
-	x.Reset(wire.ResetCancelled, "")
+	x.c.mu.Lock()
+	ended := x.raw && x.inEnd && x.outEnd
+	x.c.mu.Unlock()
+	if !ended {
+		x.Reset(wire.ResetCancelled, "")
+	}
 	x.release()
 	x.c.finished.Add(1)
 	x.c.slots.Add(-1)

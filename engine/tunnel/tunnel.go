@@ -28,7 +28,7 @@ type Conn interface {
 
 	// Reserve takes a slot for one exchange if one is free and the connection
 	// is neither draining nor closing. A slot goes back with Unreserve, or with
-	// Exchange.Close once Open has succeeded.
+	// Exchange.Close once Open has succeeded. Like these it may call OnRelease.
 	Reserve() bool
 	Unreserve()
 
@@ -38,7 +38,7 @@ type Conn interface {
 	// Open begins an exchange on a reserved slot: it queues the head and does
 	// not wait. end says that the request has no content. ctx is the caller's:
 	// when it ends, every blocked method of the exchange returns with
-	// ReasonCallerGone. The request belongs to the tunnel from here on.
+	// ReasonCallerGone. The request is not kept.
 	// ReasonUnsupported if the protocol can't carry it, ReasonHeadTooBig,
 	// ReasonMalformed, ReasonTunnelFailed; the slot is then still the caller's.
 	Open(ctx context.Context, r *wire.Request, end bool) (Exchange, error)
@@ -146,7 +146,8 @@ type Incoming interface {
 	// HasContent reports whether the head came without END: content may follow.
 	HasContent() bool
 
-	// Context ends when the exchange is over or the connection is lost.
+	// Context ends when the exchange was reset, when the connection is lost,
+	// and at the latest when the handler has returned.
 	Context() context.Context
 
 	// Arrived returns when the head was read.

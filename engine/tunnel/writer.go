@@ -183,7 +183,13 @@ func (c *conn) writeParts(parts []part, scratch []byte) error {
 	if err != nil {
 		return err
 	}
-	return w.Close()
+	if err := w.Close(); err != nil {
+		return err
+	}
+	if c.leaving.Load() {
+		c.endIfDrained() // the last END may have been among them
+	}
+	return nil
 }
 
 // copied gives back what collect had marked.
