@@ -67,6 +67,7 @@ type http1Exchange struct {
 // send performs one exchange; see [Transport.Send].
 func (h *http1) send(ctx context.Context, r *Request) (*Response, error) {
 	x := &http1Exchange{h: h, ctx: ctx, request: r}
+	r.upload = nil
 	start := time.Now()
 	out := h.heads.Get().(*[]byte)
 	buf, expects, err := appendHead((*out)[:0], r)
@@ -214,7 +215,7 @@ func (x *http1Exchange) receive(start time.Time) error {
 			x.FirstByte = time.Since(start)
 			x.Status, x.Fields = x.head.status, fields
 			return x.begin()
-		case x.head.chunked || x.head.length >= 0:
+		case x.head.chunked || x.head.length > 0: // some send a length of 0
 			return errFramed1xx
 		case x.head.status == 101:
 			x.FirstByte = time.Since(start)

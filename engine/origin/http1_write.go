@@ -33,7 +33,7 @@ func appendHead(b []byte, r *Request) (head []byte, expects bool, err error) {
 			return b, false, errRequestField
 		}
 		switch len(f.Name) {
-		case 4, 7, 10, 14, 17:
+		case 4, 7, 10, 14, 16, 17:
 			if ofConnection(f.Name) {
 				continue
 			}
@@ -78,7 +78,7 @@ func hasContent(r *Request) bool { return r.Content != nil && r.Length != 0 && r
 // ofConnection reports whether a field is written by the transport alone.
 func ofConnection(name string) bool {
 	return strings.EqualFold(name, "Host") || strings.EqualFold(name, "Upgrade") ||
-		strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive") ||
+		strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive") || strings.EqualFold(name, "Proxy-Connection") ||
 		strings.EqualFold(name, "Content-Length") || strings.EqualFold(name, "Transfer-Encoding")
 }
 
