@@ -21,9 +21,13 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	}
 	defer c.release()
 	c.rec.Method = engine.Bound(r.Method)
-	if reason := admitCaller(s.o.Callers, r.Header, t.way); reason != engine.ReasonNone {
+	if err := s.o.Callers.Admit(r.Header, t.way); err != nil {
 		c.target(r.Host)
-		s.refuse(w, r, c, reason, "")
+		reason, text := engine.ReasonOf(err), ""
+		if reason == engine.ReasonMalformed {
+			text = errors.Unwrap(err).Error()
+		}
+		s.refuse(w, r, c, reason, text)
 		return
 	}
 	if err := s.resolve(r, t); err != nil {

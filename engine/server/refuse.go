@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"adit/engine"
-	"adit/engine/policy"
 )
 
 // Statuses of wsp, which has no others.
@@ -146,9 +145,4 @@ func explain(reason engine.Reason) string {
 		return "the request is malformed"
 	}
 	return reason.String()
-}
-
-// admitCaller checks the caller's credential.
-func admitCaller(p *policy.Callers, h http.Header, way engine.Way) engine.Reason {
-	return engine.ReasonOf(p.Admit(h, way))
 }

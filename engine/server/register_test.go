@@ -11,6 +11,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/enginetest"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -99,6 +100,9 @@ func TestGreetingsThatAreRejected(t *testing.T) {
 	port := uint16(taken.Addr().(*net.TCPAddr).Port)
 	b := serve(t, withPorts(port, port))
 	bare := serve(t, Options{})
+	guarded := withPorts(port, port)
+	guarded.Callers = &policy.Callers{Tokens: policy.NewSecrets("token")}
+	closed := serve(t, guarded)
 	for _, k := range []struct {
 		name   string
 		b      *bench
@@ -108,6 +112,7 @@ func TestGreetingsThatAreRejected(t *testing.T) {
 		{"name without a domain", bare, []engine.Expose{{Host: "app"}}, "no names"},
 		{"port without a range", bare, []engine.Expose{{TCP: 80}}, "no tcp ports"},
 		{"port outside the range", b, []engine.Expose{{TCP: port ^ 1}}, "outside"},
+		{"port whose callers can't show the credential", closed, []engine.Expose{{TCP: port}}, "--open-callers=exposed"},
 		{"port in use", b, []engine.Expose{{Host: "app"}, {TCP: port}}, "address already in use"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
