@@ -77,6 +77,7 @@ const (
 	copyBuffer         = 32 << 10 // bytes read from an origin at once
 	idLimit            = 128      // bytes of an id
 	originDial         = 10 * time.Second
+	originIdle         = 512 // connections kept to one origin: below the callers at once, every second request dials
 )
 
 // A Client is an [engine.Engine].
@@ -209,7 +210,7 @@ func New(o Options) (*Client, error) {
 	if head <= 0 {
 		head = tunnel.DefaultLimits().Head
 	}
-	c.origins = origin.New(origin.Options{Dial: c.dialOrigin, HeadTimeout: head})
+	c.origins = origin.New(origin.Options{Dial: c.dialOrigin, HeadTimeout: head, MaxIdle: originIdle})
 	return c, nil
 }
 
