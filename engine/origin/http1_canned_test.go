@@ -25,6 +25,7 @@ type canned struct {
 	late    bool // the read deadline has passed
 	rest    string
 	piece   int
+	writes  int
 	written strings.Builder
 }
 
@@ -60,6 +61,7 @@ func (c *canned) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	c.wrote = true
+	c.writes++
 	c.written.Write(p)
 	c.changed.Broadcast()
 	return len(p), nil
