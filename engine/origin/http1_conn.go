@@ -73,7 +73,9 @@ func (c *http1Conn) alive() bool {
 		err := c.raw.Read(c.peek)
 		return err == nil && c.live
 	}
-	c.Conn.SetReadDeadline(time.Unix(1, 0))
+	if c.Conn.SetReadDeadline(time.Unix(1, 0)) != nil {
+		c.Conn.Close()
+	}
 	return <-c.watch && c.Conn.SetReadDeadline(time.Time{}) == nil
 }
 

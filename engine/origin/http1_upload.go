@@ -106,7 +106,10 @@ func (u *http1Upload) run() {
 	} else {
 		err = u.copyChunked(buf[:])
 	}
-	if err != nil {
+	switch {
+	case err == errStopped:
+		return // whoever halted it knows whether the connection can be kept
+	case err != nil:
 		u.conn.Close() // a request that is not whole must not look so
 		return
 	}
@@ -168,16 +171,18 @@ func (u *http1Upload) read(p []byte) (int, error) {
 	return n, err
 }
 
-// fail stores what the source failed with.
+// fail stores what the source failed with, unless the upload was halted: then
+// the source may have ended because of that.
 func (u *http1Upload) fail(err error) error {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !u.halted {
-		u.err = err
+	if u.halted {
+		return errStopped
 	}
+	u.err = err
 	return err
 }
 
@@ -265,7 +270,7 @@ func putChunkHead(buf []byte, n int) int {
 func appendTrailers(b []byte, r *Request) []byte {
 	if r.Trailers != nil {
 		for _, f := range r.Trailers() {
-			if httpguts.ValidHeaderFieldName(f.Name) && httpguts.ValidTrailerHeader(f.Name) && all(f.Value, valueByte) {
+			if httpguts.ValidHeaderFieldName(f.Name) && httpguts.ValidTrailerHeader(f.Name) && isValue(f.Value) {
 				b = appendField(b, f.Name, f.Value)
 			}
 		}

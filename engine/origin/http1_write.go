@@ -29,7 +29,7 @@ func appendHead(b []byte, r *Request) (head []byte, expects bool, err error) {
 	b = append(b, '\r', '\n')
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if !all(f.Name, tokenByte) || !all(f.Value, valueByte) || f.Name == "" {
+		if !all(f.Name, tokenByte) || !isValue(f.Value) || f.Name == "" {
 			return b, false, errRequestField
 		}
 		switch len(f.Name) {
@@ -55,7 +55,7 @@ func appendHead(b []byte, r *Request) (head []byte, expects bool, err error) {
 	}
 	switch {
 	case r.Upgrade != "":
-		if !all(r.Upgrade, valueByte) {
+		if !isValue(r.Upgrade) {
 			return b, false, errRequestField
 		}
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
