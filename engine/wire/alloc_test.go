@@ -74,16 +74,21 @@ func TestPromisedSizesAreNotAllocated(t *testing.T) {
 	} {
 		input := []byte(c.input)
 		c.parse(input) // whatever is allocated once
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		c.parse(input)
-		runtime.ReadMemStats(&after)
+		// The count is the whole process's: other goroutines only add to it.
+		least := ^uint64(0)
+		for range 5 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			c.parse(input)
+			runtime.ReadMemStats(&after)
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
+		}
 		limit := uint64(1024)
 		if len(input) <= 256<<10 && len(input) > 1024 {
 			limit = uint64(len(input) + 32<<10) // one copy, and what 256 fields take
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > limit {
-			t.Errorf("%s: %d bytes allocated", name, n)
+		if least > limit {
+			t.Errorf("%s: %d bytes allocated", name, least)
 		}
 	}
 }
