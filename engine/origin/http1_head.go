@@ -244,7 +244,7 @@ func canonicalLines(lines []byte) error {
 			return errFieldName
 		}
 		end := lineEnd(lines, i)
-		if !isValue(lines[i+1:end-2]) {
+		if !isValue(lines[i+1 : end-2]) {
 			return errFieldValue
 		}
 		lines = lines[end:]

@@ -338,3 +338,33 @@ func oneEnding(t *testing.T, tr *Transport, addr string, n int) bool {
 	}
 	return true
 }
+
+// However many origins are visited, what is kept of them is bounded.
+func TestIdleConnectionsOfAllOriginsAreBounded(t *testing.T) {
+	open := make(map[*canned]bool)
+	tr := New(Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+		c := newCanned(ok("Content-Length: 0\r\n\r\n"), 100)
+		open[c] = true
+		return c, nil
+	}})
+	for i := range maxIdle + 100 {
+		exchange(t, tr, get(fmt.Sprintf("origin%d.example:80", i), "/"))
+	}
+	left := 0
+	for c := range open {
+		c.mu.Lock()
+		if !c.closed {
+			left++
+		}
+		c.mu.Unlock()
+	}
+	if left != maxIdle {
+		t.Errorf("%d open", left)
+	}
+	tr.Close()
+	for c := range open {
+		if !c.closed {
+			t.Fatal("open after Close")
+		}
+	}
+}

@@ -470,3 +470,56 @@ func TestLateCancelHitsNobody(t *testing.T) {
 		t.Errorf("%d connections", s.conns.Load())
 	}
 }
+
+// Nor does a request that ends after its answer has begun.
+func TestHeadTimeoutSparesAnEarlyResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := enginetest.Pipe()
+		defer far.Close()
+		go func() {
+			r := bufio.NewReader(far)
+			head(r)
+			io.WriteString(far, ok("Content-Length: 5\r\n\r\n"))
+			io.ReadFull(r, make([]byte, 5))
+			time.Sleep(time.Minute)
+			io.WriteString(far, "hello")
+		}()
+		o := dialled(near)
+		o.HeadTimeout = 5 * time.Second
+		tr := New(o)
+		defer tr.Close()
+		content := &paused{rest: make(chan string)}
+		go func() {
+			time.Sleep(time.Second)
+			content.rest <- "hello"
+			close(content.rest)
+		}()
+		if _, text := exchange(t, tr, post("origin.example:80", content, 5)); text != "hello" {
+			t.Errorf("got %q", text)
+		}
+	})
+}
+
+// An origin that saw the cancel may have ended its answer because of it.
+func TestEndAfterCancelIsNoEnd(t *testing.T) {
+	s := newScript(t, func(c *net.TCPConn, r *bufio.Reader) {
+		head(r)
+		io.WriteString(c, ok("\r\nhello")) // until close
+	})
+	tr := newTransport(t, Options{})
+	for _, answer := range []string{"", ok("Content-Length: 5\r\n\r\nhello"), chunked("5\r\nhello\r\n0\r\n\r\n")} {
+		if answer != "" {
+			s = newScript(t, answers(answer))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, err := tr.Send(ctx, get(s.addr, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if content, err := io.ReadAll(resp.Content); engine.ReasonOf(err) != engine.ReasonCallerGone {
+			t.Errorf("%q: %q, %v", answer, content, err)
+		}
+		resp.Content.Close()
+	}
+}
