@@ -47,7 +47,8 @@ type call struct {
 	out        writeDeadliner
 	cancelled  atomic.Bool
 
-	up upload
+	sent requestHead
+	up   upload
 }
 
 var callPool = sync.Pool{New: func() any { return new(call) }}

@@ -78,7 +78,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 		c.found(sl)
 		t.route = sl.route
 		// In an upgrade no END: what follows is raw.
-		ex, err := sl.l.conn.Open(r.Context(), s.head(r, t, sl.l.native), !content && t.upgrade == "")
+		ex, err := sl.l.conn.Open(r.Context(), s.head(&c.sent, r, t, sl.l.native), !content && t.upgrade == "")
 		if err != nil {
 			sl.l.conn.Unreserve()
 			reason := engine.ReasonOf(err)

@@ -17,7 +17,8 @@ func hasContent(r *http.Request) bool {
 	return r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
 }
 
-// A requestHead is a wire.Request with room for its fields, in one allocation.
+// A requestHead is a wire.Request with room for its fields. It lives in the call,
+// which is used again: the tunnel does not keep it.
 type requestHead struct {
 	wire.Request
 	room [28]wire.Field
@@ -26,11 +27,12 @@ type requestHead struct {
 // head makes the head for the tunnel from the caller's, walking its header
 // once: hop-by-hop fields (RFC 9110 §7.6.1), ours and forwarding fields that the
 // caller invented stay here; what is true is added. native says that the
-// connection carries Expect and trailers.
-func (s *Server) head(r *http.Request, t *target, native bool) *wire.Request {
-	h := &requestHead{Request: wire.Request{
+// connection carries Expect and trailers. The head is made in h and valid until
+// that is used again.
+func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *wire.Request {
+	h.Request = wire.Request{
 		Route: t.route, Method: r.Method, Scheme: t.scheme, Authority: t.authority, Path: t.path,
-	}}
+	}
 	f := h.room[:0]
 	named, several := connectionNames(r.Header)
 	for name, values := range r.Header {
