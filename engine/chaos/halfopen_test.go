@@ -15,6 +15,10 @@ import (
 // two intervals with 20 % jitter, and one second.
 const deadWithin = 2*1200*time.Millisecond + time.Second
 
+// freshAfter is after how many rounds a test takes a new client: its backoff goes
+// back only after a healthy minute, and what it does then is known.
+const freshAfter = 4
+
 // TestHalfOpen is row 7 with a relay that swallows everything: both ends find
 // the connection dead, waiting callers get a status, and the client comes back
 // when the network does.
@@ -22,7 +26,11 @@ func TestHalfOpen(t *testing.T) {
 	var relay *enginetest.Relay
 	r := newRig(t, through(&relay, 7))
 	r.works(t, 5*time.Second)
-	for range pick(t, 2, 20, 100) {
+	for round := range pick(t, 2, 20, 100) {
+		if round%freshAfter == freshAfter-1 {
+			r.client.kill()
+			r.startClient()
+		}
 		answers := waitingCallers(t, r.get, r.origin, 8)
 		server, client := r.server.mark(), r.client.mark()
 		cut := time.Now()

@@ -49,9 +49,11 @@ func TestKillServer(t *testing.T) {
 	r.works(t, 5*time.Second)
 	files := r.client.usage().files
 	l := r.load(killOracle(r, 4))
-	// The client's backoff goes back only after a healthy minute, so that
-	// rounds get longer up to its cap.
 	for round := range pick(t, 2, 20, 200) {
+		if round%freshAfter == freshAfter-1 {
+			r.client.kill()
+			r.startClient()
+		}
 		busy(t, l)
 		killed := time.Now()
 		mark := r.client.mark()

@@ -44,7 +44,7 @@ func TestHalfOpenNamespace(t *testing.T) {
 	if out, err := exec.Command("unshare", "--net", "ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1").CombinedOutput(); err != nil {
 		t.Skipf("skipped: no namespace with a veth pair here: %v: %s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(pick(t, 1, 15, 60))*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHalfOpenNamespace$", "-test.v", "-test.count=1")
 	cmd.Env = append(os.Environ(), inNamespace+"=1", "CHAOS_BINARY="+binary)
@@ -115,9 +115,13 @@ func halfOpenInNamespace(t *testing.T) {
 	server := start(t, "server", nil, "server", "--headless", "--name", "chaos", "--listen", serverSide+":0",
 		"--open-clients", "--open-callers", "--ping", "1s", "--grace", "2s")
 	addr := server.await(0, "ready", 1, startWait)[0].Listen
-	client := start(t, "client", there, "client", "--headless", "--id", "pi", "--server", "ws://"+addr+"/register",
-		"--allow", "any", "--grace", "2s")
-	client.await(0, "ready", 1, startWait)
+	newClient := func() *process {
+		p := start(t, "client", there, "client", "--headless", "--id", "pi", "--server", "ws://"+addr+"/register",
+			"--allow", "any", "--grace", "2s")
+		p.await(0, "ready", 1, startWait)
+		return p
+	}
+	client := newClient()
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
 	get := func(ctx context.Context, target string) (int, string, error) {
@@ -135,7 +139,11 @@ func halfOpenInNamespace(t *testing.T) {
 		return resp.StatusCode, string(b), err
 	}
 
-	for range pick(t, 1, 20, 100) {
+	for round := range pick(t, 1, 20, 100) {
+		if round%freshAfter == freshAfter-1 {
+			client.kill()
+			client = newClient()
+		}
 		answers := waitingCallers(t, get, origin, 8)
 		atServer, atClient := server.mark(), client.mark()
 		at := time.Now()

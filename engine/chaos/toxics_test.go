@@ -13,6 +13,7 @@ import (
 // TestToxics is row 9: a bad network between client and server, each fault
 // alone, then in pairs.
 func TestToxics(t *testing.T) {
+	requests := pick(t, 150, 1000, 10_000)
 	type toxic struct {
 		name  string
 		apply func(*enginetest.Toxics)
@@ -20,7 +21,7 @@ func TestToxics(t *testing.T) {
 	all := []toxic{
 		{"latency", func(x *enginetest.Toxics) { x.Latency, x.Jitter = 200*time.Millisecond, 150*time.Millisecond }},
 		{"slices", func(x *enginetest.Toxics) { x.Slice = 300 }},
-		{"resets", func(x *enginetest.Toxics) { x.ResetAfter = 300_000 }},
+		{"resets", func(x *enginetest.Toxics) { x.ResetAfter = int64(requests) * 2000 }},
 		{"slow close", func(x *enginetest.Toxics) { x.SlowClose = 500 * time.Millisecond }},
 		{"bandwidth", func(x *enginetest.Toxics) { x.Rate = 4 << 20 }},
 		{"slices of a byte or two", func(x *enginetest.Toxics) { x.Slice = 2 }},
@@ -50,7 +51,7 @@ func TestToxics(t *testing.T) {
 				x.apply(&toxics)
 			}
 			relay.Set(toxics)
-			o := r.oracle(pick(t, 150, 1000, 10_000), uint64(100+i))
+			o := r.oracle(requests, uint64(100+i))
 			o.Concurrency, o.MaxContent = 32, 128<<10
 			o.Timeout = 60 * time.Second
 			o.CancelShare, o.EarlyShare, o.AbortShare = 0.05, 0.03, 0.03
