@@ -71,6 +71,7 @@ func benchmarkBoth(b *testing.B, s *script, bytes int64, request func() *Request
 			defer cancel()
 			b.ReportAllocs()
 			b.SetBytes(bytes)
+			defer cpuPerOp(b)()
 			for b.Loop() {
 				resp, err := via.send(ctx, tr, request())
 				for err == nil {
@@ -91,6 +92,24 @@ func BenchmarkSmallGET(b *testing.B) {
 	r := get(s.addr, "/index.html")
 	r.Fields = fields
 	benchmarkBoth(b, s, 0, func() *Request { return r })
+	// What the system takes for the same bytes, and the origin: the floor.
+	b.Run("bare", func(b *testing.B) {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer c.Close()
+		out, _, err := appendHead(nil, r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		in := make([]byte, 4<<10)
+		defer cpuPerOp(b)()
+		for b.Loop() {
+			c.Write(out)
+			c.Read(in)
+		}
+	})
 }
 
 func BenchmarkSmallChunked(b *testing.B) {

@@ -3,8 +3,10 @@
 // follows no redirect, decodes nothing and dials only through the function it
 // was given.
 //
-// Start here; send.go performs one exchange, content.go hands the request's
-// content over, conn.go is the TCP connection below net/http.
+// Start here. Plain-HTTP origins, the hot path, are spoken to by http1.go and the
+// files beside it. All others, h2c and TLS with HTTP/2 by ALPN, go through
+// net/http: send.go performs one exchange, content.go hands the request's content
+// over, conn.go is the TCP connection below net/http.
 package origin
 
 import (
@@ -35,6 +37,10 @@ type Options struct {
 
 // A Request is what is sent to the origin. It belongs to the transport from
 // Send until the response's Content is closed, or Join returns.
+//
+// Content may have a method Buffered() bool that reports whether the next Read
+// will not wait: then a short content (4 KiB) of known length that is there goes
+// out together with the head and needs no goroutine.
 type Request struct {
 	Class    uint8  // see Dial
 	Scheme   string // "http", "https" (HTTP/2 by ALPN) or "h2c"
@@ -44,7 +50,7 @@ type Request struct {
 	Path     string              // with query; "*"
 	Fields   []wire.Field        // without hop-by-hop fields; may have te: trailers, expect
 	Upgrade  string              // protocol to upgrade to, or ""
-	Content  io.Reader           // nil: none; an io.Closer is closed if it is not read to its end
+	Content  io.Reader           // nil: none; an io.Closer is closed if it is not read to its end; may have Buffered
 	Length   int64               // of Content; -1 unknown
 	Trailers func() []wire.Field // after Content's EOF; nil: none
 
