@@ -127,7 +127,7 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 		r.upload = x.upload
 		go x.upload.run()
 	} else if x.h.timeout > 0 {
-		x.conn.SetReadDeadline(start.Add(x.h.timeout))
+		x.conn.SetReadDeadline(start.Add(x.Connected + x.h.timeout))
 	}
 	return buf, nil
 }

@@ -173,3 +173,26 @@ func TestEndAfterCancelIsNoEnd(t *testing.T) {
 		resp.Content.Close()
 	}
 }
+
+// A slow dial takes nothing off the time that the origin has.
+func TestHeadTimeoutFollowsTheDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := enginetest.Pipe()
+		defer far.Close()
+		go func() {
+			head(bufio.NewReader(far))
+			time.Sleep(4 * time.Second)
+			io.WriteString(far, ok("Content-Length: 5\r\n\r\nhello"))
+		}()
+		o := Options{HeadTimeout: 5 * time.Second, Dial: func(context.Context, uint8, string) (net.Conn, error) {
+			time.Sleep(4 * time.Second)
+			return near, nil
+		}}
+		tr := New(o)
+		defer tr.Close()
+		resp, text := exchange(t, tr, get("origin.example:80", "/"))
+		if text != "hello" || resp.Connected != 4*time.Second || resp.FirstByte != 8*time.Second {
+			t.Errorf("got %q, connected after %v, first byte after %v", text, resp.Connected, resp.FirstByte)
+		}
+	})
+}
