@@ -11,7 +11,7 @@ import (
 
 const (
 	lingerTime  = 500 * time.Millisecond
-	lingerBytes = 256 << 10
+	lingerBytes = 4 << 20
 )
 
 // A callerListener wraps what it accepts in a callerConn.
