@@ -269,6 +269,10 @@ func (c *requestContent) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Buffered reports whether a Read would not wait: small content then shares the
+// write of the head.
+func (c *requestContent) Buffered() bool { return c.x.in.Buffered() }
+
 // respond passes the response on to its true end; an error means that it was
 // not reached.
 func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {

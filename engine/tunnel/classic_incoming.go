@@ -78,6 +78,10 @@ func (in *classicIncoming) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Buffered is about what Read has left over: what the socket holds is not known
+// without waiting for it.
+func (in *classicIncoming) Buffered() bool { return len(in.rest) > 0 }
+
 // Trailers returns nil: wsp carries none.
 func (in *classicIncoming) Trailers() []wire.Field { return nil }
 

@@ -155,6 +155,7 @@ type Incoming interface {
 
 	Next() ([]byte, error)
 	Read(p []byte) (int, error)
+	Buffered() bool
 	Trailers() []wire.Field
 
 	// WriteInformational sends a 1xx head. Classic mode drops it.
