@@ -43,6 +43,9 @@ type conn struct {
 	done     chan struct{} // closed by the writer, last of all
 	handlers sync.WaitGroup
 
+	ctx    context.Context // parent of every Incoming's; ends when the connection begins to
+	cancel context.CancelFunc
+
 	mu        sync.Mutex // guards what follows and the guarded part of exchanges; a leaf
 	exchanges map[uint64]*exchange
 	highest   uint64 // server: written; client: read
@@ -65,11 +68,14 @@ type drainState struct {
 }
 
 func newConn(s *socket, id engine.ConnectionID, growth *Budget, onPanic func(any)) *conn {
+	ctx, cancel := context.WithCancel(context.Background())
 	return &conn{
 		socket:    s,
 		id:        id,
 		growth:    growth,
 		onPanic:   onPanic,
+		ctx:       ctx,
+		cancel:    cancel,
 		busy:      make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
 		readDone:  make(chan struct{}),
@@ -121,6 +127,7 @@ func (c *conn) finish(e ending) {
 	for _, x := range failed {
 		x.stopped()
 	}
+	c.cancel() // handlers that have answered and go on
 	signal(c.wake)
 }
 
@@ -209,13 +216,15 @@ func (c *conn) Drain(grace time.Duration, reason string) {
 		c.closing.Store(true)
 	}
 	c.mu.Lock()
-	if c.end != nil || c.draining.asked {
+	if c.end != nil || c.grace != nil {
 		c.mu.Unlock()
 		return
 	}
-	c.draining.asked, c.draining.reason = true, reason
 	c.leaving.Store(true)
-	c.out.heads = append(c.out.heads, outHead{text: wire.AppendDrain(nil, reason), drain: true})
+	if !c.draining.asked { // a server that answered the client's drain has said so
+		c.draining.asked, c.draining.reason = true, reason
+		c.out.heads = append(c.out.heads, outHead{text: wire.AppendDrain(nil, reason), drain: true})
+	}
 	c.grace = time.AfterFunc(grace, func() { c.finish(c.drained()) })
 	c.mu.Unlock()
 	signal(c.wake)
@@ -258,7 +267,8 @@ func (c *conn) endIfDrained() {
 	} else {
 		over = c.draining.asked && c.draining.marked
 	}
-	over = over && c.slots.Load() == 0 && len(c.exchanges) == 0
+	// A queued RESET says why an exchange failed: the drain waits for it.
+	over = over && c.slots.Load() == 0 && len(c.exchanges) == 0 && c.out.empty()
 	c.mu.Unlock()
 	if over {
 		c.finish(c.drained())
@@ -331,6 +341,10 @@ func (c serverConn) OpenConnect(ctx context.Context, route uint64, target string
 	x.connect = true
 	payload := newChunk(len(target) + 32)
 	payload.data = wire.AppendConnect(payload.data, wire.Connect{Route: route, Target: target})
+	if len(payload.data) > wire.MaxHead {
+		payload.free()
+		return nil, headError("send connect", wire.ErrTooBig)
+	}
 	if err := c.queueOpen(x, outHead{x: x, kind: wire.TypeConnect, payload: payload}); err != nil {
 		return nil, err
 	}

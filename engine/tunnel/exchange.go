@@ -110,11 +110,6 @@ func (c *conn) overLocked(x *exchange) {
 	}
 	x.outTrailers.free()
 	x.outTrailers = nil
-	if x.grown > 0 {
-		c.growth.give(x.grown)
-		c.grown -= x.grown
-		x.grown = 0
-	}
 	signal(x.writable)
 	signal(x.readable)
 }
@@ -143,6 +138,7 @@ func (x *exchange) resetLocked(code wire.ResetCode, reason string, cause *engine
 	if !x.failLocked(cause) {
 		return false
 	}
+	x.c.out.abandoned()
 	if written {
 		x.c.out.resets = append(x.c.out.resets, outReset{id: x.id, payload: wire.AppendReset(nil, code, wireReason(reason))})
 		signal(x.c.wake)
@@ -352,10 +348,18 @@ func headError(op string, err error) *engine.Error {
 }
 
 // release frees what the exchange still holds; its goroutines have returned.
+// Content may outlast the exchange by long: the growth of its window is given
+// back only here, with the buffers.
 func (x *exchange) release() {
 	x.held.free()
 	x.held = nil
-	x.c.mu.Lock()
+	c := x.c
+	c.mu.Lock()
 	x.in.clear()
-	x.c.mu.Unlock()
+	if x.grown > 0 {
+		c.growth.give(x.grown)
+		c.grown -= x.grown
+		x.grown = 0
+	}
+	c.mu.Unlock()
 }

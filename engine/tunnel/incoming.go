@@ -73,7 +73,7 @@ func (c *conn) serve(in *incoming) {
 	defer c.handlers.Done()
 	defer func() {
 		in.c.mu.Lock()
-		ended := in.over || in.outEnd
+		ended := in.over || in.outEnd && (!in.raw || in.inEnd)
 		in.c.mu.Unlock()
 		if !ended {
 			in.Reset(wire.ResetInternal, "")
@@ -99,7 +99,7 @@ func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool)
 	if n == 1 {
 		signal(c.busy)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(c.ctx)
 	x := newExchange(c, ctx.Done())
 	x.id, x.cancel = id, cancel
 	in := &incoming{exchange: x, request: r, target: target, content: !end, arrived: time.Now(), ctx: ctx}
@@ -122,6 +122,14 @@ func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool)
 	c.handlers.Add(1)
 	c.mu.Unlock()
 	go c.serve(in)
+}
+
+// floodedLocked reports whether the server has made this end queue more than a
+// server that reads ever could: exchanges free their slots before their answers
+// are written, so the slots alone bound nothing.
+func (c *conn) floodedLocked() bool {
+	const perExchange = wire.MaxInformational + 4 // heads, RESET, WINDOW, a turn
+	return int64(c.out.len()) > maxRefusals+perExchange*c.capacity
 }
 
 // maxRefusals bounds the RESET 4 that wait to be written.

@@ -1,6 +1,8 @@
 package tunnel
 
 import (
+	"slices"
+
 	"adit/engine/wire"
 )
 
@@ -27,6 +29,7 @@ type outbox struct {
 	grants  []*exchange // with credit to grant
 	heads   []outHead
 	ready   ring // exchanges with content or an end to send
+	stale   int  // exchanges that were reset since abandoned last looked
 }
 
 // An outReset is a RESET to be written.
@@ -47,8 +50,40 @@ type outHead struct {
 }
 
 // empty reports whether nothing but control frames could be written.
-func (o *outbox) empty() bool {
-	return len(o.resets) == 0 && len(o.grants) == 0 && len(o.heads) == 0 && o.ready.n == 0
+func (o *outbox) empty() bool { return o.len() == 0 }
+
+// len returns how many entries wait, control frames apart.
+func (o *outbox) len() int { return len(o.resets) + len(o.grants) + len(o.heads) + o.ready.n }
+
+// abandoned notes that an exchange was reset. What it had queued is dropped at
+// the latest when reset exchanges may be half of a queue: behind a writer that
+// is stuck they would pile up, and their slots are free.
+func (o *outbox) abandoned() {
+	o.stale++
+	if o.stale < 64 || 2*o.stale < o.len() {
+		return
+	}
+	o.stale = 0
+	o.heads = slices.DeleteFunc(o.heads, func(h outHead) bool {
+		if h.x == nil || !h.x.over {
+			return false
+		}
+		h.payload.free()
+		return true
+	})
+	o.grants = slices.DeleteFunc(o.grants, func(x *exchange) bool {
+		if x.over {
+			x.granting = false
+		}
+		return x.over
+	})
+	for range o.ready.n {
+		if x := o.ready.pop(); x.over {
+			x.queued = false
+		} else {
+			o.ready.push(x)
+		}
+	}
 }
 
 // A ring is a queue of exchanges that grows and never shrinks.

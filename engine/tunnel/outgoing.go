@@ -180,6 +180,7 @@ func (x *exchange) gotResponse(r *wire.Response, end bool) (violation, invalid s
 func (x *exchange) gotReset(code wire.ResetCode, reason string) {
 	x.reset = code
 	x.failLocked(engine.Fail("peer reset", resetReason(code), resetCause(reason)))
+	x.c.out.abandoned()
 }
 
 // A resetCause is the reason that a RESET gave, for logs only.

@@ -173,7 +173,15 @@ func (c *conn) gotOpening(rec wire.Record) (violation string) {
 		return fmt.Sprintf("exchange %d opened after %d", rec.Exchange, c.highest)
 	}
 	c.highest = rec.Exchange
+	ended, flooded := c.end != nil, c.floodedLocked()
 	c.mu.Unlock()
+	if ended {
+		return ""
+	}
+	if flooded {
+		c.finish(ending{code: engine.CloseTryLater, text: "too many unwritten answers", reason: engine.ReasonTunnelFailed})
+		return ""
+	}
 	var request *wire.Request
 	var target wire.Connect
 	var err error

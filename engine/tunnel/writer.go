@@ -96,11 +96,15 @@ func (c *conn) writeLoop() {
 			err = c.writeText(text)
 		}
 		if err != nil {
+			c.copied(parts, time.Now()) // nobody will: a control frame failed before them
 			c.writeFailed(err)
 			return
 		}
 		if pong != nil || ping || len(parts) > 0 || text.text != nil {
 			continue
+		}
+		if c.leaving.Load() {
+			c.endIfDrained() // the outbox is empty, though perhaps nothing was written
 		}
 		select {
 		case <-c.wake:
