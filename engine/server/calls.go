@@ -39,7 +39,8 @@ type call struct {
 	reason engine.Reason
 	head   atomic.Bool // the response head is out: a failure truncates
 	failed bool
-	over   bool // the record is published
+	over   bool   // the record is published
+	peer   string // of the connection; "" where none was found
 
 	shard      *callShard
 	prev, next *call // guarded by shard.mu, like ex and out
@@ -95,7 +96,7 @@ func (c *call) started() {
 		return
 	}
 	rec := c.rec
-	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: rec.Client, Peer: rec.Caller, Request: &rec})
+	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: rec.Client, Request: &rec})
 }
 
 // fail notes why the exchange did not complete. The first reason stays.
@@ -130,7 +131,7 @@ func (c *call) end() {
 	if s.bus.Wants(engine.KindRequestFinished) {
 		rec := c.rec
 		s.publish(engine.Event{Kind: engine.KindRequestFinished, Connection: rec.Connection, Client: rec.Client,
-			Peer: rec.Caller, Protocol: rec.Protocol, Reason: rec.Reason, Request: &rec})
+			Peer: c.peer, Protocol: rec.Protocol, Reason: rec.Reason, Request: &rec})
 	}
 
 	sh.mu.Lock()
@@ -172,25 +173,31 @@ func (c *call) release() {
 // found notes the connection that serves the call.
 func (c *call) found(sl slot) {
 	c.rec.Connection = sl.l.id
+	c.peer = sl.l.peer
 	c.rec.Client = sl.l.client
 	c.rec.Protocol = sl.l.conn.Protocol()
 	c.rec.Queued = time.Since(c.rec.Arrived)
 }
 
-// waterfall notes the times of the final response head.
+// waterfall notes the times of the final response head. A byte stream (r has
+// no FirstByte then) gets its first byte later.
 func (c *call) waterfall(ex tunnel.Exchange, r *wire.Response) {
 	if at := ex.SentAt(); !at.IsZero() {
 		c.rec.Sent = at.Sub(c.rec.Arrived)
 	}
-	if c.rec.Protocol == engine.ProtocolNative && r.FirstByte > 0 && c.rec.Sent >= 0 {
+	told := c.rec.Protocol == engine.ProtocolNative && c.rec.Sent >= 0
+	if told && (r.Connect > 0 || r.FirstByte > 0) {
 		c.rec.Connect = 0
 		if r.Connect > 0 {
 			c.rec.Connect = c.rec.Sent + micros(r.Connect)
 		}
-		c.rec.FirstByte = c.rec.Sent + micros(r.FirstByte)
-		return
 	}
-	c.rec.FirstByte = time.Since(c.rec.Arrived)
+	switch {
+	case told && r.FirstByte > 0:
+		c.rec.FirstByte = c.rec.Sent + micros(r.FirstByte)
+	case c.rec.Way != engine.WayConnect && c.rec.Way != engine.WayTCP:
+		c.rec.FirstByte = time.Since(c.rec.Arrived)
+	}
 }
 
 // micros converts what a peer claims; more than a day is not believed.

@@ -72,6 +72,7 @@ func TestLikeReverseProxy(t *testing.T) {
 		{name: "cookies and repeated fields", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\nCookie: a=1\r\nCookie: b=2\r\nX-R: 1\r\nX-R: \r\nX-R: 2\r\n\r\n", status: 200,
 			answer: http.Header{"Set-Cookie": {"a=1", "b=2"}, "X-R": {"", "2"}}},
 		{name: "authorization", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\nAuthorization: Bearer theirs\r\n\r\n", status: 401, answer: http.Header{"Www-Authenticate": {"Bearer"}}, body: "no"},
+		{name: "origin that speaks as a proxy", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 407, answer: http.Header{"Proxy-Authenticate": {"Basic"}}, body: "no"},
 		{name: "range", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\nRange: bytes=1-2\r\n\r\n", status: 206, body: "bc", answer: http.Header{"Content-Range": {"bytes 1-2/9"}}},
 		{name: "redirect is not followed", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 307, answer: http.Header{"Location": {"//169.254.169.254/"}}},
 		{name: "unknown method", send: "PURGE /x HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 200, body: "ok"},

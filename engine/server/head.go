@@ -178,7 +178,8 @@ func copyHead(h http.Header, fields []wire.Field) {
 	for i, f := range fields {
 		name := http.CanonicalHeaderKey(f.Name)
 		switch name {
-		case "Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Te", "Upgrade":
+		case "Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Te", "Upgrade",
+			"Proxy-Authenticate", "Proxy-Authorization":
 			continue
 		}
 		if old, ok := h[name]; ok {

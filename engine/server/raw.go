@@ -43,6 +43,9 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 			fault = err
 			break
 		}
+		if c.rec.FirstByte < 0 {
+			c.rec.FirstByte = time.Since(c.rec.Arrived)
+		}
 		n, err := end.Write(piece)
 		c.rec.ResponseBytes += int64(n)
 		if err == nil && !ex.Buffered() {

@@ -89,6 +89,32 @@ func TestConnectCarriesBytesBothWays(t *testing.T) {
 	}
 }
 
+// The answer to a CONNECT says how long the connection took, and is not the
+// origin's first byte.
+func TestTimesOfAStream(t *testing.T) {
+	b := exposed(t, func(in tunnel.Incoming) {
+		in.WriteResponse(&wire.Response{Status: 200, Connect: 5000}, false)
+		body, _ := content(in)
+		if c, _ := in.Connect(); c.Target == "loud.internal:1" {
+			in.Write(body)
+		}
+		in.CloseWrite(nil)
+	})
+	for i, host := range []string{"silent.internal:1", "loud.internal:1"} {
+		c := b.raw("CONNECT " + host + " HTTP/1.1\r\nHost: " + host + "\r\n\r\nhello")
+		http.ReadResponse(c.r, &http.Request{Method: "CONNECT"})
+		c.Conn.(halfCloser).CloseWrite()
+		io.ReadAll(c.r)
+		rec := b.finished(i + 1)
+		if rec.Connect != rec.Sent+5*time.Millisecond {
+			t.Errorf("%s: connect %v, sent %v", host, rec.Connect, rec.Sent)
+		}
+		if silent := i == 0; silent != (rec.FirstByte < 0) || rec.FirstByte > rec.LastByte {
+			t.Errorf("%s: first byte %v of %v", host, rec.FirstByte, rec.LastByte)
+		}
+	}
+}
+
 func TestConnectThatIsDenied(t *testing.T) {
 	b := exposed(t, func(in tunnel.Incoming) { in.Reset(wire.ResetDenied, "rule 7 of edge") })
 	resp, body := b.raw("CONNECT db.internal:5432 HTTP/1.1\r\nHost: db.internal:5432\r\n\r\n").response(t, "GET")

@@ -221,9 +221,10 @@ func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
 	l.conn, l.ready, l.sock = conn, time.Now(), nil
 	l.registered.Store(true)
 	l.mu.Unlock()
-	s.dispatch.join(l)
+	// Before the first request can be told of.
 	s.publish(engine.Event{Kind: engine.KindGreetingReceived, Connection: l.id, Client: l.client, Peer: l.peer,
 		Protocol: reg.Protocol, Greeting: &greeting})
+	s.dispatch.join(l)
 	s.overtaken(l)
 	return nil
 }
