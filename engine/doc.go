@@ -61,9 +61,15 @@
 //	client maintain, one per server    Client.Run            ctx, Close                       Client.Run
 //	client connection                  maintain              session ends                     maintain
 //	client raw copy                    handler               either side ends                 handler
-//	origin content                     Transport.Send        content ends, response closed    Response.Content.Close
+//	origin content, one per request    Transport.Send        content ends, response closed    Response.Content.Close
+//	  with content not yet at hand
+//	origin idle watch, where a socket  pool                  taken again, idle timeout        Transport.Close
+//	  can't be asked without waiting
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
-//	command serve, drain, print        headless.run          the run ends                     headless.run
+//	command serve, drain, print        headless.run          the run ends                     headless.run, but for a write
+//	                                                                                          to a stdout that nobody reads,
+//	                                                                                          which ends with the process
+//	main signals                       main                  second signal, the run ends      main
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
 // # Locks
