@@ -107,8 +107,8 @@ type Callers struct {
 
 // Admit reads Proxy-Authorization, else Authorization (bearer token, or the
 // password of basic), and removes the field that held it, so that ours never
-// reaches an origin. Where no credential is needed nothing is removed. A wrong
-// or missing one is ReasonProxyAuth for WayProxy and WayConnect, else
+// reaches an origin, shown needlessly or twice neither. What is not ours stays. A
+// wrong or missing one is ReasonProxyAuth for WayProxy and WayConnect, else
 // ReasonUnauthorized; a repeated field is ReasonMalformed. A wrong
 // Proxy-Authorization is refused whatever Authorization holds. The error is an
 // *engine.Error.
@@ -123,6 +123,7 @@ func (c *Callers) Admit(h http.Header, way engine.Way) error {
 	}
 	exposed := way == engine.WayHost || way == engine.WayTCP
 	if exposed && c.OpenExposed {
+		c.keepOurs(h)
 		return nil
 	}
 	if c.Tokens.Empty() {
@@ -146,7 +147,19 @@ func (c *Callers) Admit(h http.Header, way engine.Way) error {
 		return fail(op, refusal, textWrong)
 	}
 	delete(h, name)
+	c.keepOurs(h)
 	return nil
+}
+
+// keepOurs removes Authorization where it holds a token of ours beside or
+// without need: whoever is behind an exposed name must not learn it.
+func (c *Callers) keepOurs(h http.Header) {
+	for _, value := range h[fieldAuthorization] {
+		if c.Tokens.Match(password(value)) {
+			delete(h, fieldAuthorization)
+			return
+		}
+	}
 }
 
 // single returns the only value of a field, "" where there is none; ok is false

@@ -81,6 +81,13 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+func TestTokenShownTwiceReachesNobody(t *testing.T) {
+	h := http.Header{"Proxy-Authorization": {"Bearer t0ken"}, "Authorization": {"Bearer t0ken"}}
+	if err := token.Admit(h, engine.WayProxy); err != nil || len(h) > 0 {
+		t.Errorf("%v, left %v", err, h)
+	}
+}
+
 func TestCallerCredentials(t *testing.T) {
 	const (
 		none         = engine.ReasonNone
@@ -126,6 +133,8 @@ func TestCallerCredentials(t *testing.T) {
 		{"open tcp", policy.Callers{}, nil, engine.WayTCP, none, ""},
 
 		{"exposed open: host", exposed, http.Header{"Authorization": {"Bearer origins"}}, engine.WayHost, none, ""},
+		{"exposed open: ours is not the origin's", exposed, http.Header{"Authorization": {basic("u", "t0ken")}}, engine.WayHost, none, "Authorization"},
+		{"exposed open: ours among others", exposed, http.Header{"Authorization": {"Bearer origins", "Bearer t0ken"}}, engine.WayHost, none, "Authorization"},
 		{"exposed open: tcp", exposed, nil, engine.WayTCP, none, ""},
 		{"exposed open: request wants one", exposed, http.Header{}, engine.WayRequest, unauthorized, ""},
 		{"exposed open: connect wants one", exposed, http.Header{}, engine.WayConnect, proxyAuth, ""},
