@@ -161,6 +161,9 @@ func (s *Server) openingFailed(l *link, err error) (engine.CloseCode, string) {
 			refused.reason = opening.Err.Error()
 		}
 	}
+	if refused.reason == "" {
+		refused.reason = "the client closed the connection and gave no reason"
+	}
 	if order, ok := l.order(); ok {
 		refused = refusal(order)
 	}

@@ -169,6 +169,20 @@ func TestMalformedGreetingCostsOnlyItsConnection(t *testing.T) {
 	}
 }
 
+// A client that finds out that this is not the server it needs.
+func TestClientThatClosesWithoutGreeting(t *testing.T) {
+	b := serve(t, Options{})
+	p := b.wspClient("")
+	p.WriteClose(uint16(engine.CloseProtocolError), "")
+	p.ReadClose()
+	p.Conn.Close()
+	for _, kind := range []engine.Kind{engine.KindGreetingRejected, engine.KindConnectionClosed} {
+		if e := b.await(kind, 1); e.Code != uint16(engine.CloseProtocolError) || e.Reason == "" {
+			t.Errorf("%v: %d %q", kind, e.Code, e.Reason)
+		}
+	}
+}
+
 func TestIDHeldByAnotherInstance(t *testing.T) {
 	b := serve(t, Options{Wait: 20 * time.Millisecond, Limits: tunnel.Limits{Ping: 5 * time.Second}})
 	first := b.dial(greeting("edge"), hello)
