@@ -52,7 +52,7 @@ type Conn interface {
 	Drain(grace time.Duration, reason string)
 
 	// Close ends the connection by a closing handshake and returns when its
-	// goroutines have ended (within 2 s).
+	// goroutines have ended (within 4 s). It must not be called from OnPanic.
 	Close(code engine.CloseCode, reason string)
 
 	// Done is closed when the connection has ended and its goroutines with it.
@@ -69,7 +69,8 @@ type Conn interface {
 // An Exchange is the server's end of one request with its response. One
 // goroutine reads (ReadResponse, Next, Read, Trailers), one, the same or
 // another, writes (Write, CloseWrite); Reset and Close may be called by any.
-// Errors are *[engine.Error] but for io.EOF.
+// Errors are *[engine.Error] but for io.EOF, and for a plain one from Write when
+// the response's end has ended the exchange: what is left is not wanted.
 type Exchange interface {
 	// ReadResponse waits for the next response head: informational ones first,
 	// then the final one, 101, or a CONNECT's 200, after which content or raw
@@ -120,6 +121,7 @@ type Session interface {
 	// Drain asks the server to send nothing new, lets what runs finish and
 	// closes; at once after grace.
 	Drain(grace time.Duration, reason string)
+	// Close is Conn's. It must not be called from a Handler, which it waits for.
 	Close(code engine.CloseCode, reason string)
 	Done() <-chan struct{}
 	Status(c *engine.Connection)

@@ -101,6 +101,13 @@ func (c *conn) writeLoop() {
 			return
 		}
 		if pong != nil || ping || len(parts) > 0 || text.text != nil {
+			select {
+			case <-k.timer.C: // a writer that is never idle pings too
+				if !c.tick(k) {
+					return
+				}
+			default:
+			}
 			continue
 		}
 		if c.leaving.Load() {
