@@ -179,6 +179,7 @@ func TestOnlyWspClientsCarryNoUpgrade(t *testing.T) {
 	for _, send := range []string{
 		"GET http://x.internal/ HTTP/1.1\r\nHost: x.internal\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
 		"CONNECT x.internal:80 HTTP/1.1\r\nHost: x.internal:80\r\n\r\n",
+		"POST http://x.internal/ HTTP/1.1\r\nHost: x.internal\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n0\r\nX-Sum: 1\r\n\r\n",
 	} {
 		if resp, _ := b.raw(send).response(t, "GET"); resp.StatusCode != 501 {
 			t.Errorf("%q: got %d", send, resp.StatusCode)
@@ -187,6 +188,18 @@ func TestOnlyWspClientsCarryNoUpgrade(t *testing.T) {
 	resp, body := do(t, caller(t), "POST", b.url("/request"), "hi", "X-Proxy-Destination", "http://x.internal/a")
 	if resp.StatusCode != 200 || body != "POST /a hi" {
 		t.Errorf("plain request: %d %q", resp.StatusCode, body)
+	}
+	// With a client of ours beside it, what wsp would lose goes there.
+	b.dial(greeting("new"), func(in tunnel.Incoming) {
+		content(in)
+		respond(in, 200, fmt.Sprint(fieldsOf(in.Trailers())))
+	})
+	for range 4 {
+		resp, body := b.raw("POST http://x.internal/ HTTP/1.1\r\nHost: x.internal\r\nTransfer-Encoding: chunked\r\n"+
+			"Trailer: X-Sum\r\n\r\n0\r\nX-Sum: 1\r\n\r\n").response(t, "POST")
+		if resp.StatusCode != 200 || body != "[x-sum: 1]" {
+			t.Errorf("trailers: %d %q", resp.StatusCode, body)
+		}
 	}
 }
 

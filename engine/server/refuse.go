@@ -122,7 +122,7 @@ func explain(reason engine.Reason) string {
 	case engine.ReasonHeadTooBig:
 		return "the request head is too big: at most 64 KiB and 256 fields pass"
 	case engine.ReasonUnsupported:
-		return "not supported: only wsp clients are connected, which carry no upgrade and no connect"
+		return "not supported: only wsp clients are connected, which carry no upgrade, no connect and no trailers"
 	case engine.ReasonOriginFailed:
 		return "the origin could not be reached, or its answer was broken"
 	case engine.ReasonTunnelFailed:

@@ -125,7 +125,7 @@ func (s *Server) resolve(r *http.Request, t *target) error {
 		}
 	}
 	t.upgrade = upgradeOf(r)
-	t.to.native = t.upgrade != ""
+	t.to.native = t.upgrade != "" || len(r.Trailer) > 0
 	return nil
 }
 
