@@ -74,6 +74,10 @@ type Greeting struct {
 	Instance string // the client process
 	Expose   []Expose
 	Labels   map[string]string
+
+	// ExposedOnly says that the client takes no destination that a caller
+	// chooses: only what it exposes can be reached through it.
+	ExposedOnly bool
 }
 
 // An Expose is one route that a client offers: a host name or a TCP port.

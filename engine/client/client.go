@@ -228,6 +228,8 @@ func (c *Client) newGreeting() *engine.Greeting {
 		Arch:     runtime.GOARCH,
 		Instance: instance(),
 		Labels:   c.o.Labels,
+
+		ExposedOnly: c.o.Rules.AllowNothing(),
 	}
 	for _, r := range c.routes {
 		g.Expose = append(g.Expose, engine.Expose{Host: r.host, TCP: r.tcp})

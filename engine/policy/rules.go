@@ -20,6 +20,11 @@ type Rules struct {
 	guarded   []netip.Prefix
 }
 
+// AllowNothing reports whether every destination is denied. A nil *Rules does.
+func (r *Rules) AllowNothing() bool {
+	return r == nil || !r.all && len(r.names) == 0 && len(r.addresses) == 0 && len(r.urls) == 0 && len(r.whitelist) == 0
+}
+
 // A WSPRule is an entry of wsp's whitelist or blacklist. Its expressions are
 // RE2, match anywhere in the text, and must all match. A field that is absent
 // has the value "", as in wsp; of one with several values a blacklist entry

@@ -117,7 +117,9 @@ func (d *dispatcher) know(label string) {
 // those who wait.
 func (d *dispatcher) join(l *link) {
 	d.mu.Lock()
-	d.add(l, d.create(destination{kind: toAny}), 0)
+	if !l.greeting.ExposedOnly { // it could only deny what callers choose
+		d.add(l, d.create(destination{kind: toAny}), 0)
+	}
 	d.add(l, d.create(destination{kind: toClient, name: l.client}), 0)
 	for i, e := range l.greeting.Expose {
 		route := uint64(i + 1)

@@ -12,6 +12,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/tunnel"
+	"adit/engine/wire"
 )
 
 // A fakeConn has slots and nothing else.
@@ -398,5 +399,37 @@ func BenchmarkDispatch(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// Who names no client must not meet one that could only deny it. Regression:
+// beside a client that only exposes, half of the callers got 403.
+func TestAnyClientIsOneThatTakesDestinations(t *testing.T) {
+	b := serve(t, Options{Domain: domain, Wait: 50 * time.Millisecond})
+	deny := func(in tunnel.Incoming) {
+		if in.Request().Route == 0 {
+			in.Reset(wire.ResetDenied, "no rule allows it")
+			return
+		}
+		hello(in)
+	}
+	g := greeting("shy", engine.Expose{Host: "app"})
+	g.ExposedOnly = true
+	b.dial(g, deny)
+	ask := func(want int, header ...string) {
+		t.Helper()
+		header = append(header, "X-Proxy-Destination", "http://a.example/")
+		if resp, _ := do(t, caller(t), "GET", b.url("/request"), "", header...); resp.StatusCode != want {
+			t.Errorf("got %d, want %d", resp.StatusCode, want)
+		}
+	}
+	ask(503) // nobody takes a destination
+	b.dial(greeting("open"), hello)
+	for range 10 {
+		ask(200)
+	}
+	ask(403, "X-Proxy-Client", "shy") // who names it gets its answer
+	if resp, _ := do(t, caller(t), "GET", b.url("/"), "", "Host", appHost); resp.StatusCode != 200 {
+		t.Errorf("exposed name: %d", resp.StatusCode)
 	}
 }

@@ -52,9 +52,14 @@ type DialError struct {
 func (e *DialError) Error() string { return e.Err.Error() }
 func (e *DialError) Unwrap() error { return e.Err }
 
-// errNotNative is the refusal to expose routes over wsp.
-var errNotNative = engine.Fail("opening handshake", engine.ReasonUnsupported,
-	errors.New("the server does not speak "+wire.Subprotocol+", and wsp has no routes to expose: use --allow in place of --expose, or an adit server"))
+// errNotNative is the refusal to go on in wsp where only adit.v1 will do, and
+// errNoRoutes that to expose routes over wsp.
+var (
+	errNotNative = engine.Fail("opening handshake", engine.ReasonUnsupported,
+		errors.New("the server does not speak "+wire.Subprotocol+": let the protocol be chosen, or use an adit server that speaks it"))
+	errNoRoutes = engine.Fail("opening handshake", engine.ReasonUnsupported,
+		errors.New("the server does not speak "+wire.Subprotocol+", and wsp has no routes to expose: use --allow in place of --expose, or an adit server"))
+)
 
 // Dial opens a WebSocket, greets and waits for the welcome; in classic mode it
 // greets. The session serves exchanges at once. The error is a *DialError.
@@ -82,7 +87,7 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	s := &socket{ws: ws, tap: tap, counters: o.Counters, peer: tap.RemoteAddr().String(), limits: o.Limits, opened: time.Now()}
 	native, err := selected(resp, o.Protocol, o.NeedsV1)
 	if err != nil {
-		s.refuse(engine.CloseProtocolError, "")
+		s.refuse(engine.CloseProtocolError, "no protocol in common")
 		return nil, &DialError{Err: err}
 	}
 	if !native {
@@ -228,7 +233,10 @@ func selected(resp *http.Response, want engine.Protocol, needsV1 bool) (native b
 	}
 	switch proto := resp.Header.Values("Sec-WebSocket-Protocol"); {
 	case len(proto) == 0:
-		if needsV1 || want == engine.ProtocolNative {
+		if needsV1 {
+			return false, errNoRoutes
+		}
+		if want == engine.ProtocolNative {
 			return false, errNotNative
 		}
 		return false, nil
@@ -258,8 +266,7 @@ func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
 	if err != nil {
 		end := endingOf(err)
 		if end.remote {
-			_ = s.writeClose(end.code, "")
-			_ = s.tap.Close()
+			s.goodbye(end.code)
 			return nil, &DialError{Code: end.code, RetryAfter: retryAfter(end.text),
 				Err: fmt.Errorf("greeting refused: %d %s", end.code, end.text)}
 		}

@@ -3,12 +3,16 @@ package tunnel
 import (
 	"adit/engine"
 	"adit/engine/enginetest"
+	"adit/engine/frame"
 	"adit/engine/wire"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand"
+	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -208,5 +212,45 @@ func TestExchangesNeverCross(t *testing.T) {
 	group.Wait()
 	if n := l.server.InFlight(); n != 0 {
 		t.Errorf("%d slots did not come back", n)
+	}
+}
+
+// A client that can't do without adit.v1 says so and goes, rather than let both
+// ends wait for the other's last word. Regression: it took two seconds.
+func TestMissingProtocolIsRefusedAtOnce(t *testing.T) {
+	for name, change := range map[string]func(*DialOptions){
+		"routes":   func(o *DialOptions) { o.NeedsV1 = true },
+		"protocol": func(o *DialOptions) { o.Protocol = engine.ProtocolNative },
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener := enginetest.NewListener(80)
+			rejected := make(chan error, 1)
+			srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, err := Accept(w, r, AcceptOptions{ID: 17, Protocol: engine.ProtocolClassic, Counters: new(frame.Counters)})
+				rejected <- err
+			})}
+			served := make(chan struct{})
+			go func() {
+				defer close(served)
+				_ = srv.Serve(listener)
+			}()
+			o := DialOptions{ID: 1, URL: "ws://server/register", Greeting: &engine.Greeting{ID: "edge"}, Counters: new(frame.Counters),
+				NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.Dial(ctx) }}
+			change(&o)
+			begin := time.Now()
+			_, err := Dial(context.Background(), o)
+			if engine.ReasonOf(err) != engine.ReasonUnsupported {
+				t.Errorf("got %v", err)
+			}
+			if took := time.Since(begin); took > closeWait/2 {
+				t.Errorf("refused after %v", took)
+			}
+			var oe *OpeningError
+			if err := <-rejected; !errors.As(err, &oe) || oe.Code != engine.CloseProtocolError {
+				t.Errorf("server says %v", err)
+			}
+			_ = srv.Close()
+			<-served
+		})
 	}
 }

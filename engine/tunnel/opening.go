@@ -87,7 +87,11 @@ func Accept(w http.ResponseWriter, r *http.Request, o AcceptOptions) (*Registrat
 		g.Protocol = engine.ProtocolNative
 	}
 	if end, ok := g.readGreeting(); !ok {
-		s.refuse(end.code, end.text)
+		if end.remote {
+			s.goodbye(end.code)
+		} else {
+			s.refuse(end.code, end.text)
+		}
 		return nil, &OpeningError{Code: end.code, Greeting: g.Greeting, Err: errors.New(end.text)}
 	}
 	return g, nil
@@ -173,6 +177,7 @@ func (g *Registration) Welcome(w *wire.Welcome) (Conn, error) {
 	answer.PingInterval = s.limits.Ping
 	answer.MaxExchanges = s.limits.MaxExchanges
 	answer.Window = s.limits.Window
+	answer.ExposedOnly = g.Greeting.ExposedOnly
 	_ = s.ws.SetWriteDeadline(time.Now().Add(2 * s.limits.Ping))
 	if err := s.ws.WriteMessage(websocket.TextMessage, wire.AppendWelcome(nil, &answer)); err != nil {
 		_ = s.tap.Close()

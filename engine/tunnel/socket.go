@@ -77,6 +77,12 @@ func (s *socket) refuse(code engine.CloseCode, reason string) {
 	_ = s.tap.Close()
 }
 
+// goodbye answers the peer's Close and ends the socket at once: nothing follows.
+func (s *socket) goodbye(code engine.CloseCode) {
+	_ = s.writeClose(code, "")
+	_ = s.tap.Close()
+}
+
 // closeReason bounds a reason to what fits a Close frame beside its code.
 func closeReason(reason string) string {
 	const most = 123

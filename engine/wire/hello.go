@@ -34,6 +34,12 @@ const (
 	defaultPing      = 20 * time.Second
 )
 
+// featureExposedOnly is said by a client that takes no destination which a caller
+// chooses, and answered by a server that will send it none. Features are what a
+// greeting and its welcome have agreed on beyond adit.v1; names that are not
+// known mean nothing.
+const featureExposedOnly = "exposed-only"
+
 // Hello is a native greeting: the public part and the limits of its writer.
 type Hello struct {
 	Greeting     engine.Greeting
@@ -50,6 +56,7 @@ type Welcome struct {
 	MaxExchanges int           // 1–100,000
 	Window       int           // bytes granted on each exchange, 16 KiB – 8 MiB
 	URLs         []string      // of the exposed routes
+	ExposedOnly  bool          // the greeting's is heeded
 }
 
 // AppendHello appends the text of a native greeting. What the writer's machine
@@ -83,7 +90,15 @@ func AppendHello(dst []byte, h *Hello) []byte {
 		dst = append(dst, '}')
 	}
 	dst = appendLimits(dst, h.MaxExchanges, h.Window)
+	dst = appendFeatures(dst, g.ExposedOnly)
 	return append(dst, '}')
+}
+
+func appendFeatures(dst []byte, exposedOnly bool) []byte {
+	if !exposedOnly {
+		return dst
+	}
+	return append(dst, `,"features":["`+featureExposedOnly+`"]`...)
 }
 
 func appendExpose(dst []byte, expose []engine.Expose) []byte {
@@ -157,6 +172,8 @@ func ParseHello(text []byte) (*Hello, error) {
 			return r.labels(g)
 		case "limits":
 			return r.limits(&h.MaxExchanges, &h.Window)
+		case "features":
+			return r.features(&g.ExposedOnly)
 		}
 		return r.skip()
 	})
@@ -200,6 +217,7 @@ func AppendWelcome(dst []byte, w *Welcome) []byte {
 		}
 		dst = append(dst, ']')
 	}
+	dst = appendFeatures(dst, w.ExposedOnly)
 	return append(dst, '}')
 }
 
@@ -236,6 +254,8 @@ func ParseWelcome(text []byte) (*Welcome, error) {
 			return r.limits(&w.MaxExchanges, &w.Window)
 		case "urls":
 			return r.array(func() *ruleError { return r.url(w) })
+		case "features":
+			return r.features(&w.ExposedOnly)
 		}
 		return r.skip()
 	})

@@ -34,6 +34,28 @@ func TestHelloHasTheMembersOfTheProtocol(t *testing.T) {
 	}
 }
 
+func TestFeaturesAreAgreedOnByName(t *testing.T) {
+	text := wire.AppendHello(nil, &wire.Hello{Greeting: engine.Greeting{ID: "a", ExposedOnly: true}, MaxExchanges: 1, Window: 65536})
+	if got, err := wire.ParseHello(text); err != nil || !got.Greeting.ExposedOnly {
+		t.Errorf("greeting %s: %+v, %v", text, got, err)
+	}
+	text = wire.AppendWelcome(nil, &wire.Welcome{Connection: "c-1", ExposedOnly: true})
+	if got, err := wire.ParseWelcome(text); err != nil || !got.ExposedOnly {
+		t.Errorf("welcome %s: %+v, %v", text, got, err)
+	}
+	for features, want := range map[string]bool{`[]`: false, `["later","exposed-only"]`: true, `["later"]`: false} {
+		got, err := wire.ParseHello([]byte(hello(`,"features":` + features)))
+		if err != nil || got.Greeting.ExposedOnly != want {
+			t.Errorf("%s: %+v, %v", features, got, err)
+		}
+	}
+	for _, features := range []string{`"exposed-only"`, `[1]`, `null`, `{}`} {
+		if _, err := wire.ParseHello([]byte(hello(`,"features":` + features))); !errors.Is(err, wire.ErrFraming) {
+			t.Errorf("%s: %v", features, err)
+		}
+	}
+}
+
 // hello is a valid greeting with more members.
 func hello(members string) string {
 	return `{"type":"greeting","id":"a"` + members + `}`

@@ -9,9 +9,9 @@ import (
 // The members that a text message has at most once.
 var (
 	helloMembers = [...]string{"type", "id", "pool_size", "version", "hostname", "os", "arch",
-		"instance", "expose", "labels", "limits"}
+		"instance", "expose", "labels", "limits", "features"}
 	welcomeMembers = [...]string{"type", "connection", "server", "version", "ping_interval_ms",
-		"limits", "urls"}
+		"limits", "urls", "features"}
 	textMembers   = [...]string{"type", "reason"}
 	limitMembers  = [...]string{"max_exchanges", "window"}
 	exposeMembers = [...]string{"host", "tcp"}
@@ -171,4 +171,15 @@ func (r *jsonReader) url(w *Welcome) *ruleError {
 	}
 	w.URLs = append(w.URLs, strings.Clone(s))
 	return nil
+}
+
+// features reads the names of features, of which one is known.
+func (r *jsonReader) features(exposedOnly *bool) *ruleError {
+	return r.array(func() *ruleError {
+		name, err := r.str()
+		if name == featureExposedOnly {
+			*exposedOnly = true
+		}
+		return err
+	})
 }
