@@ -214,7 +214,7 @@ func TestGapIsWrittenBeforeWhatFollowsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	line := `{"time":"2026-11-22T17:04:05.060000700Z","seq":8,"kind":"draining","exchanges":0}` + "\n"
-	dropped := `{"time":"2026-11-22T17:04:05.060000700Z","kind":"dropped","count":5}` + "\n"
+	dropped := `{"time":"2026-11-22T17:04:05.060000700Z","seq":7,"kind":"dropped","count":5}` + "\n"
 	var got []string
 	for _, p := range w.pieces {
 		got = append(got, string(p))

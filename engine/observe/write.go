@@ -46,7 +46,8 @@ func WriteEvents(w io.Writer, batches <-chan engine.Batch) error {
 	return nil
 }
 
-// appendDropped appends the line for a gap, with the time of the event after it.
+// appendDropped appends the line for a gap. Its time is that of the event after
+// it, its seq that of the one before that: the newest that can have been lost.
 func appendDropped(dst []byte, batch engine.Batch) []byte {
 	at := time.Now()
 	if len(batch.Events) > 0 {
@@ -54,6 +55,10 @@ func appendDropped(dst []byte, batch engine.Batch) []byte {
 	}
 	dst = append(dst, `{"time":"`...)
 	dst = appendTime(dst, at)
-	dst = appendUint(dst, `","kind":"dropped","count":`, batch.Dropped)
+	dst = append(dst, '"')
+	if len(batch.Events) > 0 {
+		dst = appendUint(dst, `,"seq":`, batch.Events[0].Seq-1)
+	}
+	dst = appendUint(dst, `,"kind":"dropped","count":`, batch.Dropped)
 	return append(dst, '}', '\n')
 }

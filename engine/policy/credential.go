@@ -59,7 +59,7 @@ const (
 	textContradiction = "two credentials contradict each other"
 	textMissing       = "credential missing"
 	textWrong         = "credential wrong"
-	textClosed        = "closed: no caller credential is configured"
+	textClosed        = "closed: this server takes no destination that a caller chooses (--caller-token would open it)"
 )
 
 // Clients decides which clients may register.
@@ -127,7 +127,7 @@ func (c *Callers) Admit(h http.Header, way engine.Way) error {
 		return nil
 	}
 	if c.Tokens.Empty() {
-		if c.ClosedChosen && !exposed {
+		if c.Closed() && !exposed {
 			return fail(op, refusal, textClosed)
 		}
 		return nil
@@ -161,6 +161,10 @@ func (c *Callers) keepOurs(h http.Header) {
 		}
 	}
 }
+
+// Closed reports whether no credential at all opens the ways whose destination
+// the caller chooses.
+func (c *Callers) Closed() bool { return c.ClosedChosen && c.Tokens.Empty() }
 
 // single returns the only value of a field, "" where there is none; ok is false
 // where it is repeated.

@@ -24,7 +24,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	if err := s.o.Callers.Admit(r.Header, t.way); err != nil {
 		c.target(r.Host)
 		reason, text := engine.ReasonOf(err), ""
-		if reason == engine.ReasonMalformed {
+		if reason == engine.ReasonMalformed || s.o.Callers.Closed() {
 			text = errors.Unwrap(err).Error()
 		}
 		s.refuse(w, r, c, reason, text)
