@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,7 +67,7 @@ func (n *connection) run(ctx context.Context) {
 	lived := time.Since(n.opened)
 	code, reason := n.session.Ended()
 	n.c.unregister(n, code, reason, lived)
-	f := lostFailure(code, reason, retryAfter(reason), lived)
+	f := lostFailure(code, reason, tunnel.RetryAfter(reason), lived)
 	f.spent = n.session.Protocol() == engine.ProtocolClassic && n.hasServed() && !f.refused && f.retryAfter == 0
 	n.e.reports <- report{n: n, kind: reportEnded, f: f}
 }
@@ -161,22 +159,4 @@ func (n *connection) inFlight() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.exchanges)
-}
-
-// retryAfter reads the "retry-after=SECONDS;" that a close reason may begin
-// with (protocol.md §2.4).
-func retryAfter(reason string) time.Duration {
-	rest, ok := strings.CutPrefix(reason, "retry-after=")
-	if !ok {
-		return 0
-	}
-	digits, _, ok := strings.Cut(rest, ";")
-	if !ok {
-		return 0
-	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(n) * time.Second
 }

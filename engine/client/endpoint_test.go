@@ -34,7 +34,7 @@ func TestWaitFollowsTheFailure(t *testing.T) {
 		return dialFailure(&tunnel.DialError{Status: status, Code: code, RetryAfter: after, Err: errors.New("no")})
 	}
 	closed := func(code engine.CloseCode, reason string, lived time.Duration) failure {
-		return lostFailure(code, reason, retryAfter(reason), lived)
+		return lostFailure(code, reason, tunnel.RetryAfter(reason), lived)
 	}
 	for _, tt := range []struct {
 		name        string

@@ -267,7 +267,7 @@ func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
 		end := endingOf(err)
 		if end.remote {
 			s.goodbye(end.code)
-			return nil, &DialError{Code: end.code, RetryAfter: retryAfter(end.text),
+			return nil, &DialError{Code: end.code, RetryAfter: RetryAfter(end.text),
 				Err: fmt.Errorf("greeting refused: %d %s", end.code, end.text)}
 		}
 		return fail(fmt.Errorf("wait for the welcome: %s", end.text))

@@ -135,8 +135,9 @@ func netText(err error) string {
 	return err.Error()
 }
 
-// retryAfter reads the "retry-after=SECONDS;" that a close reason may begin with.
-func retryAfter(reason string) time.Duration {
+// RetryAfter reads the "retry-after=SECONDS;" that a close reason may begin with;
+// 0 without one.
+func RetryAfter(reason string) time.Duration {
 	rest, ok := strings.CutPrefix(reason, "retry-after=")
 	if !ok {
 		return 0
