@@ -9,17 +9,18 @@ import (
 	"adit/engine/tunnel"
 )
 
-// Rules judge what is forwarded, in every spelling, and every request of a
-// connection anew (F1, P1, P4).
+// Rules judge every request, in every spelling, those to exposed names by the URL
+// that the caller used (F1, P1, P4).
 func TestRulesOfTheServer(t *testing.T) {
-	rules, err := policy.NewRules(nil, []policy.WSPRule{{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}},
+	rules, err := policy.NewRules(nil, []policy.WSPRule{
+		{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}, {URL: `^http://(app\.t\.example|app\.t\.example:8080)/`}},
 		[]policy.WSPRule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hits := 0
 	b := serve(t, Options{Rules: rules, Domain: domain, Wait: 20 * time.Millisecond})
-	b.dial(greeting("edge", engine.Expose{Host: "app"}), func(in tunnel.Incoming) {
+	b.dial(greeting("edge", engine.Expose{Host: "app"}, engine.Expose{Host: "other"}), func(in tunnel.Incoming) {
 		hits++
 		if in.Request() == nil {
 			echoRaw(in)
@@ -44,7 +45,17 @@ func TestRulesOfTheServer(t *testing.T) {
 		{"DELETE http://api.internal/ok HTTP/1.1\r\nHost: x\r\n\r\n", 403},
 		{"GET http://evil.internal/ HTTP/1.1\r\nHost: api.internal\r\n\r\n", 403},
 		{"CONNECT evil.internal:5432 HTTP/1.1\r\nHost: evil.internal:5432\r\n\r\n", 403},
-		{"GET /forbidden HTTP/1.1\r\nHost: app.t.example\r\n\r\n", 200}, // exposed by the client itself
+		{"GET /ok HTTP/1.1\r\nHost: app.t.example\r\n\r\n", 200},
+		{"GET /ok HTTP/1.1\r\nHost: app.t.example:8080\r\n\r\n", 200},
+		{"GET /ok HTTP/1.1\r\nHost: APP.t.example.\r\n\r\n", 200},
+		{"GET http://app.t.example/ok HTTP/1.1\r\nHost: x\r\n\r\n", 200},
+		{"GET /ok HTTP/1.1\r\nHost: app.t.example:8081\r\n\r\n", 403},
+		{"GET /ok HTTP/1.1\r\nHost: other.t.example\r\n\r\n", 403},
+		{"GET /forbidden HTTP/1.1\r\nHost: app.t.example\r\n\r\n", 403},
+		{"GET /x/../%66orbidden HTTP/1.1\r\nHost: APP.t.example:8080\r\n\r\n", 403},
+		{"GET http://app.t.example/forbidden HTTP/1.1\r\nHost: api.internal\r\n\r\n", 403},
+		{"DELETE /ok HTTP/1.1\r\nHost: app.t.example\r\n\r\n", 403},
+		{"GET /forbidden HTTP/1.1\r\nHost: app.t.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 403},
 	} {
 		before := hits
 		resp, body := b.raw(k.send).response(t, "GET")
@@ -55,5 +66,22 @@ func TestRulesOfTheServer(t *testing.T) {
 	c := b.raw("CONNECT DB.internal:5432 HTTP/1.1\r\nHost: db.internal:5432\r\n\r\n")
 	if line, _ := c.r.ReadString('\n'); line != "HTTP/1.1 200 OK\r\n" {
 		t.Errorf("connect that is allowed: %q", line)
+	}
+}
+
+// Every request of a caller's connection is judged anew, exposed names too.
+func TestRulesOfEveryRequestOfAConnection(t *testing.T) {
+	rules, err := policy.NewRules(nil, nil, []policy.WSPRule{{URL: "/forbidden"}}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := serve(t, Options{Rules: rules, Domain: domain})
+	b.dial(greeting("edge", engine.Expose{Host: "app"}), hello)
+	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: app.t.example\r\n\r\n" }
+	c := b.raw(get("/a") + get("/forbidden") + get("/b"))
+	for _, want := range []int{200, 403, 200} {
+		if resp, body := c.response(t, "GET"); resp.StatusCode != want {
+			t.Errorf("got %d %q, want %d", resp.StatusCode, body, want)
+		}
 	}
 }

@@ -34,7 +34,9 @@ type Options struct {
 
 	Clients *policy.Clients
 	Callers *policy.Callers
-	Rules   *policy.Rules // nil allows all: the client decides
+	// Rules judge every request and CONNECT, those to exposed names by the URL
+	// that the caller used; TCP ports have none. nil allows all: the client decides.
+	Rules *policy.Rules
 
 	Wait         time.Duration // of a caller for a connection; default 1 s
 	MaxWaiting   int           // callers that wait per client or route; default 1,000

@@ -300,9 +300,10 @@ func upgradeOf(r *http.Request) string {
 	return up[0]
 }
 
-// allowed asks the rules of this end about a destination that a caller chose.
+// allowed asks the rules of this end about a request, of an exposed name too: by
+// the public URL, since the origin's is the client's to know.
 func (s *Server) allowed(r *http.Request, t *target) error {
-	if s.o.Rules == nil || t.way == engine.WayHost {
+	if s.o.Rules == nil {
 		return nil
 	}
 	q := policy.Query{Method: r.Method, Values: r.Header.Values, Host: t.authority}
