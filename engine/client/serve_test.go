@@ -102,6 +102,25 @@ func TestRequestsReachTheirOrigins(t *testing.T) {
 	}
 }
 
+// RFC 9110 §15 ends at 599, but some sites answer 999 to whom they take for a
+// robot: that is the caller's to see, not a fault of the origin.
+func TestStatusBeyond599ReachesTheCaller(t *testing.T) {
+	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		code, _ := strconv.Atoi(r.URL.Query().Get("code"))
+		w.WriteHeader(code)
+		io.WriteString(w, "denied")
+	})
+	for _, protocol := range []engine.Protocol{engine.ProtocolNative, engine.ProtocolClassic} {
+		for _, code := range []int{600, 999} {
+			g := newRig(t, Options{Rules: anyRules(t), Protocol: protocol})
+			resp, content, err := g.do(t, request("GET", addr, "/?code="+strconv.Itoa(code)))
+			if err != nil || resp.Status != code || content != "denied" {
+				t.Errorf("%v %d: %+v %q, %v", protocol, code, resp, content, err)
+			}
+		}
+	}
+}
+
 func TestFailuresHaveTheirCodesAndOutcomes(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)

@@ -84,6 +84,7 @@ func TestLikeReverseProxy(t *testing.T) {
 		{name: "http/1.0", send: "GET / HTTP/1.0\r\nHost: app.t.example\r\n\r\n", status: 200, body: "ten"},
 		{name: "absolute form wins over host", send: "GET http://app.t.example/abs HTTP/1.1\r\nHost: evil\r\n\r\n", status: 200},
 		{name: "options *", send: "OPTIONS * HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 200},
+		{name: "status beyond 599", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 999, body: "denied"},
 		{name: "server error", send: "GET / HTTP/1.1\r\nHost: app.t.example\r\n\r\n", status: 503, body: "down", answer: http.Header{"Retry-After": {"9"}}},
 	} {
 		t.Run(s.name, func(t *testing.T) {

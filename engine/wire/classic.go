@@ -166,7 +166,7 @@ func ParseClassicRequest(text []byte) (*ClassicRequest, error) {
 }
 
 // ParseClassicResponse is ParseClassicRequest for a response, whose status is
-// 200–599: wsp carries no informational response.
+// 200–999: wsp carries no informational response.
 func ParseClassicResponse(text []byte) (*ClassicResponse, error) {
 	const op = "parse wsp response"
 	r, err := newJSONReader(text, maxClassicHead)
@@ -197,7 +197,7 @@ func ParseClassicResponse(text []byte) (*ClassicResponse, error) {
 	}
 	switch {
 	case err != nil:
-	case status < 200 || status > 599:
+	case status < 200 || status > 999:
 		err = invalid("status out of range")
 	default:
 		err = checkClassic(head.Header, head.ContentLength)

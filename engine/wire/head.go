@@ -132,8 +132,8 @@ func CheckRequest(r *Request) error {
 	return nil
 }
 
-// CheckResponse is CheckRequest for a response: ErrHTTP for a status outside
-// 100–599 (RFC 9110 §15), for upgrade in anything but a 101, for a 101 without
+// CheckResponse is CheckRequest for a response: ErrHTTP for a status that has not
+// three digits (RFC 9110 §15; those above 599 are in use), for upgrade in anything but a 101, for a 101 without
 // it (§15.2.2), and for the fields that CheckRequest refuses.
 func CheckResponse(r *Response) error {
 	const op = "check response"
@@ -192,7 +192,7 @@ func (r *Request) check() *ruleError {
 }
 
 func (r *Response) check() *ruleError {
-	if r.Status < 100 || r.Status > 599 {
+	if r.Status < 100 || r.Status > 999 {
 		return invalid("status out of range")
 	}
 	upgrade, err := checkFields(r.Fields)

@@ -166,11 +166,12 @@ func TestResponseRules(t *testing.T) {
 		"200":                  {&wire.Response{Status: 200, Connect: 1, FirstByte: 1<<63 - 1}, nil},
 		"100":                  {status(100), nil},
 		"103 with link":        {status(103, field("link", "</a>; rel=preload")), nil},
-		"599":                  {status(599), nil},
+		"600":                  {status(600), nil},
+		"999":                  {status(999), nil},
 		"negative":             {status(-1), wire.ErrHTTP},
 		"0":                    {status(0), wire.ErrHTTP},
 		"99":                   {status(99), wire.ErrHTTP},
-		"600":                  {status(600), wire.ErrHTTP},
+		"1000":                 {status(1000), wire.ErrHTTP},
 		"beyond 32 bits":       {status(1<<32 + 200), wire.ErrHTTP},
 		"101":                  {status(101, field("Upgrade", "websocket")), nil},
 		"101 without upgrade":  {status(101), wire.ErrHTTP},
@@ -327,7 +328,7 @@ func TestCheckAndParseAgree(t *testing.T) {
 			t.Fatalf("got %+v, want %+v", gotQ, q)
 		}
 
-		s := &wire.Response{Status: rapid.SampledFrom([]int{101, 200, 99, 600, 304}).Draw(t, "status"), Fields: q.Fields}
+		s := &wire.Response{Status: rapid.SampledFrom([]int{101, 200, 99, 1000, 999, 304}).Draw(t, "status"), Fields: q.Fields}
 		gotS, err := wire.ParseResponse(wire.AppendResponse(nil, s))
 		same(t, wire.CheckResponse(s), err)
 		if err == nil && (len(s.Fields) > 0 && !reflect.DeepEqual(gotS, s) || gotS.Status != s.Status) {

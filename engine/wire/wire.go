@@ -68,7 +68,7 @@ type Request struct {
 
 // Response is the head of a RESPONSE record.
 type Response struct {
-	Status    int
+	Status    int    // 100–999
 	Connect   uint64 // microseconds since the client read REQUEST until the origin connection was ready
 	FirstByte uint64 // microseconds until the origin's first byte
 	Fields    []Field
