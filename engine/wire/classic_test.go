@@ -80,7 +80,7 @@ func TestRealServerReadsOurClassicGreeting(t *testing.T) {
 
 // Every text that the two real programs sent reads, and writes itself again.
 func TestRecordedTextsRoundTrip(t *testing.T) {
-	files, err := filepath.Glob("testdata/wsp/*.jsonl")
+	files, err := filepath.Glob("../../testdata/wsp/*.jsonl")
 	if err != nil || len(files) != 2 {
 		t.Fatalf("recordings: %v, %v", files, err)
 	}
