@@ -53,7 +53,7 @@ func (x *exchange) connectTarget(to wire.Connect) (uint8, string, error) {
 
 // upgrade passes a 101 on and carries what follows.
 func (x *exchange) upgrade(resp *origin.Response) error {
-	if err := x.writeHead(resp, resp.Fields, false); err != nil {
+	if err := x.writeHead(x.head(resp), false); err != nil {
 		resp.Raw.Close()
 		return err
 	}

@@ -280,43 +280,70 @@ func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {
 		return x.upgrade(resp)
 	}
 	end := resp.Length == 0 && resp.Trailers == nil
-	fields := resp.Fields
+	head := x.head(resp)
 	if resp.Status == http.StatusNoContent {
-		fields = without(fields, "content-length") // RFC 9110 §8.6
+		head.Fields = without(head.Fields, "content-length") // RFC 9110 §8.6
 	}
-	if err := x.writeHead(resp, fields, end); err != nil || end {
+	if end {
+		return x.writeHead(head, true)
+	}
+	buf := x.n.c.buffers.Get().(*[copyBuffer]byte)
+	defer x.n.c.buffers.Put(buf)
+	n := 0
+	var err error
+	for resp.Ready && err == nil && n < len(buf) {
+		var more int
+		more, err = resp.Content.Read(buf[n:])
+		n += more
+	}
+	if err == io.EOF && (resp.Length < 0 || resp.Length == int64(n)) && trailersOf(resp) == nil {
+		done, err := x.in.Respond(head, buf[:n])
+		if err != nil {
+			return x.originFault(err)
+		}
+		if done {
+			x.status, x.headOut, x.responseBytes = head.Status, true, int64(n)
+			return nil
+		}
+	}
+	if err := x.writeHead(head, false); err != nil {
 		return err
 	}
-	if err := x.copyContent(resp); err != nil {
+	if err := x.copyContent(resp, buf[:], n, err); err != nil {
 		return err
 	}
-	var trailers []wire.Field
-	if resp.Trailers != nil {
-		trailers = resp.Trailers()
-	}
-	return x.originFault(x.in.CloseWrite(trailers))
+	return x.originFault(x.in.CloseWrite(trailersOf(resp)))
 }
 
-func (x *exchange) writeHead(resp *origin.Response, fields []wire.Field, end bool) error {
-	head := &wire.Response{
+// trailersOf returns the trailer section of a response read to its end.
+func trailersOf(resp *origin.Response) []wire.Field {
+	if resp.Trailers == nil {
+		return nil
+	}
+	return resp.Trailers()
+}
+
+func (x *exchange) head(resp *origin.Response) *wire.Response {
+	return &wire.Response{
 		Status:    resp.Status,
 		Connect:   microseconds(x.connect),
 		FirstByte: microseconds(x.firstByte),
-		Fields:    fields,
+		Fields:    resp.Fields,
 	}
+}
+
+func (x *exchange) writeHead(head *wire.Response, end bool) error {
 	if err := x.originFault(x.in.WriteResponse(head, end)); err != nil {
 		return err
 	}
-	x.status, x.headOut = resp.Status, true
+	x.status, x.headOut = head.Status, true
 	return nil
 }
 
-// copyContent writes each piece as it comes.
-func (x *exchange) copyContent(resp *origin.Response) error {
-	buf := x.n.c.buffers.Get().(*[copyBuffer]byte)
-	defer x.n.c.buffers.Put(buf)
+// copyContent writes each piece as it comes, first the n bytes of buf that were
+// read before err.
+func (x *exchange) copyContent(resp *origin.Response, buf []byte, n int, err error) error {
 	for {
-		n, err := resp.Content.Read(buf[:])
 		if n > 0 {
 			written, werr := x.in.Write(buf[:n])
 			x.responseBytes += int64(written)
@@ -330,6 +357,7 @@ func (x *exchange) copyContent(resp *origin.Response) error {
 		if err != nil {
 			return err
 		}
+		n, err = resp.Content.Read(buf)
 	}
 	if resp.Length >= 0 && x.responseBytes != resp.Length {
 		return engine.Fail("read response", engine.ReasonOriginFailed, io.ErrUnexpectedEOF)

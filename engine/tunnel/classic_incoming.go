@@ -152,6 +152,9 @@ func (in *classicIncoming) CloseWrite([]wire.Field) error {
 	return in.send(nil, true)
 }
 
+// Respond leaves it to WriteResponse and Write.
+func (in *classicIncoming) Respond(*wire.Response, []byte) (bool, error) { return false, nil }
+
 func (in *classicIncoming) send(p []byte, fin bool) error {
 	switch {
 	case !in.headOut.Load(), in.answered.Load():

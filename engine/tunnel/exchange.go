@@ -207,22 +207,30 @@ func (x *exchange) writePiece(p []byte) (int, error) {
 		c.mu.Lock()
 	}
 	n := int(min(int64(len(p)), x.credit))
-	x.credit -= int64(n)
-	if n <= smallPiece {
-		x.small = newChunk(n)
-		x.small.data = append(x.small.data, p[:n]...)
-		x.piece = x.small.data
+	copied := n <= smallPiece
+	if copied {
+		x.queueSmallLocked(p[:n])
 	} else {
+		x.credit -= int64(n)
 		x.piece = p[:n]
+		x.queueLocked()
 	}
-	copied := x.small != nil
-	x.queueLocked()
 	c.mu.Unlock()
 	signal(c.wake)
 	if copied {
 		return n, nil
 	}
 	return n, x.awaitTaken()
+}
+
+// queueSmallLocked queues a copy of p, for which there is credit and no piece in
+// the way.
+func (x *exchange) queueSmallLocked(p []byte) {
+	x.credit -= int64(len(p))
+	x.small = newChunk(len(p))
+	x.small.data = append(x.small.data, p...)
+	x.piece = x.small.data
+	x.queueLocked()
 }
 
 // awaitTaken returns when nobody reads the piece any more: it was taken, or the

@@ -35,36 +35,79 @@ func (in *incoming) WriteResponse(r *wire.Response, end bool) error {
 }
 
 func (in *incoming) queueHead(r *wire.Response, end bool) error {
+	payload, err := encodeHead(r)
+	if err != nil {
+		return err
+	}
+	c := in.c
+	c.mu.Lock()
+	err = in.queueHeadLocked(r.Status, payload, end)
+	c.mu.Unlock()
+	if err != nil {
+		payload.free()
+		return err
+	}
+	signal(c.wake)
+	return nil
+}
+
+// Respond sends the final head, all of the content and its end, so that the
+// writer is woken once and finds all of it.
+func (in *incoming) Respond(r *wire.Response, content []byte) (done bool, err error) {
+	if len(content) == 0 || len(content) > smallPiece || r.Status < 200 || in.connect {
+		return false, nil
+	}
+	payload, err := encodeHead(r)
+	if err != nil {
+		return false, err
+	}
+	c := in.c
+	c.mu.Lock()
+	enough := in.credit >= int64(len(content)) // else the window is odd indeed
+	if enough {
+		err = in.queueHeadLocked(r.Status, payload, false)
+	}
+	if !enough || err != nil {
+		c.mu.Unlock()
+		payload.free()
+		return false, err
+	}
+	in.queueSmallLocked(content)
+	in.outEnd = true
+	c.mu.Unlock()
+	signal(c.wake)
+	return true, nil
+}
+
+func encodeHead(r *wire.Response) (*chunk, error) {
 	if err := wire.CheckResponse(r); err != nil {
-		return headError("send response", err)
+		return nil, headError("send response", err)
 	}
 	payload := newChunk(32 + fieldsSize(r.Fields))
 	payload.data = wire.AppendResponse(payload.data, r)
 	if len(payload.data) > wire.MaxHead {
 		payload.free()
-		return headError("send response", wire.ErrTooBig)
+		return nil, headError("send response", wire.ErrTooBig)
 	}
-	c := in.c
-	c.mu.Lock()
-	err := in.writeErrLocked()
-	if err == nil && in.final {
-		err = engine.Fail("send response", engine.ReasonInternal, engine.ErrClosed)
-	}
-	if err != nil {
-		c.mu.Unlock()
-		payload.free()
+	return payload, nil
+}
+
+// queueHeadLocked takes payload if it returns nil.
+func (in *incoming) queueHeadLocked(status int, payload *chunk, end bool) error {
+	if err := in.writeErrLocked(); err != nil {
 		return err
 	}
+	if in.final {
+		return engine.Fail("send response", engine.ReasonInternal, engine.ErrClosed)
+	}
 	switch {
-	case r.Status == 101, in.connect:
+	case status == 101, in.connect:
 		in.final, in.raw = true, true
-	case r.Status >= 200:
+	case status >= 200:
 		in.final = true
 		in.outEnd = end
 	}
-	c.out.heads = append(c.out.heads, outHead{x: in.exchange, kind: wire.TypeResponse, end: end, payload: payload})
-	c.mu.Unlock()
-	signal(c.wake)
+	in.c.out.heads = append(in.c.out.heads, outHead{x: in.exchange, kind: wire.TypeResponse, end: end, payload: payload})
 	return nil
 }
 

@@ -170,6 +170,13 @@ type Incoming interface {
 	Write(p []byte) (int, error)
 	CloseWrite(trailers []wire.Field) error
 
+	// Respond is WriteResponse, Write and CloseWrite in one, which costs the
+	// connection's writer one wake instead of three. It does not wait; content may
+	// be reused when it returns. done is false, and nothing was sent, if there is
+	// an error, or where it can't be done so: without content, with more than
+	// 2 KiB or than there is credit for, in classic mode.
+	Respond(r *wire.Response, content []byte) (done bool, err error)
+
 	// Reset ends the exchange with a failure that the server turns into a
 	// status, or an abort if the head is out.
 	Reset(code wire.ResetCode, reason string)
