@@ -27,6 +27,7 @@ type connection struct {
 	mu        sync.Mutex // guards what follows
 	exchanges map[engine.RequestID]*exchange
 	served    bool // there was an exchange
+	pooled    bool // counts in endpoint.idle while it has none
 }
 
 func (e *endpoint) newConnection() *connection {
@@ -52,18 +53,7 @@ func (n *connection) run(ctx context.Context) {
 	n.open.Store(true)
 	close(n.registered)
 	n.e.reports <- report{n: n, kind: reportOpened}
-	var busy <-chan struct{} // a native pool does not grow: nobody need wake up
-	if n.session.Protocol() == engine.ProtocolClassic {
-		busy = n.session.Busy()
-	}
-	for alive := true; alive; {
-		select {
-		case <-busy:
-			n.e.reports <- report{n: n, kind: reportBusy}
-		case <-n.session.Done():
-			alive = false
-		}
-	}
+	<-n.session.Done()
 	lived := time.Since(n.opened)
 	code, reason := n.session.Ended()
 	n.c.unregister(n, code, reason, lived)
@@ -98,15 +88,27 @@ func (n *connection) dial(ctx context.Context) error {
 	return nil
 }
 
-// idle reports whether the session has no exchange. Only maintain calls it, of
-// connections that it knows to be open.
-func (n *connection) idle() bool {
-	if !n.open.Load() {
+// joinPool makes a classic connection count among the idle ones of its endpoint
+// whenever it has no exchange, and reports whether it has one. leavePool ends
+// that.
+func (n *connection) joinPool() (busy bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pooled = true
+	if len(n.exchanges) == 0 {
+		n.e.idle.Add(1)
 		return false
 	}
-	var s engine.Connection
-	n.session.Status(&s)
-	return s.InFlight == 0
+	return true
+}
+
+func (n *connection) leavePool() {
+	n.mu.Lock()
+	if n.pooled && len(n.exchanges) == 0 {
+		n.e.idle.Add(-1)
+	}
+	n.pooled = false
+	n.mu.Unlock()
 }
 
 // awaitRegistered has nothing published of a connection before its opening.
@@ -132,9 +134,13 @@ func (n *connection) fill(s *engine.Connection) {
 
 func (n *connection) add(x *exchange) {
 	n.mu.Lock()
+	taken := n.pooled && len(n.exchanges) == 0
 	n.exchanges[x.id] = x
 	n.served = true
 	n.mu.Unlock()
+	if taken {
+		n.e.taken()
+	}
 }
 
 func (n *connection) hasServed() bool {
@@ -146,6 +152,9 @@ func (n *connection) hasServed() bool {
 func (n *connection) remove(x *exchange) {
 	n.mu.Lock()
 	delete(n.exchanges, x.id)
+	if n.pooled && len(n.exchanges) == 0 {
+		n.e.idle.Add(1)
+	}
 	n.mu.Unlock()
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"adit/engine"
@@ -35,6 +36,10 @@ type endpoint struct {
 	back     backoff
 	resumeAt time.Time // no dial before
 
+	idle  atomic.Int32  // open classic connections without an exchange
+	full  atomic.Bool   // there are PoolMax connections: a look would open none
+	short chan struct{} // capacity 1: a classic pool is due for a look; never closed
+
 	mu     sync.Mutex // guards status, for snapshots
 	status engine.Server
 	urls   []string // of the newest welcome, in the order of the routes
@@ -52,7 +57,6 @@ type reportKind uint8
 const (
 	reportFailed reportKind = iota + 1 // the dial failed
 	reportOpened
-	reportBusy
 	reportEnded
 )
 
@@ -85,6 +89,7 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		text:    engine.Bound(shown.String()),
 		address: hostPort(scheme, u.Host),
 		reports: make(chan report),
+		short:   make(chan struct{}, 1),
 		live:    make(map[*connection]struct{}),
 		pooled:  c.o.Protocol,
 		back:    backoff{random: func() float64 { return c.random() }},
@@ -115,6 +120,8 @@ func (e *endpoint) maintain(ctx context.Context) {
 			stopping = nil
 		case r := <-e.reports:
 			e.take(ctx, r)
+		case <-e.short:
+			e.fill = true
 		case <-timer.C:
 			e.fill = true
 		}
@@ -143,6 +150,19 @@ func (e *endpoint) dialMissing(ctx context.Context) {
 		go conn.run(ctx)
 	}
 	e.fill = false
+	e.full.Store(len(e.live) >= e.c.o.PoolMax)
+}
+
+// taken follows a classic connection's change from idle to busy. It wakes
+// maintain only where that may have something to do.
+func (e *endpoint) taken() {
+	if int(e.idle.Add(-1)) >= e.c.o.PoolIdle || e.full.Load() {
+		return
+	}
+	select {
+	case e.short <- struct{}{}:
+	default:
+	}
 }
 
 // missing returns how many connections to open now. The first one goes alone:
@@ -159,12 +179,7 @@ func (e *endpoint) missing() int {
 	case !e.fill:
 		return 0
 	}
-	idle := e.opening
-	for conn := range e.live {
-		if conn.idle() {
-			idle++
-		}
-	}
+	idle := e.opening + int(e.idle.Load())
 	return min(e.c.o.PoolIdle-idle, e.c.o.PoolMax-len(e.live), maxOpening-e.opening)
 }
 
@@ -173,9 +188,10 @@ func (e *endpoint) take(ctx context.Context, r report) {
 	switch r.kind {
 	case reportOpened:
 		e.opening--
+		if r.n.session.Protocol() == engine.ProtocolClassic && r.n.joinPool() {
+			e.fill = true
+		}
 		e.opened(r.n)
-	case reportBusy:
-		e.fill = true
 	case reportFailed:
 		e.opening--
 		delete(e.live, r.n)
@@ -187,6 +203,7 @@ func (e *endpoint) take(ctx context.Context, r report) {
 		}
 	case reportEnded:
 		delete(e.live, r.n)
+		r.n.leavePool()
 		e.mu.Lock()
 		e.status.Connected--
 		e.mu.Unlock()

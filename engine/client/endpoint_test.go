@@ -194,13 +194,27 @@ func TestClassicPoolGrowsWithItsUse(t *testing.T) {
 		if o := net.alive()[1].o; o.ClassicPool != 3 {
 			t.Errorf("greeting tells a pool of %d", o.ClassicPool)
 		}
-		net.alive()[0].begin()
+		begin := func(s *fakeSession) *exchange {
+			r.mu.Lock()
+			n := r.sessions[s.o.ID]
+			r.mu.Unlock()
+			x := &exchange{n: n, id: 1}
+			n.add(x)
+			return x
+		}
+		x := begin(net.alive()[0])
 		synctest.Wait()
 		if n := len(net.alive()); n != 4 {
 			t.Errorf("%d connections with one busy, want 4", n)
 		}
+		x.n.remove(x)
+		begin(net.alive()[0])
+		synctest.Wait()
+		if n := len(net.alive()); n != 4 {
+			t.Errorf("%d connections with one busy again, want 4", n)
+		}
 		for _, s := range net.alive()[1:] {
-			s.begin()
+			begin(s)
 		}
 		time.Sleep(10 * classicCheck)
 		synctest.Wait()

@@ -20,14 +20,12 @@ type fakeSession struct {
 	o        tunnel.DialOptions
 	protocol engine.Protocol
 	welcome  *wire.Welcome
-	busy     chan struct{}
 	done     chan struct{}
 
 	mu       sync.Mutex
 	ended    bool
 	code     engine.CloseCode
 	reason   string
-	inFlight int
 	drained  time.Duration // grace of the drain; 0 none
 	stubborn bool          // does not end when drained
 }
@@ -36,7 +34,6 @@ func (s *fakeSession) ID() engine.ConnectionID   { return s.o.ID }
 func (s *fakeSession) Protocol() engine.Protocol { return s.protocol }
 func (s *fakeSession) Welcome() *wire.Welcome    { return s.welcome }
 func (s *fakeSession) Done() <-chan struct{}     { return s.done }
-func (s *fakeSession) Busy() <-chan struct{}     { return s.busy }
 
 func (s *fakeSession) Drain(grace time.Duration, reason string) {
 	s.mu.Lock()
@@ -58,9 +55,6 @@ func (s *fakeSession) Close(code engine.CloseCode, reason string) {
 }
 
 func (s *fakeSession) Status(c *engine.Connection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.InFlight = s.inFlight
 	c.State = engine.StateIdle
 }
 
@@ -68,14 +62,6 @@ func (s *fakeSession) Ended() (engine.CloseCode, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.code, s.reason
-}
-
-// begin takes the session from idle to busy.
-func (s *fakeSession) begin() {
-	s.mu.Lock()
-	s.inFlight++
-	s.mu.Unlock()
-	s.busy <- struct{}{}
 }
 
 // A fakeNet is what a client under test dials.
@@ -96,7 +82,7 @@ func (f *fakeNet) dial(ctx context.Context, o tunnel.DialOptions) (tunnel.Sessio
 			return nil, err
 		}
 	}
-	s := &fakeSession{o: o, protocol: f.protocol, busy: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &fakeSession{o: o, protocol: f.protocol, done: make(chan struct{})}
 	if s.protocol == 0 {
 		s.protocol = engine.ProtocolNative
 	}

@@ -14,14 +14,12 @@ import (
 type classicSession struct {
 	*classicLink
 	handler Handler
-	busy    chan struct{} // see Session.Busy; never closed
 }
 
 func newClassicSession(s *socket, o DialOptions) *classicSession {
 	c := &classicSession{
 		classicLink: newClassicLink(s, o.ID, o.Greeting, o.OnPanic),
 		handler:     o.Handler,
-		busy:        make(chan struct{}, 1),
 	}
 	c.pingBusy = true
 	c.start(c.read)
@@ -30,9 +28,6 @@ func newClassicSession(s *socket, o DialOptions) *classicSession {
 
 // Welcome returns nil: wsp has none.
 func (c *classicSession) Welcome() *wire.Welcome { return nil }
-
-// Busy is signalled when the session goes from no exchange to one.
-func (c *classicSession) Busy() <-chan struct{} { return c.busy }
 
 // read is the reader. It reads while a handler runs too: an end of the
 // connection is how wsp says that the caller went away.
@@ -84,7 +79,6 @@ func (c *classicSession) read() {
 // request reads a head. It returns nil for what is none, and ends the connection.
 func (c *classicSession) request(text []byte) (*classicIncoming, Handler) {
 	arrived := time.Now()
-	signal(c.busy)
 	head, err := wire.ParseClassicRequest(text)
 	if errors.Is(err, wire.ErrFraming) {
 		c.finish(protocolError("%v", err))

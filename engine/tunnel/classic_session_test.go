@@ -438,20 +438,6 @@ func TestClassicHalfRequestIsNotPerformed(t *testing.T) {
 	<-s.Done()
 }
 
-func TestClassicBusySignal(t *testing.T) {
-	s, peer := dialled(t, classicOptions{handler: func(in Incoming) { _ = replyWith(in, 200, "") }})
-	for range 3 {
-		select {
-		case <-s.Busy():
-			t.Fatal("busy while idle")
-		default:
-		}
-		respond(t, peer, jsonRequest("GET", "/", 0), "")
-		heardResponse(t, peer)
-		<-s.Busy()
-	}
-}
-
 func TestClassicPanicCostsOneConnection(t *testing.T) {
 	told := make(chan any, 1)
 	s, peer := dialled(t, classicOptions{handler: func(Incoming) { panic("boom") }, onPanic: func(v any) { told <- v }})

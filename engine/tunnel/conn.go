@@ -27,7 +27,6 @@ type conn struct {
 	capacity   int64 // exchanges at once
 	peerWindow int64 // initial credit that the peer grants on each exchange
 	onRelease  func()
-	busy       chan struct{} // client: see Session.Busy; never closed
 
 	slots    atomic.Int64 // server: reserved; client: handlers running
 	closing  atomic.Bool  // no new exchange: draining, closing or ended
@@ -76,7 +75,6 @@ func newConn(s *socket, id engine.ConnectionID, growth *Budget, onPanic func(any
 		onPanic:   onPanic,
 		ctx:       ctx,
 		cancel:    cancel,
-		busy:      make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
 		readDone:  make(chan struct{}),
 		done:      make(chan struct{}),
@@ -174,7 +172,6 @@ func (c *conn) Protocol() engine.Protocol  { return engine.ProtocolNative }
 func (c *conn) Greeting() *engine.Greeting { return c.greeting }
 func (c *conn) Welcome() *wire.Welcome     { return c.welcome }
 func (c *conn) InFlight() int              { return int(c.slots.Load()) }
-func (c *conn) Busy() <-chan struct{}      { return c.busy }
 
 // Ended is why; only after Done.
 func (c *conn) Ended() (engine.CloseCode, string) {

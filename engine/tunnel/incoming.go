@@ -139,9 +139,6 @@ func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool)
 		c.refuse(id)
 		return
 	}
-	if n == 1 {
-		signal(c.busy)
-	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	x := newExchange(c, ctx.Done())
 	x.id, x.cancel = id, cancel

@@ -126,10 +126,6 @@ type Session interface {
 	Done() <-chan struct{}
 	Status(c *engine.Connection)
 	Ended() (engine.CloseCode, string)
-
-	// Busy is signalled (capacity 1, never closed) when the session goes from
-	// no exchange to one: a classic pool then opens another connection.
-	Busy() <-chan struct{}
 }
 
 // A Handler serves one exchange at the client, on a goroutine of its own. When
