@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -203,8 +202,8 @@ func (l *classicLink) watch() {
 	defer recovered(l.onPanic, l.finish)
 	interval := l.limits.Ping
 	looked := time.Since(l.opened)
-	next := looked + jitter(interval) // when to ping
-	due := next                       // when to look
+	next := looked + pace(time.Now(), interval) // when to ping
+	due := next                                 // when to look
 	seen := l.counters.BytesIn()
 	timer := time.NewTimer(next - looked)
 	defer timer.Stop()
@@ -240,7 +239,7 @@ func (l *classicLink) watch() {
 			if idle || l.pingBusy {
 				l.ping()
 			}
-			next = now + jitter(interval)
+			next = now + pace(time.Now(), interval)
 		}
 		if due = next; idle {
 			due = min(due, life+2*interval)
@@ -262,11 +261,6 @@ func (l *classicLink) control(opcode byte, data []byte) {
 	if err != nil && l.w.until.Load() == 0 {
 		l.abort("connection lost: "+netText(err), engine.ReasonTunnelFailed)
 	}
-}
-
-// jitter spreads an interval by ± 20 %.
-func jitter(d time.Duration) time.Duration {
-	return d*4/5 + rand.N(d*2/5+1)
 }
 
 // message waits for the next message, which must be of the wanted type. It

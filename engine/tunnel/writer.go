@@ -3,7 +3,6 @@ package tunnel
 import (
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"runtime"
 	"time"
@@ -44,20 +43,13 @@ func (o *outbox) answered(data string) (time.Time, bool) {
 	return o.ping.sent, true
 }
 
-// jittered is the interval until the next ping: ± 20 %, so that many
-// connections do not ping in step.
-func (c *conn) jittered() time.Duration {
-	interval := c.limits.Ping
-	return interval - interval/5 + rand.N(2*interval/5+1)
-}
-
 // writeLoop does every write and outlives everything else of the connection.
 func (c *conn) writeLoop() {
 	defer close(c.done)
 	defer recovered(c.onPanic, c.finish)
 	defer c.tearDown()
 	now := time.Now()
-	k := &keepalive{nextPing: now.Add(c.jittered())}
+	k := &keepalive{nextPing: now.Add(pace(now, c.limits.Ping))}
 	k.due = c.nextLook(k)
 	k.timer = time.NewTimer(k.due.Sub(now))
 	defer k.timer.Stop()
@@ -262,7 +254,7 @@ func (c *conn) tick(k *keepalive) bool {
 		// This process was stopped: what the peer sent meanwhile may lie unread.
 		k.mercy = now.Add(interval)
 		k.wanted = true
-		k.nextPing = now.Add(c.jittered())
+		k.nextPing = now.Add(pace(now, interval))
 	}
 	if now.Sub(c.lastLife()) >= 2*interval && !now.Before(k.mercy) {
 		c.finish(ending{code: engine.CloseAbnormal, text: "no sign of life for two ping intervals", reason: engine.ReasonTunnelSilent})
@@ -270,7 +262,7 @@ func (c *conn) tick(k *keepalive) bool {
 	}
 	if !now.Before(k.nextPing) {
 		k.wanted = true
-		k.nextPing = now.Add(c.jittered())
+		k.nextPing = now.Add(pace(now, interval))
 		c.sweep(now)
 	}
 	k.due = c.nextLook(k)
