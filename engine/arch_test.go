@@ -146,7 +146,7 @@ func layers() [][]string {
 		{"engine/demo"},
 		{"engine/config", "engine/server", "engine/client"},
 		{"engine/origin", "engine/tunnel"},
-		{"engine/wire", "engine/frame", "engine/policy", "engine/observe"},
+		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp"},
 		{"engine"},
 	}
 }

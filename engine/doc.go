@@ -32,6 +32,7 @@
 //	engine/tunnel     one WebSocket in either protocol: opening, reader, writer, keepalive, exchanges
 //	engine/wire       messages of both protocols as pure functions
 //	engine/frame      passive count of frames by opcode, below the WebSocket library
+//	engine/tcp        system calls of TCP that the scheduler need not know of
 //	engine/policy     credentials, rules, resolve-check-dial
 //	engine/observe    event bus, totals, event lines
 //	engine/demo       what adit demo starts

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/tcp"
 )
 
 const (
@@ -116,7 +117,11 @@ func (t *Transport) dialTCP(ctx context.Context, class uint8, addr string) (net.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(t.base, cancel)()
-	return t.dial(ctx, class, addr)
+	c, err := t.dial(ctx, class, addr)
+	if err != nil {
+		return nil, err
+	}
+	return tcp.Wrap(c), nil
 }
 
 // DialTCP opens a raw stream. Its errors are those of Send.

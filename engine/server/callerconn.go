@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"adit/engine/tcp"
 )
 
 const (
@@ -25,7 +27,7 @@ func (l *callerListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &callerConn{Conn: c, s: l.s, epoch: time.Now()}, nil
+	return newCallerConn(c, l.s), nil
 }
 
 // A callerConn is the TCP connection of a caller. It cuts writes that a caller
@@ -38,6 +40,10 @@ type callerConn struct {
 	epoch   time.Time
 	refresh atomic.Int64 // nanoseconds since epoch from when a write needs a new deadline
 	linger  atomic.Bool  // unread request content is coming in: do not RST what we answered
+}
+
+func newCallerConn(c net.Conn, s *Server) *callerConn {
+	return &callerConn{Conn: tcp.Wrap(c), s: s, epoch: time.Now()}
 }
 
 func (c *callerConn) Write(p []byte) (int, error) {

@@ -54,7 +54,7 @@ func (s *Server) acceptTCP(p *tcpPort, port uint16) {
 			continue
 		}
 		pause = 5 * time.Millisecond
-		wrapped := &callerConn{Conn: conn, s: s, epoch: time.Now()}
+		wrapped := newCallerConn(conn, s)
 		if !s.spawn(func() { s.serveTCP(wrapped, port) }) {
 			conn.Close()
 			return

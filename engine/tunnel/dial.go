@@ -16,6 +16,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/frame"
+	"adit/engine/tcp"
 	"adit/engine/wire"
 )
 
@@ -131,7 +132,7 @@ func (d *opener) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	return d.wrap(c), nil
+	return d.wrap(tcp.Wrap(c)), nil
 }
 
 func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -147,7 +148,7 @@ func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 	if config.ServerName == "" {
 		config.ServerName, _, _ = net.SplitHostPort(addr)
 	}
-	secure := tls.Client(c, config)
+	secure := tls.Client(tcp.Wrap(c), config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
 		return nil, fmt.Errorf("tls: %w", err)
