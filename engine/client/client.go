@@ -72,10 +72,10 @@ const (
 	defaultPoolMax     = 100
 	defaultClassicPing = 30 * time.Second
 	defaultGrace       = 30 * time.Second
-	maxPool            = 100_000  // protocol.md §1
-	growthBudget       = 64 << 20 // bytes by which windows may grow
-	copyBuffer         = 32 << 10 // bytes read from an origin at once
-	idLimit            = 128      // bytes of an id
+	maxPool            = 100_000          // protocol.md §1
+	growthBudget       = 64 << 20         // bytes by which windows may grow
+	copyBuffer         = tunnel.PieceSize // bytes read from an origin at once
+	idLimit            = 128              // bytes of an id
 	originDial         = 10 * time.Second
 	originIdle         = 512 // connections kept to one origin: below the callers at once, every second request dials
 )

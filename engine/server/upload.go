@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	pieceSize    = 32 << 10
+	pieceSize    = tunnel.PieceSize
 	continueWait = time.Second // for a 100 before content is read anyway
 )
 

@@ -53,6 +53,7 @@ type exchange struct {
 	granting   bool  // stands in the outbox's grants
 	consumed   int64 // read and not granted yet
 	granted    time.Time
+	starved    bool  // the reader has waited for content since then
 	grown      int64 // bytes taken from the growth budget
 
 	credit      int64  // what may still be sent
@@ -198,7 +199,7 @@ func (x *exchange) writePiece(p []byte) (int, error) {
 			c.mu.Unlock()
 			return 0, err
 		}
-		if x.credit > 0 && len(x.piece) == 0 && !x.taking {
+		if x.credit >= min(leastCredit, int64(len(p))) && len(x.piece) == 0 && !x.taking {
 			break
 		}
 		if err := x.wait(&x.writable, nil); err != nil {
@@ -250,6 +251,7 @@ func (x *exchange) awaitTaken() error {
 			return err
 		}
 		if gone != nil {
+			x.piece = nil
 			ch := x.writable
 			c.mu.Unlock()
 			<-ch // the writer is copying in memory: it ends at once
@@ -276,7 +278,11 @@ func (x *exchange) writeErrLocked() error {
 func (x *exchange) queueLocked() {
 	if !x.queued {
 		x.queued = true
-		x.c.out.ready.push(x)
+		if len(x.piece) > fairPiece {
+			x.c.out.bulk.push(x)
+		} else {
+			x.c.out.ready.push(x)
+		}
 	}
 }
 

@@ -7,12 +7,18 @@ import (
 )
 
 // fairPiece is the most content that one exchange puts into a message while
-// others wait.
+// others have a head or less content than that to send. Those with more take
+// turns with a message each.
 const fairPiece = 16 << 10
 
 // leastPiece is the room in a message below which content waits for the next
 // one rather than being cut into crumbs.
 const leastPiece = 1 << 10
+
+// leastCredit is the credit below which content waits for more, unless it is all
+// of it: crumbs cost as much as pieces. It is a part of the smallest window, of
+// which the peer grants the next half before it is so far down.
+const leastCredit = 4 << 10
 
 // smallPiece is the content that is copied, so that its producer need not wait
 // for the writer. It fits the smallest chunk.
@@ -28,7 +34,8 @@ type outbox struct {
 	resets  []outReset
 	grants  []*exchange // with credit to grant
 	heads   []outHead
-	ready   ring // exchanges with content or an end to send
+	ready   ring // exchanges with an end or content up to fairPiece to send
+	bulk    ring // exchanges with more
 	stale   int  // exchanges that were reset since abandoned last looked
 }
 
@@ -53,7 +60,9 @@ type outHead struct {
 func (o *outbox) empty() bool { return o.len() == 0 }
 
 // len returns how many entries wait, control frames apart.
-func (o *outbox) len() int { return len(o.resets) + len(o.grants) + len(o.heads) + o.ready.n }
+func (o *outbox) len() int {
+	return len(o.resets) + len(o.grants) + len(o.heads) + o.ready.n + o.bulk.n
+}
 
 // abandoned notes that an exchange was reset. What it had queued is dropped at
 // the latest when reset exchanges may be half of a queue: behind a writer that
@@ -77,13 +86,8 @@ func (o *outbox) abandoned() {
 		}
 		return x.over
 	})
-	for range o.ready.n {
-		if x := o.ready.pop(); x.over {
-			x.queued = false
-		} else {
-			o.ready.push(x)
-		}
-	}
+	o.ready.abandoned()
+	o.bulk.abandoned()
 }
 
 // A ring is a queue of exchanges that grows and never shrinks.
@@ -113,6 +117,17 @@ func (r *ring) pop() *exchange {
 	return x
 }
 
+// abandoned takes out what was reset.
+func (r *ring) abandoned() {
+	for range r.n {
+		if x := r.pop(); x.over {
+			x.queued = false
+		} else {
+			r.push(x)
+		}
+	}
+}
+
 // A part is a stretch of one message: bytes of the writer's scratch, then bytes
 // of a payload that is copied while no lock is held.
 type part struct {
@@ -133,6 +148,43 @@ func (c *conn) collect(parts []part, scratch []byte) ([]part, []byte) {
 		p.header = len(scratch)
 		size += len(scratch) - from + len(p.payload)
 		parts = append(parts, p)
+	}
+	// turn adds what the first of a ring has to send, at most room bytes.
+	turn := func(r *ring, room int) {
+		x := r.pop()
+		x.queued = false
+		if x.over {
+			return
+		}
+		n := min(len(x.piece), room-wire.MaxRecordHeader)
+		whole := n == len(x.piece)
+		end := whole && x.outEnd && x.outTrailers == nil
+		if n > 0 || end {
+			from := len(scratch)
+			scratch = wire.AppendRecordHeader(scratch, wire.TypeData, end, x.id, n)
+			p := part{payload: x.piece[:n], x: x}
+			x.taking = true
+			x.piece = x.piece[n:]
+			add(from, p)
+		}
+		if whole && x.outTrailers != nil {
+			if length := len(x.outTrailers.data); size == 0 || size+length+wire.MaxRecordHeader <= messageSize {
+				from := len(scratch)
+				scratch = wire.AppendRecordHeader(scratch, wire.TypeTrailers, true, x.id, length)
+				add(from, part{payload: x.outTrailers.data, chunk: x.outTrailers})
+				x.outTrailers = nil
+				end = true
+			} else {
+				whole = false // they go with the next message
+			}
+		}
+		switch {
+		case end:
+			c.endWritten(x)
+		case !whole:
+			x.queued = true
+			r.push(x)
+		}
 	}
 	const most = messageSize - 512 // leaves room for any RESET or WINDOW
 	taken := 0
@@ -165,6 +217,7 @@ func (c *conn) collect(parts []part, scratch []byte) ([]part, []byte) {
 	}
 	o.grants = shift(o.grants, taken)
 	taken = 0
+	first := size // of what somebody waits for
 	for taken < len(o.heads) && o.heads[taken].text == nil {
 		h := &o.heads[taken]
 		if h.x.over {
@@ -194,45 +247,19 @@ func (c *conn) collect(parts []part, scratch []byte) ([]part, []byte) {
 		// The message is full, or a text message comes first, which stands alone.
 		return parts, scratch
 	}
-	for turns := o.ready.n; turns > 0 && messageSize-size >= leastPiece; turns-- {
-		x := o.ready.pop()
-		x.queued = false
-		if x.over {
-			continue
-		}
-		room := messageSize - size - wire.MaxRecordHeader
-		if o.ready.n > 0 {
-			room = min(room, fairPiece)
-		}
-		n := min(len(x.piece), room)
-		whole := n == len(x.piece)
-		end := whole && x.outEnd && x.outTrailers == nil
-		if n > 0 || end {
-			from := len(scratch)
-			scratch = wire.AppendRecordHeader(scratch, wire.TypeData, end, x.id, n)
-			p := part{payload: x.piece[:n], x: x}
-			x.taking = true
-			x.piece = x.piece[n:]
-			add(from, p)
-		}
-		if whole && x.outTrailers != nil {
-			if length := len(x.outTrailers.data); size == 0 || size+length+wire.MaxRecordHeader <= messageSize {
-				from := len(scratch)
-				scratch = wire.AppendRecordHeader(scratch, wire.TypeTrailers, true, x.id, length)
-				add(from, part{payload: x.outTrailers.data, chunk: x.outTrailers})
-				x.outTrailers = nil
-				end = true
-			} else {
-				whole = false // they go with the next message
-			}
-		}
-		switch {
-		case end:
-			c.endWritten(x)
-		case !whole:
-			x.queued = true
-			o.ready.push(x)
-		}
+	room := messageSize
+	if o.bulk.n > 0 {
+		room -= fairPiece // however much the others have to send
+	}
+	for turns := o.ready.n; turns > 0 && room-size >= leastPiece; turns-- {
+		turn(&o.ready, room-size)
+	}
+	room = messageSize
+	if size > first {
+		room = min(room, size+fairPiece+wire.MaxRecordHeader)
+	}
+	for turns := o.bulk.n; turns > 0 && room-size >= leastPiece; turns-- {
+		turn(&o.bulk, room-size)
 	}
 	return parts, scratch
 }

@@ -13,6 +13,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/frame"
+	"adit/engine/wire"
 )
 
 const (
@@ -20,6 +21,9 @@ const (
 	// the size of the library's write buffer: a message is one frame in one
 	// write. protocol.md §4 says why it must be set and pooled.
 	messageSize = 64 << 10
+	// PieceSize is the most content that fits one message: who copies by pieces
+	// of it has every piece written at once.
+	PieceSize = messageSize - wire.MaxRecordHeader
 	// readBufferSize must not be 0, or the library reuses the reader of the
 	// HTTP server and reads around the frame tap.
 	readBufferSize = 4 << 10

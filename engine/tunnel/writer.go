@@ -49,7 +49,8 @@ func (c *conn) writeLoop() {
 	defer recovered(c.onPanic, c.finish)
 	defer c.tearDown()
 	now := time.Now()
-	k := &keepalive{nextPing: now.Add(pace(now, c.limits.Ping))}
+	// The first ping measures the round trip before anything can stand in its way.
+	k := &keepalive{nextPing: now.Add(pace(now, c.limits.Ping)), wanted: true}
 	k.due = c.nextLook(k)
 	k.timer = time.NewTimer(k.due.Sub(now))
 	defer k.timer.Stop()
@@ -227,8 +228,8 @@ func (x *exchange) takenLocked(n int, now time.Time) {
 	}
 	if x.over || len(x.piece) == 0 {
 		x.dropPieceLocked()
+		signal(x.writable) // before, its producer could only go on waiting
 	}
-	signal(x.writable)
 }
 
 // nextLook returns when the writer must look at the clock again.
