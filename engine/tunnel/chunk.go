@@ -50,6 +50,19 @@ func (c *chunk) free() {
 type chunkQueue struct {
 	head, tail *chunk
 	size       int // bytes
+	memory     int // bytes of the buffers that they lie in
+}
+
+// keep pushes a whole message of which the last n bytes are content, or reports
+// false where they are better copied: few bytes, or a queue whose buffers would
+// then hold messageSize bytes more than it has.
+func (q *chunkQueue) keep(msg *chunk, n int) bool {
+	if n <= chunkSizes[1] || q.memory+len(msg.buf)-q.size-n > messageSize {
+		return false
+	}
+	msg.data = msg.data[len(msg.data)-n:]
+	q.push(msg)
+	return true
 }
 
 // fits copies of p what fits behind the last chunk and returns the rest, so
@@ -74,6 +87,7 @@ func (q *chunkQueue) push(c *chunk) {
 	}
 	q.tail = c
 	q.size += len(c.data)
+	q.memory += len(c.buf)
 }
 
 // pop takes the first chunk, nil if there is none.
@@ -88,6 +102,7 @@ func (q *chunkQueue) pop() *chunk {
 	}
 	c.next = nil
 	q.size -= len(c.data)
+	q.memory -= len(c.buf)
 	return c
 }
 

@@ -101,13 +101,14 @@ func TestLimits(t *testing.T) {
 				c.collect(nil, nil)
 			}
 			for _, m := range tc.side.setup {
-				if end, ok := c.gotBinary(m); !ok {
+				if end, ok := c.gotBinary(message(m)); !ok {
 					t.Fatalf("setup: %v", end)
 				}
 			}
+			msg := message(tc.msg)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			end, ok := c.gotBinary(tc.msg)
+			end, ok := c.gotBinary(msg)
 			runtime.ReadMemStats(&after)
 			if ok != tc.ok || !ok && end.code != engine.CloseProtocolError {
 				t.Errorf("ok %v, %d %q", ok, end.code, end.text)
@@ -174,4 +175,10 @@ func TestLimits(t *testing.T) {
 		_ = p.Conn.Close()
 		<-c.Done()
 	}
+}
+
+// message is a binary message as the reader has it.
+func message(b []byte) **chunk {
+	k := &chunk{data: b, buf: b, class: -1}
+	return &k
 }

@@ -241,7 +241,7 @@ func FuzzMessages(f *testing.F) {
 			c.out.heads = append(c.out.heads, outHead{x: x, kind: wire.TypeRequest, end: true, payload: newChunk(10)})
 		}
 		c.collect(nil, nil)
-		_, ok := c.gotBinary(msg)
+		_, ok := c.gotBinary(message(msg))
 		c.handlers.Wait()
 		parts, scratch := c.collect(nil, nil)
 		c.copied(parts, time.Now())

@@ -33,45 +33,46 @@ func (c *conn) readMessages() ending {
 			return endingOf(err)
 		}
 		c.touch()
-		buf := newChunk(messageSize)
-		msg, err := c.readMessage(r, buf)
+		msg, err := c.readMessage(r)
 		if err != nil {
-			buf.free()
 			return endingOf(err)
 		}
 		var end ending
 		var ok bool
 		if kind == websocket.TextMessage {
-			end, ok = c.gotText(msg)
+			end, ok = c.gotText(msg.data)
 		} else {
-			end, ok = c.gotBinary(msg)
+			end, ok = c.gotBinary(&msg)
 		}
-		buf.free()
+		msg.free()
 		if !ok {
 			return end
 		}
 	}
 }
 
-// readMessage reads a whole message into buf or, where that is too small, into
-// memory of its own: the peer decides its size, up to wire.MaxMessage.
-func (c *conn) readMessage(r io.Reader, buf *chunk) ([]byte, error) {
-	msg := buf.buf[:0]
+// readMessage reads a whole message into a buffer of the pool or, where that is
+// too small, into memory of its own: the peer decides its size, up to
+// wire.MaxMessage.
+func (c *conn) readMessage(r io.Reader) (*chunk, error) {
+	k := newChunk(messageSize)
 	for {
-		if len(msg) == cap(msg) {
-			grown := make([]byte, len(msg), min(2*cap(msg), wire.MaxMessage)+1)
-			copy(grown, msg)
-			msg = grown
+		if len(k.data) == len(k.buf) {
+			larger := newChunk(min(2*len(k.buf), wire.MaxMessage) + 1)
+			larger.data = append(larger.data, k.data...)
+			k.free()
+			k = larger
 		}
-		n, err := r.Read(msg[len(msg):cap(msg)])
-		msg = msg[:len(msg)+n]
+		n, err := r.Read(k.buf[len(k.data):])
+		k.data = k.buf[:len(k.data)+n]
 		if n > 0 {
 			c.touch()
 		}
 		if errors.Is(err, io.EOF) {
-			return msg, nil
+			return k, nil
 		}
 		if err != nil {
+			k.free()
 			return nil, err
 		}
 	}
@@ -94,26 +95,33 @@ func (c *conn) gotText(text []byte) (ending, bool) {
 	return ending{}, true
 }
 
-func (c *conn) gotBinary(msg []byte) (ending, bool) {
-	if len(msg) == 0 {
+// gotBinary takes the records of a message. Where the content of the last one
+// keeps the message's buffer, nil is left in its place.
+func (c *conn) gotBinary(msg **chunk) (ending, bool) {
+	left := (*msg).data
+	if len(left) == 0 {
 		return protocolError("empty binary message"), false
 	}
-	for len(msg) > 0 {
-		rec, rest, err := wire.NextRecord(msg)
+	for len(left) > 0 {
+		rec, rest, err := wire.NextRecord(left)
 		if err != nil {
 			return protocolError("%v", err), false
 		}
-		if violation := c.gotRecord(rec); violation != "" {
+		var last **chunk
+		if len(rest) == 0 {
+			last = msg // nobody looks at it any more
+		}
+		if violation := c.gotRecord(rec, last); violation != "" {
 			return protocolError("%s", violation), false
 		}
-		msg = rest
+		left = rest
 	}
 	return ending{}, true
 }
 
 // gotRecord handles one record as the tables of protocol.md §2.2 say, and
-// returns what it violates.
-func (c *conn) gotRecord(rec wire.Record) (violation string) {
+// returns what it violates. msg is gotContent's.
+func (c *conn) gotRecord(rec wire.Record, msg **chunk) (violation string) {
 	switch rec.Type {
 	case wire.TypeRequest, wire.TypeConnect:
 		if c.server {
@@ -126,7 +134,7 @@ func (c *conn) gotRecord(rec wire.Record) (violation string) {
 		}
 		return c.gotHead(rec)
 	case wire.TypeData:
-		return c.gotData(rec)
+		return c.gotData(rec, msg)
 	case wire.TypeTrailers:
 		return c.gotTrailers(rec)
 	case wire.TypeWindow:
@@ -225,12 +233,12 @@ func (c *conn) gotHead(rec wire.Record) (violation string) {
 	return c.settle(x, violation, invalid)
 }
 
-func (c *conn) gotData(rec wire.Record) (violation string) {
+func (c *conn) gotData(rec wire.Record, msg **chunk) (violation string) {
 	x, violation := c.lookup(rec.Exchange)
 	if x == nil {
 		return violation
 	}
-	violation, invalid := x.gotContent(rec.Payload, rec.End)
+	violation, invalid := x.gotContent(rec.Payload, rec.End, msg)
 	return c.settle(x, violation, invalid)
 }
 
@@ -270,8 +278,10 @@ func (c *conn) gotWindow(id uint64, credit int64) (violation string) {
 	if x.credit+credit > wire.MaxCredit {
 		return "credit beyond its limit"
 	}
+	if x.credit < leastCredit {
+		signal(x.writable)
+	}
 	x.credit += credit
-	signal(x.writable)
 	return ""
 }
 

@@ -8,8 +8,10 @@ import (
 )
 
 // gotContent takes a DATA record: what it violates (1002), or what is invalid
-// in good framing (RESET 8). The conn's mutex is held.
-func (x *exchange) gotContent(p []byte, end bool) (violation, invalid string) {
+// in good framing (RESET 8). Where msg is not nil, p is what *msg
+// ends with, which is kept if that is better than to copy p: nil is left in its
+// place. The conn's mutex is held.
+func (x *exchange) gotContent(p []byte, end bool, msg **chunk) (violation, invalid string) {
 	n := int64(len(p))
 	switch {
 	case x.c.server && !x.final:
@@ -31,7 +33,9 @@ func (x *exchange) gotContent(p []byte, end bool) (violation, invalid string) {
 		}
 		x.inLeft -= n
 	}
-	if rest := x.in.fits(p); len(rest) > 0 {
+	if msg != nil && x.in.keep(*msg, len(p)) {
+		*msg = nil
+	} else if rest := x.in.fits(p); len(rest) > 0 {
 		k := newChunk(len(rest))
 		k.data = append(k.data, rest...)
 		x.in.push(k)
@@ -100,6 +104,7 @@ func (x *exchange) Next() ([]byte, error) {
 			c.mu.Unlock()
 			return nil, err
 		}
+		x.starved = true
 		if err := x.wait(&x.readable, nil); err != nil {
 			return nil, err
 		}
@@ -149,10 +154,10 @@ func (x *exchange) consumeLocked(n int) bool {
 	credit := x.consumed
 	x.consumed = 0
 	now := time.Now()
-	if !x.granted.IsZero() && now.Sub(x.granted) < x.c.growthPace() {
+	if x.starved && !x.granted.IsZero() && now.Sub(x.granted) < x.c.growthPace() {
 		credit += x.growLocked()
 	}
-	x.granted = now
+	x.granted, x.starved = now, false
 	x.grant += credit
 	if x.granting {
 		return false
@@ -162,9 +167,15 @@ func (x *exchange) consumeLocked(n int) bool {
 	return true
 }
 
-// growthPace is how fast half a window must be read for it to be too small.
+// growthPace is how fast half a window must be read for it to be too small. A
+// window beyond that is of no use: what it lets in waits in memory, and small
+// answers wait behind it.
 func (c *conn) growthPace() time.Duration {
-	return max(2*time.Duration(c.rttMin.Load()), 5*time.Millisecond)
+	rtt := time.Duration(c.rttMin.Load())
+	if rtt == 0 {
+		return 5 * time.Millisecond
+	}
+	return max(2*rtt, time.Millisecond)
 }
 
 const maxWindow = 8 << 20

@@ -76,7 +76,7 @@ func TestGrowthIsGivenBackWithTheBuffers(t *testing.T) {
 	x := newExchange(c, nil)
 	c.out.heads = append(c.out.heads, outHead{x: x, kind: wire.TypeRequest, end: true, payload: newChunk(10)})
 	c.collect(nil, nil)
-	if _, ok := c.gotBinary(rec(2, false, 1, response(200))); !ok {
+	if _, ok := c.gotBinary(message(rec(2, false, 1, response(200)))); !ok {
 		t.Fatal("head refused")
 	}
 	c.mu.Lock()
@@ -86,7 +86,7 @@ func TestGrowthIsGivenBackWithTheBuffers(t *testing.T) {
 	if more == 0 {
 		t.Fatal("no growth")
 	}
-	if _, ok := c.gotBinary(rec(3, true, 1, make([]byte, 128<<10))); !ok {
+	if _, ok := c.gotBinary(message(rec(3, true, 1, make([]byte, 128<<10)))); !ok {
 		t.Fatal("content refused")
 	}
 	if used := c.growth.used.Load(); used != more {
@@ -121,10 +121,10 @@ func TestUnwrittenAnswersAreBounded(t *testing.T) {
 				return c.end != nil
 			}
 			for id := uint64(1); id <= 5_000 && !ended(); id++ {
-				_, _ = c.gotBinary(rec(1, true, id, wire.AppendRequest(nil, get(tc.path))))
+				_, _ = c.gotBinary(message(rec(1, true, id, wire.AppendRequest(nil, get(tc.path)))))
 				c.handlers.Wait()
 				if tc.reset {
-					_, _ = c.gotBinary(rec(6, false, id, wire.AppendReset(nil, 1, "")))
+					_, _ = c.gotBinary(message(rec(6, false, id, wire.AppendReset(nil, 1, ""))))
 				}
 			}
 			c.mu.Lock()
@@ -164,7 +164,7 @@ func TestDrainWritesTheLastReset(t *testing.T) {
 	c.handler = func(in Incoming) { in.Reset(wire.ResetDenied, "rule 3") }
 	c.leaving.Store(true)
 	c.draining.asked = true
-	if _, ok := c.gotBinary(rec(1, true, 1, wire.AppendRequest(nil, get("/")))); !ok {
+	if _, ok := c.gotBinary(message(rec(1, true, 1, wire.AppendRequest(nil, get("/"))))); !ok {
 		t.Fatal("refused")
 	}
 	c.mu.Lock()
