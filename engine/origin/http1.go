@@ -56,6 +56,9 @@ type http1Exchange struct {
 	stop    func() bool // of ctx's hold on conn; nil: none
 	upload  *http1Upload
 
+	deadline time.Time // of the read that is due; zero: none
+	unread   error     // of the connection, for the next read
+
 	small *[http1Buffer]byte // what buf is in; nil: buf was allocated
 	buf   []byte
 	r, w  int // buf[r:w] was read and not taken
@@ -66,7 +69,8 @@ type http1Exchange struct {
 
 // send performs one exchange; see [Transport.Send].
 func (h *http1) send(ctx context.Context, r *Request) (*Response, error) {
-	x := &http1Exchange{h: h, ctx: ctx, request: r}
+	x := &http1Exchange{h: h, ctx: ctx, request: r, small: h.buffers.Get().(*[http1Buffer]byte)}
+	x.buf = x.small[:]
 	r.upload = nil
 	start := time.Now()
 	out := h.heads.Get().(*[]byte)
@@ -93,7 +97,7 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 	r := x.request
 	content := hasContent(r)
 	left, taken := r.Length, expects || !content
-	for try := 1; ; try++ {
+	for try := 1; ; {
 		if err := x.connect(start); err != nil {
 			return buf, err
 		}
@@ -107,11 +111,14 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 			}
 			content = !ended
 		}
-		n, err := x.conn.Write(buf)
+		n, err := x.writeHead(start, buf, content)
 		if err == nil {
 			break
 		}
-		if x.conn.reused && n == 0 && try < maxAttempts && x.ctx.Err() == nil {
+		if x.conn.reused && n == 0 && try < maxAttempts && x.ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err != errStale {
+				try++
+			}
 			x.release(false)
 			continue
 		}
@@ -126,10 +133,80 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 		x.upload = newHTTP1Upload(x.h, x.conn.Conn, r, left, expects)
 		r.upload = x.upload
 		go x.upload.run()
-	} else if x.h.timeout > 0 {
-		x.conn.SetReadDeadline(start.Add(x.Connected + x.h.timeout))
+	} else if content && x.h.timeout > 0 {
+		x.deadline = start.Add(x.Connected + x.h.timeout)
+		x.conn.arm(x.deadline)
 	}
 	return buf, nil
+}
+
+// errStale is the end of a connection that was not alive when it was to be used
+// again. Nothing was written to it.
+var errStale = errors.New("idle connection has ended")
+
+// writeHead writes buf and returns how much of it was written. Where no content
+// follows, and the connection is a socket, it also waits for what comes first.
+func (x *http1Exchange) writeHead(start time.Time, buf []byte, content bool) (int, error) {
+	c := x.conn
+	if content {
+		if !c.armed.IsZero() {
+			c.arm(time.Time{}) // the head's time begins when the content has ended
+		}
+		if c.reused && c.socket != nil && !c.socket.alive() {
+			return 0, errStale
+		}
+		return c.Write(buf)
+	}
+	if x.h.timeout > 0 {
+		x.deadline = start.Add(x.Connected + x.h.timeout)
+		if c.armed.IsZero() || c.armed.Before(start) {
+			c.arm(x.deadline)
+		}
+	}
+	if c.socket == nil {
+		return c.Write(buf)
+	}
+	wrote, n, err := c.socket.exchange(buf, x.buf, c.reused)
+	if wrote == 0 && x.early(err) {
+		wrote, n, err = c.socket.exchange(buf, x.buf, c.reused)
+	}
+	x.w = n
+	switch {
+	case wrote == len(buf):
+		x.unread = err
+		return wrote, nil
+	case err == nil: // the socket takes no more at once
+		n, err = c.Write(buf[wrote:])
+		return wrote + n, err
+	}
+	return wrote, err
+}
+
+// read reads from the connection. A deadline costs the runtime more than a look
+// at the clock; so the socket has that of an earlier exchange as long as it can,
+// and only if it passes too early the one that is meant.
+func (x *http1Exchange) read(p []byte) (int, error) {
+	for {
+		n, err := 0, x.unread
+		if x.unread = nil; err == nil {
+			n, err = x.conn.Read(p)
+		}
+		if n > 0 || !x.early(err) {
+			return n, err
+		}
+	}
+}
+
+// early reports whether err is a deadline that has passed before the exchange's,
+// which it then sets.
+func (x *http1Exchange) early(err error) bool {
+	c := x.conn
+	if c.armed.IsZero() || !errors.Is(err, os.ErrDeadlineExceeded) ||
+		!x.deadline.IsZero() && (!c.armed.Before(x.deadline) || !time.Now().Before(x.deadline)) {
+		return false
+	}
+	c.arm(x.deadline)
+	return true
 }
 
 // connect gives x an idle connection or a new one.
@@ -200,8 +277,6 @@ func (x *http1Exchange) classify(op string, err error) error {
 
 // receive reads heads up to the final one.
 func (x *http1Exchange) receive(start time.Time) error {
-	x.small = x.h.buffers.Get().(*[http1Buffer]byte)
-	x.buf = x.small[:]
 	for count := 0; ; count++ {
 		fields, err := x.readHead()
 		if err != nil {
@@ -300,7 +375,7 @@ func (x *http1Exchange) fill() error {
 			x.buf = grown
 		}
 	}
-	n, err := x.conn.Read(x.buf[x.w:])
+	n, err := x.read(x.buf[x.w:])
 	x.w += n
 	if n > 0 {
 		return nil
@@ -325,7 +400,7 @@ func (x *http1Exchange) switchProtocols() error {
 		x.stop = nil
 		return context.Cause(x.ctx)
 	}
-	x.conn.SetReadDeadline(time.Time{})
+	x.conn.arm(time.Time{})
 	c := x.conn.Conn
 	x.Raw = &raw{Reader: c, conn: c}
 	if x.r < x.w {
@@ -341,11 +416,10 @@ func (x *http1Exchange) switchProtocols() error {
 func (x *http1Exchange) begin() error {
 	h := &x.head
 	x.body.keep = h.persistent() && x.body.broken == nil
+	x.deadline = time.Time{}
 	if x.upload != nil {
 		x.upload.answer()
-	}
-	if x.h.timeout > 0 {
-		x.conn.SetReadDeadline(time.Time{})
+		x.conn.arm(time.Time{})
 	}
 	switch {
 	case x.request.Method == "HEAD" || h.status == 304:

@@ -3,7 +3,6 @@ package origin
 import (
 	"net"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -19,40 +18,39 @@ type http1Conn struct {
 	canceled func()
 	ended    chan struct{} // of 1: canceled has run
 
-	raw  syscall.RawConn // nil where the connection is watched while idle
-	peek func(fd uintptr) bool
-	live bool // what peek found
+	// armed is the read deadline that the socket has, zero for none. It may be
+	// earlier than the one that is meant; see http1Exchange.read.
+	armed time.Time
+
+	socket *http1Socket // nil where the connection is watched while idle
 
 	watch chan bool // of 1: the watching read has ended, the connection alive
 	byte1 [1]byte
 }
 
 func newHTTP1Conn(c net.Conn, o origin) *http1Conn {
-	own := &http1Conn{Conn: c, origin: o, ended: make(chan struct{}, 1)}
+	own := &http1Conn{Conn: c, origin: o, ended: make(chan struct{}, 1), socket: newHTTP1Socket(c)}
 	own.canceled = func() {
 		own.Conn.Close()
 		own.ended <- struct{}{}
 	}
-	if !canPeek {
-		return own
-	}
-	if sys, ok := c.(syscall.Conn); ok {
-		if raw, err := sys.SyscallConn(); err == nil {
-			own.raw = raw
-			own.peek = func(fd uintptr) bool {
-				own.live = silent(fd, own.byte1[:])
-				return true
-			}
-		}
-	}
 	return own
+}
+
+// arm has reads end at deadline or before; zero: never.
+func (c *http1Conn) arm(deadline time.Time) {
+	c.armed = deadline
+	c.SetReadDeadline(deadline)
 }
 
 // rest begins the idle time of a connection. Where nothing says later what came
 // meanwhile a goroutine reads; alive and end join it.
 func (c *http1Conn) rest() {
-	if c.raw != nil {
+	if c.socket != nil {
 		return
+	}
+	if !c.armed.IsZero() {
+		c.arm(time.Time{})
 	}
 	if c.watch == nil {
 		c.watch = make(chan bool, 1)
@@ -68,10 +66,8 @@ func (c *http1Conn) rest() {
 // open as far as this end can know. Whatever came while nothing was asked for
 // would be taken for the next answer (R1).
 func (c *http1Conn) alive() bool {
-	if c.raw != nil {
-		c.live = false
-		err := c.raw.Read(c.peek)
-		return err == nil && c.live
+	if c.socket != nil {
+		return c.socket.alive()
 	}
 	if c.Conn.SetReadDeadline(time.Unix(1, 0)) != nil {
 		c.Conn.Close()
@@ -82,7 +78,7 @@ func (c *http1Conn) alive() bool {
 // end closes an idle connection.
 func (c *http1Conn) end() {
 	c.Conn.Close()
-	if c.raw == nil {
+	if c.socket == nil {
 		<-c.watch
 	}
 }
@@ -115,14 +111,12 @@ func (p *http1Conns) init(o Options) {
 	p.pools = make(map[origin]*http1Pool)
 }
 
-// take returns the newest idle connection that is alive, or nil.
+// take returns the newest idle connection, or nil. One that has a socket is
+// still to be asked whether it is alive.
 func (p *http1Conns) take(o origin) *http1Conn {
 	for {
 		c := p.pop(o)
-		if c == nil {
-			return nil
-		}
-		if c.alive() {
+		if c == nil || c.socket != nil || c.alive() {
 			return c
 		}
 		c.Conn.Close()

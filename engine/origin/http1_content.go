@@ -168,10 +168,10 @@ func (b *http1Content) receive(p []byte) (int, error) {
 	switch b.kind {
 	case contentSized:
 		if direct || int64(len(p)) >= b.left {
-			n, err := read(x.conn, p[:min(int64(len(p)), b.left)])
+			n, err := x.readSome(p[:min(int64(len(p)), b.left)])
 			return n, b.sized(n, err)
 		}
-		n, err := read(x.conn, x.buf[:min(int64(len(x.buf)), b.left)])
+		n, err := x.readSome(x.buf[:min(int64(len(x.buf)), b.left)])
 		x.w = n
 		if err != nil {
 			return 0, err
@@ -181,7 +181,7 @@ func (b *http1Content) receive(p []byte) (int, error) {
 		}
 		return b.buffered(p), nil
 	case contentUntilClose:
-		n, err := x.conn.Read(p)
+		n, err := x.read(p)
 		if n > 0 || err != io.EOF {
 			if n == 0 && err == nil {
 				err = io.ErrNoProgress
@@ -193,7 +193,7 @@ func (b *http1Content) receive(p []byte) (int, error) {
 	}
 	for b.err == nil && !b.ended {
 		if direct {
-			n, err := read(x.conn, p)
+			n, err := x.readSome(p)
 			if err != nil {
 				return 0, err
 			}
@@ -204,7 +204,7 @@ func (b *http1Content) receive(p []byte) (int, error) {
 			}
 			continue
 		}
-		n, err := read(x.conn, x.buf)
+		n, err := x.readSome(x.buf)
 		if err != nil {
 			return 0, err
 		}
@@ -226,9 +226,9 @@ func (b *http1Content) sized(n int, err error) error {
 	return err
 }
 
-// read reads at least one byte. EOF here is not the end.
-func read(c io.Reader, p []byte) (int, error) {
-	n, err := c.Read(p)
+// readSome reads at least one byte. EOF here is not the end.
+func (x *http1Exchange) readSome(p []byte) (int, error) {
+	n, err := x.read(p)
 	if n > 0 {
 		return n, nil
 	}

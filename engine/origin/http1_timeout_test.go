@@ -196,3 +196,45 @@ func TestHeadTimeoutFollowsTheDial(t *testing.T) {
 		}
 	})
 }
+
+// A connection keeps the deadline of an earlier request, to spare the socket a
+// new one: it must cut off neither a later head nor content, and a silent origin
+// still has no more time than is meant.
+func TestDeadlineOfAnEarlierRequest(t *testing.T) {
+	const pause, limit = 600 * time.Millisecond, time.Second
+	s := newScript(t, func(c *net.TCPConn, r *bufio.Reader) {
+		for n := 0; ; n++ {
+			if _, err := head(r); err != nil {
+				return
+			}
+			switch n {
+			case 0:
+				io.WriteString(c, ok("Content-Length: 5\r\n\r\nhello"))
+			case 1: // here the deadline of the first passes before the head
+				time.Sleep(pause)
+				io.WriteString(c, ok("Content-Length: 5\r\n\r\nhello"))
+			case 2: // and here, of the second, before the content
+				io.WriteString(c, ok("Content-Length: 5\r\n\r\n"))
+				time.Sleep(limit + pause)
+				io.WriteString(c, "hello")
+			}
+		}
+	})
+	tr := newTransport(t, Options{HeadTimeout: limit})
+	for n := range 3 {
+		if _, text := exchange(t, tr, get(s.addr, "/")); text != "hello" {
+			t.Errorf("request %d: got %q", n, text)
+		}
+		if n == 0 {
+			time.Sleep(pause)
+		}
+	}
+	start := time.Now()
+	_, err := tr.Send(t.Context(), get(s.addr, "/"))
+	if took := time.Since(start); engine.ReasonOf(err) != engine.ReasonTimedOut || took < limit || took > 2*limit {
+		t.Errorf("%v after %v", err, took)
+	}
+	if s.conns.Load() != 1 {
+		t.Errorf("%d connections", s.conns.Load())
+	}
+}

@@ -1,7 +1,0 @@
-//go:build !unix
-
-package origin
-
-const canPeek = false
-
-func silent(uintptr, []byte) bool { return false }
