@@ -54,6 +54,7 @@
 //	tunnel reader, keeper (wsp)        classicLink.start     socket error, Close              Done
 //	tunnel handler (wsp)               classicSession.begin  handler returns                  Done
 //	server connection of a caller      net/http              caller leaves, Close             Server.Close, Shutdown
+//	server watch of callers (Linux)    Serve                 Close                            Server.Close
 //	server upload, one per request     gateway, raw          content ends, exchange over      the caller's goroutine, before it answers
 //	  with content
 //	server accept, one per TCP port    claims.take           nobody exposes it, Close         Server.Close
@@ -75,11 +76,11 @@
 //
 // # Locks
 //
-// Order: server claims → dispatcher. All others are leaves: nobody holds one
-// while taking another, calling out, sending on a channel that could block, or
-// doing I/O. The bus's lock is a leaf below all. A tunnel connection has one
-// mutex, for its outbox and all of its exchanges; no lock is shared by all
-// connections on the way of a request.
+// Order: server claims → dispatcher, callerConn → callerWatch. All others are
+// leaves: nobody holds one while taking another, calling out, sending on a
+// channel that could block, or doing I/O. The bus's lock is a leaf below all. A
+// tunnel connection has one mutex, for its outbox and all of its exchanges; no
+// lock is shared by all connections on the way of a request.
 //
 // # Laws
 //

@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,16 +37,127 @@ func (l *callerListener) Accept() (net.Conn, error) {
 // does not take within Options.Stall: net/http's WriteTimeout is for a whole
 // response and would break long streams. Deadlines are refreshed at most every
 // sixteenth of that time.
+//
+// net/http moves the read deadline five times a request, each of them a change
+// to the runtime's timers that may wake a thread. The deadline of the operating
+// system's connection is therefore left alone while it is not later than the
+// one that is wanted: where it passes too early, Read sets it anew and goes on.
+//
+// # The read in the background
+//
+// While a handler runs, net/http reads one byte on a goroutine of its own, to
+// learn that the caller has left; this costs a sixth of a small request. Where
+// the kernel tells of that by itself (callerWatch), this read is answered with
+// nothing (0, nil), and the watch ends the context of the connection, as
+// net/http would have: what it relies on is held by TestNetHTTPReadsAsBefore.
+//   - The background read is a Read of one byte directly after a SetReadDeadline
+//     of zero. Another Read that looks the same (of a bufio.Reader with room for
+//     one byte) gets nothing once and reads again: an io.Reader may do so.
+//   - After (0, nil) net/http holds the background read for ended, without a
+//     byte and without a fault, and does not repeat it for that request.
+//   - Once the caller has closed its side, Read is nothing but Read.
 type callerConn struct {
 	net.Conn
+	socket  *net.TCPConn // of Conn; nil where that is something else
 	s       *Server
 	epoch   time.Time
-	refresh atomic.Int64 // nanoseconds since epoch from when a write needs a new deadline
-	linger  atomic.Bool  // unread request content is coming in: do not RST what we answered
+	refresh atomic.Int64       // nanoseconds since epoch from when a write needs a new deadline
+	linger  atomic.Bool        // unread request content is coming in: do not RST what we answered
+	leave   context.CancelFunc // ends the contexts of its requests; nil for a TCP port
+
+	mu      sync.Mutex
+	want    time.Time // read deadline as asked for
+	armed   time.Time // read deadline of Conn: zero, or not later than want while a Read waits
+	reading int       // calls of Read that may wait
+	cleared bool      // no Read since SetReadDeadline of zero
+	quiet   bool      // the background read was answered with nothing, and none followed
+	closed  bool      // the caller has closed its side
+	watched watchID   // 0: not yet, or not any more
+}
+
+// Read returns what the caller sent; see callerConn for (0, nil).
+func (c *callerConn) Read(p []byte) (int, error) {
+	c.mu.Lock()
+	background := len(p) == 1 && c.cleared
+	c.cleared, c.quiet = false, false
+	if background && c.watch() {
+		c.quiet = true
+		c.mu.Unlock()
+		return 0, nil
+	}
+	for {
+		if !c.want.IsZero() && (c.armed.IsZero() || c.want.Before(c.armed)) {
+			c.arm()
+		}
+		c.reading++
+		c.mu.Unlock()
+		n, err := c.Conn.Read(p)
+		c.mu.Lock()
+		c.reading--
+		if n > 0 || err == nil || c.armed.Equal(c.want) || !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.mu.Unlock()
+			return n, err
+		}
+		if err := c.arm(); err != nil {
+			c.mu.Unlock()
+			return 0, err
+		}
+	}
+}
+
+// arm sets the deadline of the connection below; under mu.
+func (c *callerConn) arm() error {
+	c.armed = c.want
+	return c.Conn.SetReadDeadline(c.want)
+}
+
+// SetReadDeadline is net.Conn's.
+func (c *callerConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.want, c.cleared = t, t.IsZero()
+	if c.reading > 0 && !t.IsZero() && (c.armed.IsZero() || t.Before(c.armed)) {
+		return c.arm()
+	}
+	return nil
+}
+
+// watch reports whether the watch would tell that the caller leaves; under mu.
+func (c *callerConn) watch() bool {
+	if c.closed || c.leave == nil || c.socket == nil {
+		return false
+	}
+	if c.watched == 0 {
+		c.watched = c.s.watch.add(c)
+	}
+	return c.watched != 0
+}
+
+// left is called by the watch when the caller has closed its side of the
+// connection, or all of it.
+func (c *callerConn) left() {
+	c.mu.Lock()
+	c.closed = true
+	quiet := c.quiet
+	c.mu.Unlock()
+	// Like net/http: not before everything that the caller sent was read.
+	if quiet && exhausted(c.socket) {
+		c.leave()
+	}
+}
+
+// unwatch takes the connection from the watch; under mu.
+func (c *callerConn) unwatch() {
+	if c.watched != 0 {
+		c.s.watch.remove(c)
+		c.watched = 0
+	}
+	c.quiet, c.closed = false, true
 }
 
 func newCallerConn(c net.Conn, s *Server) *callerConn {
-	return &callerConn{Conn: tcp.Wrap(c), s: s, epoch: time.Now()}
+	socket, _ := c.(*net.TCPConn)
+	return &callerConn{Conn: tcp.Wrap(c), socket: socket, s: s, epoch: time.Now()}
 }
 
 func (c *callerConn) Write(p []byte) (int, error) {
@@ -66,15 +180,20 @@ func (c *callerConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// SetDeadline is what net/http calls with zero on Hijack.
+// SetDeadline is what net/http calls with zero on Hijack: who has the
+// connection from now on reads until EOF, and may take Conn out of c.
 func (c *callerConn) SetDeadline(t time.Time) error {
 	if t.IsZero() {
-		return c.Conn.SetReadDeadline(t)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.unwatch()
+		c.want = t
+		return c.arm()
 	}
 	if err := c.SetWriteDeadline(t); err != nil {
 		return err
 	}
-	return c.Conn.SetReadDeadline(t)
+	return c.SetReadDeadline(t)
 }
 
 // CloseWrite sends FIN.
@@ -93,13 +212,28 @@ func (c *callerConn) Close() error {
 			io.CopyN(io.Discard, c.Conn, lingerBytes)
 		}
 	}
+	c.release()
 	return c.Conn.Close()
+}
+
+// release ends what stands beside Conn. It is enough where Conn was taken out.
+func (c *callerConn) release() {
+	c.mu.Lock()
+	c.unwatch()
+	c.mu.Unlock()
+	if c.leave != nil {
+		c.leave()
+	}
 }
 
 type callerConnKey struct{}
 
-func withCallerConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, callerConnKey{}, c)
+// withCallerConn makes the context of a connection, which its watch can end.
+func withCallerConn(ctx context.Context, conn net.Conn) context.Context {
+	if c, ok := conn.(*callerConn); ok {
+		ctx, c.leave = context.WithCancel(ctx)
+	}
+	return context.WithValue(ctx, callerConnKey{}, conn)
 }
 
 // lingerAfter makes the connection of r linger when it is closed.

@@ -83,6 +83,7 @@ func serveOn(t testing.TB, o Options, ln net.Listener) *bench {
 		<-b.read
 		b.checkEvents()
 	})
+	b.await(engine.KindReady, 1) // all of its goroutines run
 	return b
 }
 

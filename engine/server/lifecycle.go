@@ -90,6 +90,7 @@ func (s *Server) stop() {
 	s.life.Unlock()
 	s.work.Wait()
 	s.webWork.Wait()
+	s.watch.close()
 
 	totals := s.totals.Load()
 	s.publish(engine.Event{Kind: engine.KindStopped, Duration: time.Since(s.started), Totals: &totals})

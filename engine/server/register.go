@@ -107,6 +107,7 @@ func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	if c, ok := conn.(*callerConn); ok {
+		c.release()
 		conn = c.Conn
 	}
 	h.opened = true

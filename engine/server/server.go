@@ -93,6 +93,7 @@ type Server struct {
 	work      sync.WaitGroup // goroutines beside those of net/http
 	accepting sync.WaitGroup // calls of Serve
 	webWork   sync.WaitGroup // connection goroutines of net/http
+	watch     callerWatch
 
 	stopOnce sync.Once
 	hardStop chan struct{} // closed to cut a drain short
@@ -205,6 +206,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.work.Add(1)
 		go s.sweepIdle()
 	}
+	s.watch.begin(ln)
 	s.accepting.Add(1)
 	s.life.Unlock()
 
