@@ -223,10 +223,22 @@ func (x *http1Exchange) connect(start time.Time) error {
 		x.conn = newHTTP1Conn(c, o)
 		x.Connected = time.Since(start)
 	}
-	if x.ctx.Done() != nil {
-		x.stop = context.AfterFunc(x.ctx, x.conn.canceled)
-	}
+	x.stop = afterFunc(x.ctx, x.conn.canceled)
 	return nil
+}
+
+// afterFunc is context.AfterFunc; nil for a context that has no end. A context
+// that knows AfterFunc itself is asked for no channel.
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	if own, ok := ctx.(interface {
+		AfterFunc(func()) func() bool
+	}); ok {
+		return own.AfterFunc(f)
+	}
+	if ctx.Done() == nil {
+		return nil
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // release gives the connection back, to be kept if reuse is true.

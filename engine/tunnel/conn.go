@@ -42,12 +42,10 @@ type conn struct {
 	done     chan struct{} // closed by the writer, last of all
 	handlers sync.WaitGroup
 
-	ctx    context.Context // parent of every Incoming's; ends when the connection begins to
-	cancel context.CancelFunc
-
 	mu        sync.Mutex // guards what follows and the guarded part of exchanges; a leaf
 	exchanges map[uint64]*exchange
-	highest   uint64 // server: written; client: read
+	contexts  contextList // client: of the handlers that run, which the connection's end ends
+	highest   uint64      // server: written; client: read
 	out       outbox
 	draining  drainState
 	end       *ending       // why it ends; set once
@@ -67,14 +65,11 @@ type drainState struct {
 }
 
 func newConn(s *socket, id engine.ConnectionID, growth *Budget, onPanic func(any)) *conn {
-	ctx, cancel := context.WithCancel(context.Background())
 	return &conn{
 		socket:    s,
 		id:        id,
 		growth:    growth,
 		onPanic:   onPanic,
-		ctx:       ctx,
-		cancel:    cancel,
 		wake:      make(chan struct{}, 1),
 		readDone:  make(chan struct{}),
 		done:      make(chan struct{}),
@@ -118,14 +113,16 @@ func (c *conn) finish(e ending) {
 	if c.grace != nil {
 		c.grace.Stop()
 	}
-	failed := c.failAllLocked(e)
+	failed, running := c.failAllLocked(e), c.contexts.all()
 	// Whatever the writer is stuck in ends then.
 	c.limit = time.AfterFunc(2*closeWait, func() { _ = c.tap.Close() })
 	c.mu.Unlock()
 	for _, x := range failed {
 		x.stopped()
 	}
-	c.cancel() // handlers that have answered and go on
+	for _, ctx := range running { // of handlers that have answered and go on, too
+		ctx.end()
+	}
 	signal(c.wake)
 }
 

@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"time"
@@ -19,12 +18,12 @@ var errOver = errors.New("the exchange is over")
 // The fields below mu are guarded by the conn's mutex.
 type exchange struct {
 	c    *conn
-	gone <-chan struct{} // who it is done for went away: the caller, or the context of an Incoming
+	gone <-chan struct{} // server: the caller went away
 
 	head    bool // HEAD: the response has no content
 	upgrade bool // the request asked for one
 	connect bool
-	cancel  context.CancelFunc // client: ends the context of the Incoming
+	stops   *incomingContext // client: ends with the exchange
 
 	held *chunk // belongs to the reading goroutine: what Next returned last
 
@@ -73,14 +72,17 @@ type exchange struct {
 }
 
 func newExchange(c *conn, gone <-chan struct{}) *exchange {
-	return &exchange{
-		c:        c,
-		gone:     gone,
-		inLeft:   -1,
-		inCredit: int64(c.limits.Window),
-		window:   int64(c.limits.Window),
-		credit:   c.peerWindow,
-	}
+	x := &exchange{gone: gone}
+	x.init(c)
+	return x
+}
+
+func (x *exchange) init(c *conn) {
+	x.c = c
+	x.inLeft = -1
+	x.window = int64(c.limits.Window)
+	x.inCredit = x.window
+	x.credit = c.peerWindow
 }
 
 // failLocked ends the exchange for cause: what is queued or buffered is
@@ -124,8 +126,8 @@ func (x *exchange) dropPieceLocked() {
 // stopped follows a failure, without the lock: it tells the context of an
 // Incoming. At the server nobody but the waiting goroutines wants to know.
 func (x *exchange) stopped() {
-	if x.cancel != nil {
-		x.cancel()
+	if x.stops != nil {
+		x.stops.end()
 	}
 }
 

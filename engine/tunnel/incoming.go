@@ -15,13 +15,14 @@ type incoming struct {
 	target  wire.Connect
 	content bool
 	arrived time.Time
-	ctx     context.Context
+	ctx     incomingContext
+	own     exchange // what the first field points to
 }
 
 func (in *incoming) Request() *wire.Request        { return in.request }
 func (in *incoming) Connect() (wire.Connect, bool) { return in.target, in.connect }
 func (in *incoming) HasContent() bool              { return in.content }
-func (in *incoming) Context() context.Context      { return in.ctx }
+func (in *incoming) Context() context.Context      { return &in.ctx }
 func (in *incoming) Arrived() time.Time            { return in.arrived }
 
 // WriteInformational sends a 1xx head.
@@ -115,13 +116,14 @@ func (in *incoming) queueHeadLocked(status int, payload *chunk, end bool) error 
 func (c *conn) serve(in *incoming) {
 	defer c.handlers.Done()
 	defer func() {
-		in.c.mu.Lock()
+		c.mu.Lock()
 		ended := in.over || in.outEnd && (!in.raw || in.inEnd)
-		in.c.mu.Unlock()
+		c.contexts.remove(&in.ctx)
+		c.mu.Unlock()
 		if !ended {
 			in.Reset(wire.ResetInternal, "")
 		}
-		in.cancel()
+		in.ctx.end()
 		in.release()
 		c.finished.Add(1)
 		c.slots.Add(-1)
@@ -139,10 +141,11 @@ func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool)
 		c.refuse(id)
 		return
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
-	x := newExchange(c, ctx.Done())
-	x.id, x.cancel = id, cancel
-	in := &incoming{exchange: x, request: r, target: target, content: !end, arrived: time.Now(), ctx: ctx}
+	in := &incoming{request: r, target: target, content: !end, arrived: time.Now()}
+	x := &in.own
+	x.init(c)
+	x.id, x.stops = id, &in.ctx
+	in.exchange = x
 	if r != nil {
 		x.head = r.Method == "HEAD"
 		x.upgrade = wire.Get(r.Fields, "upgrade") != ""
@@ -154,11 +157,11 @@ func (c *conn) accept(id uint64, r *wire.Request, target wire.Connect, end bool)
 	c.mu.Lock()
 	if c.end != nil {
 		c.mu.Unlock()
-		cancel()
 		c.slots.Add(-1)
 		return
 	}
 	c.exchanges[id] = x
+	c.contexts.add(&in.ctx)
 	c.handlers.Add(1)
 	c.mu.Unlock()
 	go c.serve(in)
