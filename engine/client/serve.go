@@ -33,6 +33,11 @@ type exchange struct {
 	upgraded       bool
 	connect        time.Duration
 	firstByte      time.Duration
+
+	// Parts of it, so that an exchange is one allocation.
+	out     origin.Request
+	content requestContent
+	answer  wire.Response
 }
 
 // serve is the connection's tunnel.Handler.
@@ -191,26 +196,31 @@ func (x *exchange) serveRequest(r *wire.Request) error {
 
 // originRequest says where r goes, if it may.
 func (x *exchange) originRequest(r *wire.Request) (*origin.Request, error) {
-	out := &origin.Request{
-		Scheme:  r.Scheme,
-		Method:  r.Method,
-		Host:    r.Authority,
-		Path:    r.Path,
-		Fields:  r.Fields,
-		Upgrade: wire.Get(r.Fields, "upgrade"),
-		Informational: func(status int, fields []wire.Field) error {
-			return x.originFault(x.in.WriteInformational(status, fields))
-		},
+	out := &x.out
+	*out = origin.Request{
+		Scheme:        r.Scheme,
+		Method:        r.Method,
+		Host:          r.Authority,
+		Path:          r.Path,
+		Fields:        r.Fields,
+		Upgrade:       wire.Get(r.Fields, "upgrade"),
+		Informational: x.inform,
 	}
 	if err := x.place(r, out); err != nil {
 		return nil, err
 	}
 	if x.in.HasContent() && out.Upgrade == "" {
-		out.Content = &requestContent{x: x}
+		x.content.x = x
+		out.Content = &x.content
 		out.Length = wire.ContentLength(r.Fields)
 		out.Trailers = x.in.Trailers
 	}
 	return out, nil
+}
+
+// inform passes a 1xx on.
+func (x *exchange) inform(status int, fields []wire.Field) error {
+	return x.originFault(x.in.WriteInformational(status, fields))
 }
 
 // place sets the origin of out: the exposed one, or what the caller chose and
@@ -324,12 +334,13 @@ func trailersOf(resp *origin.Response) []wire.Field {
 }
 
 func (x *exchange) head(resp *origin.Response) *wire.Response {
-	return &wire.Response{
+	x.answer = wire.Response{
 		Status:    resp.Status,
 		Connect:   microseconds(x.connect),
 		FirstByte: microseconds(x.firstByte),
 		Fields:    resp.Fields,
 	}
+	return &x.answer
 }
 
 func (x *exchange) writeHead(head *wire.Response, end bool) error {

@@ -27,7 +27,7 @@ func TestSmallGETAllocations(t *testing.T) {
 		resp.Content.Close()
 	})
 	t.Logf("%v allocations", n)
-	if n > 8 {
+	if n > 4 {
 		t.Errorf("%v allocations", n)
 	}
 }
