@@ -90,6 +90,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// MessagesRead returns the number of messages (RFC 6455 §5.4, no control frames)
+// that were read to their last byte. It is for the goroutine that reads.
+func (c *Conn) MessagesRead() uint64 { return c.read.messages }
+
 // Write writes to the connection below and counts what it took, which after an
 // error may be less than p.
 func (c *Conn) Write(p []byte) (int, error) {

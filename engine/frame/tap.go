@@ -18,9 +18,11 @@ type tap struct {
 	left     uint64 // phasePayload: bytes to skip; phaseExtended: the length so far
 	phase    phase
 	opcode   byte
+	fin      bool
 	masked   bool
-	extended uint8 // phaseExtended: bytes of length still to come
-	matched  uint8 // phaseHead: bytes of CRLF CRLF seen
+	extended uint8  // phaseExtended: bytes of length still to come
+	matched  uint8  // phaseHead: bytes of CRLF CRLF seen
+	messages uint64 // whose last byte was seen
 }
 
 func newTap(s Start) tap {
@@ -43,7 +45,7 @@ func (t *tap) observe(d *direction, chunk []byte) {
 	for len(chunk) > 0 {
 		switch t.phase {
 		case phaseFirst:
-			t.opcode = chunk[0] & 0x0F
+			t.opcode, t.fin = chunk[0]&0x0F, chunk[0]&0x80 != 0
 			t.phase = phaseLength
 			if _, ok := slot(t.opcode); !ok {
 				t.phase = phaseOff
@@ -73,7 +75,7 @@ func (t *tap) observe(d *direction, chunk []byte) {
 			n := min(t.left, uint64(len(chunk)))
 			chunk = chunk[n:]
 			if t.left -= n; t.left == 0 {
-				t.phase = phaseFirst
+				t.leavePayload()
 			}
 		default:
 			return
@@ -92,7 +94,17 @@ func (t *tap) enterPayload(d *direction) {
 	if t.masked {
 		t.left += 4
 	}
-	t.phase = phasePayload
+	if t.phase = phasePayload; t.left == 0 {
+		t.leavePayload()
+	}
+}
+
+// leavePayload is called at the end of a frame.
+func (t *tap) leavePayload() {
+	t.phase = phaseFirst
+	if t.fin && t.opcode < 8 {
+		t.messages++
+	}
 }
 
 // skipHead returns what follows the first CRLF CRLF.

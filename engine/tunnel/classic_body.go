@@ -14,29 +14,72 @@ var (
 	errNotRead = errors.New("content was discarded: it was not taken while the response waited")
 )
 
-// A classicBody is the content of one binary message, read from the library by
-// the goroutine that wants it while the link's reader waits. Whoever reads
-// holds the turn.
+// A classicBody is the content of one binary message. What is in memory as a
+// whole when its head is read, take has taken; nobody then waits for anybody.
+// Else (stream) it is read from the library by the goroutine that wants it while
+// the link's reader waits, and whoever reads holds the turn.
 type classicBody struct {
 	l      *classicLink
-	length int64          // that was promised; -1 unknown
-	ready  chan io.Reader // capacity 1: the message, once it has begun; never closed
-	turn   chan struct{}  // capacity 1, a token; guards r, got and err; never closed
-	done   chan struct{}  // closed when the message was read to its end
-	moves  atomic.Uint64  // pieces read
+	length int64         // that was promised; -1 unknown
+	ended  atomic.Bool   // the message was read to its end
+	moves  atomic.Uint64 // pieces read
 
-	r   io.Reader
-	got int64
-	err error // io.EOF after done; else why nothing more can be read
+	ready chan io.Reader // capacity 1: the message, once it has begun; never closed; nil: taken
+	turn  chan struct{}  // capacity 1, a token; guards r, got and err; never closed
+	done  chan struct{}  // closed when ended
+
+	taken []byte // what take took and next has not returned
+	r     io.Reader
+	got   int64
+	err   error // io.EOF after the end; else why nothing more can be read
 }
 
-func newClassicBody(l *classicLink, length int64) *classicBody {
-	return &classicBody{l: l, length: length, ready: make(chan io.Reader, 1), turn: make(chan struct{}, 1), done: make(chan struct{})}
+// stream says that the content is not in memory. It comes before all but take.
+func (b *classicBody) stream() {
+	b.ready, b.turn, b.done = make(chan io.Reader, 1), make(chan struct{}, 1), make(chan struct{})
+}
+
+// take reads a message that is in memory, or without content, to its end. It
+// reports whether that was as promised; if not, the end of the connection is
+// decided.
+func (b *classicBody) take(r io.Reader) bool {
+	if len(b.l.pieces) < classicKept {
+		b.l.pieces = make([]byte, classicKept)
+	}
+	p := b.l.pieces[:classicKept]
+	n := 0
+	for {
+		m, err := r.Read(p[n:])
+		n += m
+		switch {
+		case errors.Is(err, io.EOF):
+			if b.length >= 0 && int64(n) != b.length {
+				b.fail()
+				return false
+			}
+			b.taken = p[:n]
+			b.ended.Store(true)
+			return true
+		case err != nil:
+			b.l.lost(err)
+			return false
+		case b.length >= 0 && int64(n) > b.length, n == len(p):
+			b.fail()
+			return false
+		}
+	}
 }
 
 // next returns the next piece, valid until the next call; io.EOF after FIN=1 if
 // the length is right. It fails when the connection ends.
 func (b *classicBody) next() ([]byte, error) {
+	if b.ready == nil {
+		p := b.taken
+		if b.taken = nil; len(p) == 0 {
+			return nil, io.EOF
+		}
+		return p, nil
+	}
 	b.turn <- struct{}{}
 	defer b.release()
 	if b.err == nil && b.r == nil {
@@ -71,6 +114,7 @@ func (b *classicBody) readLocked(p []byte) ([]byte, error) {
 				return nil, b.err
 			}
 			b.err = io.EOF
+			b.ended.Store(true)
 			close(b.done)
 			return nil, io.EOF
 		case err != nil:
@@ -128,11 +172,7 @@ func (b *classicBody) discard(stalled *uint64) bool {
 		b.r = <-b.ready
 	}
 	// Not the link's buffer: the piece in it may still be in use.
-	size := classicKept
-	if b.length == 0 {
-		size = 16
-	}
-	scratch := make([]byte, size)
+	scratch := make([]byte, classicKept)
 	for b.err == nil {
 		if b.l.isClosing() {
 			b.err = b.l.cause()

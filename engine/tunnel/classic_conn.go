@@ -20,6 +20,7 @@ import (
 type classicConn struct {
 	*classicLink
 	onRelease func()
+	headTimer *time.Timer // of the exchange that runs; nil before the first
 	current   atomic.Pointer[classicExchange]
 }
 
@@ -77,26 +78,19 @@ func (c *classicConn) Open(ctx context.Context, r *wire.Request, end bool) (Exch
 		left:  head.ContentLength,
 		whole: true,
 		reply: make(chan classicReply, 1),
-		body:  newClassicBody(c.classicLink, -1),
 	}
+	x.body.l = c.classicLink
 	x.ended.Store(end)
 	x.moved.Store(int64(time.Since(c.opened)))
 	if ctx.Err() != nil {
 		return nil, x.fault(nil)
 	}
-	gone := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(gone)
-		c.abort("the caller went away, and wsp has no other word for it", engine.ReasonCallerGone)
-	})
-	x.release = func() {
-		if !stop() {
-			<-gone
-		}
+	if !end || len(text) > classicKept { // else ReadResponse looks at ctx, and nothing waits before
+		x.hold()
 	}
 	c.current.Store(x)
 	if err := c.w.text(text, end, 2*c.limits.Ping); err != nil {
-		x.release()
+		x.letGo()
 		c.current.Store(nil)
 		if !c.isClosing() {
 			c.abort("connection lost: "+netText(err), engine.ReasonTunnelFailed)
@@ -114,37 +108,60 @@ func (c *classicConn) OpenConnect(context.Context, uint64, string) (Exchange, er
 
 // read is the reader. It waits for the next message all the time, so that the
 // end of an idle connection is seen at once.
-func (c *classicConn) read() {
+func (c *classicConn) read() bool {
 	for {
 		r, ok := c.message(websocket.TextMessage)
 		if !ok {
-			return
+			return false
 		}
 		x := c.current.Load()
 		if x == nil || x.replied {
 			c.finish(protocolError("an answer to no request"))
-			return
+			return false
 		}
 		x.replied = true
 		text, ok := c.text(r)
-		if !ok || !c.reply(x, text) {
-			return
+		if !ok || !c.receive(x, text) {
+			return false
 		}
-		if r, ok = c.message(websocket.BinaryMessage); !ok {
-			return
+	}
+}
+
+// receive takes the answer to x whose head is text. It reports whether the
+// connection can carry another one.
+func (c *classicConn) receive(x *classicExchange, text []byte) bool {
+	response, ok := c.response(x, text)
+	if !ok {
+		return false
+	}
+	whole := c.atHand()
+	if !whole && response != nil {
+		x.body.stream()
+		x.reply <- classicReply{response: response}
+	}
+	r, ok := c.message(websocket.BinaryMessage)
+	switch {
+	case !ok:
+		return false
+	case response == nil:
+		c.explain(x, r)
+		return false
+	case whole:
+		if !x.body.take(r) {
+			return false
 		}
-		if x.failed {
-			c.explain(x, r)
-			return
-		}
-		x.body.ready <- r
-		select {
-		case <-x.body.done:
-			x.answered()
-		case <-c.closing:
-			x.body.quit()
-			return
-		}
+		x.answered()
+		x.reply <- classicReply{response: response}
+		return true
+	}
+	x.body.ready <- r
+	select {
+	case <-x.body.done:
+		x.answered()
+		return true
+	case <-c.closing:
+		x.body.quit()
+		return false
 	}
 }
 
@@ -153,22 +170,21 @@ func notPerformed() ending {
 	return ending{code: engine.CloseNormal, text: "a request was not performed", reason: engine.ReasonOriginFailed}
 }
 
-// reply hands a response head to the exchange. It reports whether content can
-// follow.
-func (c *classicConn) reply(x *classicExchange, text []byte) bool {
+// response reads a response head; nil for a request that was not performed. It
+// reports whether content can follow.
+func (c *classicConn) response(x *classicExchange, text []byte) (*wire.Response, bool) {
 	head, err := wire.ParseClassicResponse(text)
 	if err != nil {
 		c.finish(protocolError("%v", err))
-		return false
+		return nil, false
 	}
 	if head.StatusCode == statusNotPerformed {
-		x.failed = true
-		return true
+		return nil, true
 	}
 	r, length, err := nativeResponse(head, x.head)
 	if err != nil {
 		c.finish(ending{code: engine.CloseProtocolError, text: err.Error(), reason: engine.ReasonOriginFailed})
-		return false
+		return nil, false
 	}
 	x.body.length = length
 	if head.StatusCode >= 400 {
@@ -176,8 +192,7 @@ func (c *classicConn) reply(x *classicExchange, text []byte) bool {
 		// on to read the socket from two goroutines, and die.
 		x.answered()
 	}
-	x.reply <- classicReply{response: r}
-	return true
+	return r, true
 }
 
 // explain reads why a request was not performed, and ends the connection:

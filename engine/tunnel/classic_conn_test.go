@@ -200,17 +200,17 @@ func TestClassicResponseThatIsNotWhole(t *testing.T) {
 			if err := peer.WriteFrame(enginetest.Frame{Opcode: opBinary, Fin: tc.fin, Masked: true, Payload: []byte(tc.content)}); err != nil {
 				t.Fatal(err)
 			}
-			r, err := x.ReadResponse()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if r.Status == 204 && wire.Get(r.Fields, "content-length") != "" {
-				t.Fatal("204 with a content-length")
-			}
 			if !tc.fin {
 				_ = peer.Conn.Close()
 			}
-			_, err = readAll(x)
+			// Content that is there when its head is read is checked with it.
+			r, err := x.ReadResponse()
+			if err == nil {
+				if r.Status == 204 && wire.Get(r.Fields, "content-length") != "" {
+					t.Fatal("204 with a content-length")
+				}
+				_, err = readAll(x)
+			}
 			if tc.want == engine.ReasonNone {
 				if err != nil {
 					t.Fatal(err)

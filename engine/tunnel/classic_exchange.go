@@ -21,14 +21,13 @@ type classicReply struct {
 type classicExchange struct {
 	c       *classicConn
 	ctx     context.Context
-	release func() // takes ctx off the connection
+	release func() // takes ctx off the connection; nil: it is not on it
 	head    bool   // HEAD: the response has no content
 	sent    time.Time
 
 	reply   chan classicReply // capacity 1; never closed
 	replied bool              // of the link's reader: the head came
-	failed  bool              // of the link's reader: it was a 527
-	body    *classicBody
+	body    classicBody
 	rest    []byte // of the reading goroutine: of a piece that Read has begun
 	final   bool   // of the reading goroutine: the head was read
 
@@ -50,6 +49,32 @@ func (x *classicExchange) fault(cause *engine.Error) error {
 	return cause
 }
 
+// hold ends the connection when the caller goes away, until letGo.
+func (x *classicExchange) hold() {
+	gone := make(chan struct{})
+	stop := context.AfterFunc(x.ctx, func() {
+		defer close(gone)
+		x.callerGone()
+	})
+	x.release = func() {
+		if !stop() {
+			<-gone
+		}
+	}
+}
+
+func (x *classicExchange) letGo() {
+	if x.release != nil {
+		x.release()
+		x.release = nil
+	}
+}
+
+// callerGone ends the connection: wsp has no other word for it.
+func (x *classicExchange) callerGone() {
+	x.c.abort("the caller went away, and wsp has no other word for it", engine.ReasonCallerGone)
+}
+
 // answered stops the writing of a request that is not wanted any more: its
 // connection closes when the response was delivered.
 func (x *classicExchange) answered() {
@@ -65,8 +90,18 @@ func (x *classicExchange) ReadResponse() (*wire.Response, error) {
 		return nil, engine.Fail("read response", engine.ReasonInternal, errors.New("the head was read before"))
 	}
 	limit := x.c.limits.Head
-	timer := time.NewTimer(limit)
+	timer := x.c.headTimer
+	if timer == nil {
+		timer = time.NewTimer(limit)
+		x.c.headTimer = timer
+	} else {
+		timer.Reset(limit)
+	}
 	defer timer.Stop()
+	var gone <-chan struct{}
+	if x.release == nil {
+		gone = x.ctx.Done()
+	}
 	for {
 		select {
 		case reply := <-x.reply:
@@ -78,6 +113,10 @@ func (x *classicExchange) ReadResponse() (*wire.Response, error) {
 			default:
 				return nil, x.fault(x.c.cause())
 			}
+		case <-gone:
+			gone = nil
+			x.callerGone()
+			continue
 		case <-timer.C:
 		}
 		// A real client answers when it has the whole request.
@@ -94,6 +133,9 @@ func (x *classicExchange) take(reply classicReply) (*wire.Response, error) {
 	x.final = true
 	if reply.err != nil {
 		return nil, reply.err
+	}
+	if x.release == nil && x.body.ready != nil {
+		x.hold()
 	}
 	return reply.response, nil
 }
@@ -125,9 +167,10 @@ func (x *classicExchange) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Buffered is about what Read has left over. What the socket holds is not known
-// above the library.
-func (x *classicExchange) Buffered() bool { return len(x.rest) > 0 }
+// Buffered is true for content that came whole with its head, its end included,
+// and for what Read has left over. What the socket holds is not known above the
+// library.
+func (x *classicExchange) Buffered() bool { return x.body.ready == nil || len(x.rest) > 0 }
 
 // Trailers returns nil: wsp carries none.
 func (x *classicExchange) Trailers() []wire.Field { return nil }
@@ -202,12 +245,7 @@ func (x *classicExchange) over() bool {
 	if x.refused.Load() {
 		return true
 	}
-	select {
-	case <-x.body.done:
-		return x.ended.Load() || x.early.Load()
-	default:
-		return false
-	}
+	return x.body.ended.Load() && (x.ended.Load() || x.early.Load())
 }
 
 // Reset ends the exchange, and in wsp the connection with it.
@@ -227,7 +265,7 @@ func (x *classicExchange) Reset(code wire.ResetCode, reason string) {
 
 // Close gives the slot back, if nothing about the exchange is in doubt.
 func (x *classicExchange) Close() {
-	x.release()
+	x.letGo()
 	x.c.current.Store(nil)
 	x.c.exchanges.Add(1)
 	switch {

@@ -25,11 +25,12 @@ type classicIncoming struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	body     *classicBody
-	rest     []byte        // of the reading goroutine: of a piece that Read has begun
-	finished chan struct{} // closed when the handler has returned
-	over     chan struct{} // closed when both parts have ended
-	parts    atomic.Int32  // of the exchange that have not ended: content, handler
+	body     classicBody
+	rest     []byte                        // of the reading goroutine: of a piece that Read has begun
+	finished chan struct{}                 // closed when the handler has returned; nil where content was taken
+	parts    atomic.Int32                  // of the exchange that have not ended: content, handler
+	ended    atomic.Bool                   // all parts have
+	over     atomic.Pointer[chan struct{}] // closed then, if a reader waits for it
 
 	answered atomic.Bool // the last frame of the answer was written, or is on its way
 	headOut  atomic.Bool // the head was written, or is on its way
@@ -49,9 +50,29 @@ func (in *classicIncoming) Arrived() time.Time            { return in.arrived }
 
 // part says that one part of the exchange has ended.
 func (in *classicIncoming) part() {
-	if in.parts.Add(-1) == 0 {
-		in.s.idle()
-		close(in.over)
+	if in.parts.Add(-1) > 0 {
+		return
+	}
+	in.s.idle()
+	in.ended.Store(true)
+	if over := in.over.Load(); over != nil {
+		close(*over)
+	}
+}
+
+// join waits until all parts have ended, and reports whether they have: the
+// connection may end first.
+func (in *classicIncoming) join() bool {
+	over := make(chan struct{})
+	in.over.Store(&over)
+	if in.ended.Load() { // else part sees over
+		return true
+	}
+	select {
+	case <-over:
+		return true
+	case <-in.s.closing:
+		return false
 	}
 }
 
@@ -78,9 +99,10 @@ func (in *classicIncoming) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Buffered is about what Read has left over: what the socket holds is not known
-// without waiting for it.
-func (in *classicIncoming) Buffered() bool { return len(in.rest) > 0 }
+// Buffered is true for content that came whole with its head, its end included,
+// and for what Read has left over: what the socket holds is not known without
+// waiting for it.
+func (in *classicIncoming) Buffered() bool { return in.body.ready == nil || len(in.rest) > 0 }
 
 // Trailers returns nil: wsp carries none.
 func (in *classicIncoming) Trailers() []wire.Field { return nil }
@@ -90,32 +112,42 @@ func (in *classicIncoming) WriteInformational(int, []wire.Field) error { return 
 
 // WriteResponse sends the head.
 func (in *classicIncoming) WriteResponse(r *wire.Response, end bool) error {
-	const op = "send response"
-	switch {
-	case r.Status == 101:
-		return engine.Fail(op, engine.ReasonUnsupported, errors.New("wsp carries no upgrades"))
-	case r.Status < 200:
-		return engine.Fail(op, engine.ReasonInternal, errors.New("not a final response"))
+	text, left, err := in.head(r, end)
+	if err != nil {
+		return err
 	}
-	if err := wire.CheckResponse(r); err != nil {
-		return headError(op, err)
-	}
-	none := noContent(r.Status, in.request != nil && in.request.Method == "HEAD")
-	head := classicResponse(r, end, none)
-	text := wire.AppendClassicResponse(make([]byte, 0, 512), head)
-	if len(text) > maxClassicText {
-		return headError(op, wire.ErrTooBig)
-	}
-	if !in.claim() {
-		return engine.Fail(op, engine.ReasonInternal, engine.ErrClosed)
-	}
-	if in.left = head.ContentLength; none {
-		in.left = 0
-	}
-	if end {
+	if in.left = left; end {
 		in.answered.Store(true)
 	}
 	return in.wrote(in.s.w.text(text, end, in.s.limits.Head))
+}
+
+// head encodes the head and takes the right to write it. left is what its
+// content-length promises; -1 unknown.
+func (in *classicIncoming) head(r *wire.Response, end bool) (text []byte, left int64, err error) {
+	const op = "send response"
+	switch {
+	case r.Status == 101:
+		return nil, 0, engine.Fail(op, engine.ReasonUnsupported, errors.New("wsp carries no upgrades"))
+	case r.Status < 200:
+		return nil, 0, engine.Fail(op, engine.ReasonInternal, errors.New("not a final response"))
+	}
+	if err := wire.CheckResponse(r); err != nil {
+		return nil, 0, headError(op, err)
+	}
+	none := noContent(r.Status, in.request != nil && in.request.Method == "HEAD")
+	head := classicResponse(r, end, none)
+	text = wire.AppendClassicResponse(make([]byte, 0, 512), head)
+	if len(text) > maxClassicText {
+		return nil, 0, headError(op, wire.ErrTooBig)
+	}
+	if !in.claim() {
+		return nil, 0, engine.Fail(op, engine.ReasonInternal, engine.ErrClosed)
+	}
+	if none {
+		return text, 0, nil
+	}
+	return text, head.ContentLength, nil
 }
 
 // claim takes the right to write the head, which there is once.
@@ -152,8 +184,24 @@ func (in *classicIncoming) CloseWrite([]wire.Field) error {
 	return in.send(nil, true)
 }
 
-// Respond leaves it to WriteResponse and Write.
-func (in *classicIncoming) Respond(*wire.Response, []byte) (bool, error) { return false, nil }
+// Respond sends the head and all of the content in one write.
+func (in *classicIncoming) Respond(r *wire.Response, content []byte) (done bool, err error) {
+	if len(content) == 0 || len(content) > classicPiece {
+		return false, nil
+	}
+	text, left, err := in.head(r, false)
+	if err != nil {
+		return false, err
+	}
+	if left >= 0 && left != int64(len(content)) {
+		return false, in.contradicts()
+	}
+	in.answered.Store(true)
+	if err := in.wrote(in.s.w.answer(text, content, in.s.limits.Head)); err != nil {
+		return false, err
+	}
+	return true, nil
+}
 
 func (in *classicIncoming) send(p []byte, fin bool) error {
 	switch {

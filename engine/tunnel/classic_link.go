@@ -31,6 +31,7 @@ type classicLink struct {
 	w         *frameWriter
 	pingBusy  bool          // ping while an exchange runs too
 	head      []byte        // of the reader
+	begun     uint64        // of the reader: messages that it has begun to read
 	peerOver  atomic.Bool   // the peer's Close came
 	pieces    []byte        // of the exchange that runs; small ones are kept
 	exchanges atomic.Uint64 // that ended
@@ -48,7 +49,7 @@ type classicLink struct {
 
 	pongs    chan string   // capacity 1: the newest ping to be answered; never closed
 	closing  chan struct{} // closed when the end is decided
-	readDone chan struct{} // closed by the reader
+	readDone chan struct{} // closed by the last reader
 	done     chan struct{} // closed by the keeper, last of all
 	handlers sync.WaitGroup
 
@@ -62,7 +63,12 @@ type classicLink struct {
 
 func newClassicLink(s *socket, id engine.ConnectionID, g *engine.Greeting, onPanic func(any)) *classicLink {
 	ctx, cancel := context.WithCancel(context.Background())
+	begun := uint64(0)
+	if s.server {
+		begun = 1 // the greeting
+	}
 	return &classicLink{
+		begun:    begun,
 		ctx:      ctx,
 		cancel:   cancel,
 		socket:   s,
@@ -77,20 +83,30 @@ func newClassicLink(s *socket, id engine.ConnectionID, g *engine.Greeting, onPan
 	}
 }
 
-// start starts the goroutines; read is the reader's loop.
-func (l *classicLink) start(read func()) {
+// start starts the goroutines; read is the reader's loop, see reader.
+func (l *classicLink) start(read func() bool) {
 	l.retireLibrary()
 	l.ws.SetPingHandler(l.gotPing)
 	l.ws.SetPongHandler(l.gotPong)
 	l.ws.SetCloseHandler(func(int, string) error { return nil })
 	l.touch()
-	go func() {
-		defer close(l.readDone)
-		defer recovered(l.onPanic, l.finish)
-		read()
-		l.drop()
-	}()
+	go l.reader(read)
 	go l.keep()
+}
+
+// reader is the goroutine that reads. read returns true where another one reads
+// on, and has to end like this one.
+func (l *classicLink) reader(read func() bool) {
+	passed := false
+	defer func() {
+		if !passed {
+			close(l.readDone)
+		}
+	}()
+	defer recovered(l.onPanic, l.finish)
+	if passed = read(); !passed {
+		l.drop()
+	}
 }
 
 // touch notes a sign of life.
@@ -279,11 +295,16 @@ func (l *classicLink) message(want int) (io.Reader, bool) {
 	case kind != want:
 		l.finish(protocolError("text and binary messages do not alternate"))
 	default:
+		l.begun++
 		l.touch()
 		return r, true
 	}
 	return nil, false
 }
+
+// atHand reports whether the next message is in memory as a whole: reading it
+// waits for nothing. The last one that has begun was read to its end.
+func (l *classicLink) atHand() bool { return l.tap.MessagesRead() > l.begun }
 
 // text reads a message that has begun. The bytes are valid until the next text.
 func (l *classicLink) text(r io.Reader) ([]byte, bool) {

@@ -380,7 +380,8 @@ func TestClassicNewestPingIsAnswered(t *testing.T) {
 			}
 		}})
 		respond(t, peer, jsonRequest("GET", "/", 0), "")
-		synctest.Wait() // the writer is stuck
+		time.Sleep(2 * classicWatch) // another reader has started
+		synctest.Wait()              // the writer is stuck
 		for range 10_000 {
 			if err := peer.WriteMessage(opPing, []byte("old")); err != nil {
 				t.Fatal(err)

@@ -14,7 +14,14 @@ import (
 type classicSession struct {
 	*classicLink
 	handler Handler
+	serving *classicIncoming // of the reader: its handler runs on the reader's goroutine
+	standIn *time.Timer      // starts a reader while it does
 }
+
+// classicWatch is how long a handler runs on the reader's goroutine before
+// another one reads: the least time in which a caller's going away is noticed.
+// Most exchanges are over by then, and cost no goroutine.
+const classicWatch = 5 * time.Millisecond
 
 func newClassicSession(s *socket, o DialOptions) *classicSession {
 	c := &classicSession{
@@ -22,33 +29,35 @@ func newClassicSession(s *socket, o DialOptions) *classicSession {
 		handler:     o.Handler,
 	}
 	c.pingBusy = true
-	c.start(c.read)
+	c.standIn = time.AfterFunc(time.Hour, func() {
+		c.reader(func() bool { return c.read(c.serving) })
+	})
+	c.standIn.Stop()
+	c.start(func() bool { return c.read(nil) })
 	return c
 }
 
 // Welcome returns nil: wsp has none.
 func (c *classicSession) Welcome() *wire.Welcome { return nil }
 
-// read is the reader. It reads while a handler runs too: an end of the
-// connection is how wsp says that the caller went away.
-func (c *classicSession) read() {
-	var last *classicIncoming
+// read is the reader; last is the exchange that runs, if any. It reads while a
+// handler runs too: an end of the connection is how wsp says that the caller went
+// away. It returns true when another reader has taken over.
+func (c *classicSession) read(last *classicIncoming) (passed bool) {
 	for {
 		r, ok := c.message(websocket.TextMessage)
 		if !ok {
-			return
+			return false
 		}
 		if last != nil {
 			// A real server sends the next request when it has read our last
 			// frame, which may be before the handler has returned.
 			if !last.answered.Load() {
 				c.finish(protocolError("a request before the last one was answered"))
-				return
+				return false
 			}
-			select {
-			case <-last.over:
-			case <-c.closing:
-				return
+			if !last.join() {
+				return false
 			}
 		}
 		c.slots.Store(1)
@@ -58,22 +67,51 @@ func (c *classicSession) read() {
 		text, ok := c.text(r)
 		if !ok || c.isClosing() {
 			c.slots.Store(0)
-			return
+			return false
 		}
 		in, handler := c.request(text)
-		if in == nil || in.length == 0 && !c.empty(in) {
+		if in == nil {
 			c.slots.Store(0)
-			return
+			return false
+		}
+		if in.length == 0 || c.atHand() {
+			if !c.take(in) {
+				c.slots.Store(0)
+				return false
+			}
+			if c.serveHere(in, handler) {
+				return true
+			}
+			last = nil
+			continue
 		}
 		last = in
+		in.finished = make(chan struct{})
+		in.body.stream()
+		in.parts.Store(2)
 		c.handlers.Add(1)
 		go c.serve(in, handler)
-		ok = in.length == 0 || c.content(in)
+		ok = c.content(in)
 		in.part()
 		if !ok {
-			return
+			return false
 		}
 	}
+}
+
+// serveHere runs the handler on the reader's goroutine. It returns true if it
+// took so long that another reader has started.
+func (c *classicSession) serveHere(in *classicIncoming, handler Handler) (passed bool) {
+	in.parts.Store(1)
+	c.handlers.Add(1)
+	defer c.handlers.Done()
+	c.serving = in
+	c.standIn.Reset(classicWatch)
+	c.handle(in, handler)
+	// Before the exchange has ended: the other reader then serves the next.
+	passed = !c.standIn.Stop()
+	in.part()
+	return passed
 }
 
 // request reads a head. It returns nil for what is none, and ends the connection.
@@ -98,33 +136,23 @@ func (c *classicSession) request(text []byte) (*classicIncoming, Handler) {
 		handler = func(in Incoming) { in.Reset(wire.ResetMalformed, err.Error()) }
 	}
 	in := &classicIncoming{
-		s:        c,
-		request:  request,
-		length:   length,
-		arrived:  arrived,
-		body:     newClassicBody(c.classicLink, length),
-		finished: make(chan struct{}),
-		over:     make(chan struct{}),
-		left:     -1,
+		s:       c,
+		request: request,
+		length:  length,
+		arrived: arrived,
+		left:    -1,
 	}
-	in.parts.Store(2)
+	in.body.l, in.body.length = c.classicLink, length
 	in.ctx, in.cancel = context.WithCancel(c.ctx)
 	return in, handler
 }
 
-// empty reads the message that stands for no content before anything is done: a
-// server that could not write it sends the request once more, elsewhere.
-func (c *classicSession) empty(in *classicIncoming) bool {
+// take reads content that has come, and the message that stands for none, before
+// anything is done: a server that could not write it sends the request once more,
+// elsewhere.
+func (c *classicSession) take(in *classicIncoming) bool {
 	r, ok := c.message(websocket.BinaryMessage)
-	if !ok {
-		return false
-	}
-	in.body.ready <- r
-	if in.body.discard(nil) {
-		return true
-	}
-	in.body.quit()
-	return false
+	return ok && in.body.take(r)
 }
 
 // content sees to it that the content of a request is read to its end: by the
@@ -162,16 +190,21 @@ func (c *classicSession) content(in *classicIncoming) bool {
 	}
 }
 
-// serve runs the handler and sees to it that the exchange ends.
+// serve is the goroutine of a handler that did not get the reader's.
 func (c *classicSession) serve(in *classicIncoming, handler Handler) {
 	defer c.handlers.Done()
+	c.handle(in, handler)
+	close(in.finished)
+	in.part()
+}
+
+// handle runs the handler and sees to it that the answer ends.
+func (c *classicSession) handle(in *classicIncoming, handler Handler) {
 	defer func() {
 		if !in.answered.Load() {
 			in.Reset(wire.ResetInternal, "")
 		}
 		in.cancel()
-		close(in.finished)
-		in.part()
 	}()
 	defer recovered(c.onPanic, c.finish)
 	handler(in)

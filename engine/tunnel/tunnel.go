@@ -170,7 +170,8 @@ type Incoming interface {
 	// connection's writer one wake instead of three. It does not wait; content may
 	// be reused when it returns. done is false, and nothing was sent, if there is
 	// an error, or where it can't be done so: without content, with more than
-	// 2 KiB or than there is credit for, in classic mode.
+	// 2 KiB or than there is credit for. In classic mode it waits for the socket
+	// and takes 32 KiB.
 	Respond(r *wire.Response, content []byte) (done bool, err error)
 
 	// Reset ends the exchange with a failure that the server turns into a
