@@ -14,6 +14,7 @@ import (
 	"github.com/mattn/go-isatty"
 
 	"adit/engine/command"
+	"adit/engine/procs"
 )
 
 // version is set by the linker of a release build (-X main.version=1.2.3).
@@ -26,6 +27,7 @@ func main() {
 func run() int {
 	// A reader of stdout that goes away costs lines, not the tunnel.
 	signal.Ignore(syscall.SIGPIPE)
+	defer procs.Govern()()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	ctx, stop, done := interrupts()

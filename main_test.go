@@ -138,8 +138,8 @@ func freeAddress(t *testing.T) string {
 
 type procsKey struct{}
 
-// procs are the programs that a script runs beside itself, by name.
-type procs map[string]*proc
+// processes are the programs that a script runs beside itself, by name.
+type processes map[string]*proc
 
 type proc struct {
 	cmd  *exec.Cmd
@@ -191,7 +191,7 @@ func setup(e *testscript.Env) error {
 	e.Setenv("ECHO", echo.Addr().String())
 	e.Setenv("PORT", port)
 	e.Setenv("TOKEN", rand.Text())
-	all := procs{}
+	all := processes{}
 	e.Values[procsKey{}] = all
 	e.Defer(func() {
 		for _, p := range all {
@@ -236,7 +236,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	ts.Check(p.cmd.Start())
-	ts.Value(procsKey{}).(procs)[args[0]] = p
+	ts.Value(procsKey{}).(processes)[args[0]] = p
 	go func() {
 		defer close(p.done)
 		p.cmd.Wait()
@@ -249,7 +249,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile(args[1])
 	ts.Check(err)
-	p := ts.Value(procsKey{}).(procs)[args[0]]
+	p := ts.Value(procsKey{}).(processes)[args[0]]
 	if p == nil {
 		ts.Fatalf("no %s was started", args[0])
 	}
@@ -275,7 +275,7 @@ func end(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: end NAME SIGNAL CODE")
 	}
-	p := ts.Value(procsKey{}).(procs)[args[0]]
+	p := ts.Value(procsKey{}).(processes)[args[0]]
 	if p == nil {
 		ts.Fatalf("no %s was started", args[0])
 	}

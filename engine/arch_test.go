@@ -145,7 +145,7 @@ func layers() [][]string {
 		{"engine/command"},
 		{"engine/demo"},
 		{"engine/config", "engine/server", "engine/client"},
-		{"engine/origin", "engine/tunnel"},
+		{"engine/origin", "engine/tunnel", "engine/procs"},
 		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp"},
 		{"engine"},
 	}

@@ -33,6 +33,7 @@
 //	engine/wire       messages of both protocols as pure functions
 //	engine/frame      passive count of frames by opcode, below the WebSocket library
 //	engine/tcp        system calls of TCP that the scheduler need not know of
+//	engine/procs      one processor while there is little to do
 //	engine/policy     credentials, rules, resolve-check-dial
 //	engine/observe    event bus, totals, event lines
 //	engine/demo       what adit demo starts
@@ -49,6 +50,7 @@
 // at each end, and a second where content flows both ways.
 //
 //	goroutine                          started by            ends when                        joined by
+//	processors                         procs.Govern (main)   stop                             stop
 //	tunnel reader, writer (adit.v1)    conn.start            socket error, Close              Done: the writer joins the reader
 //	tunnel handler, one per exchange   conn.accept (reader)  handler returns                  writer, before Done
 //	tunnel reader, keeper (wsp)        classicLink.start     socket error, Close              Done

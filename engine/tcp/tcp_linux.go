@@ -12,6 +12,9 @@ import (
 	"unsafe"
 )
 
+// counts says that wrapped connections count.
+const counts = true
+
 // conn is a TCP connection. What else package net offers of it (CloseWrite,
 // SetLinger, SyscallConn, ReadFrom) passes by.
 type conn struct {
@@ -56,6 +59,7 @@ func (c *call) try(fd uintptr) bool {
 		switch errno {
 		case 0:
 			c.n += int(n)
+			large.Add(int(n))
 			if !c.all || c.n == len(c.p) {
 				return true
 			}
