@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/observe"
 	"adit/engine/wire"
 )
 
@@ -48,6 +49,17 @@ func TestHeadAllocations(t *testing.T) {
 	h := http.Header{}
 	if n := testing.AllocsPerRun(100, func() { clear(h); copyHead(h, fields) }); n > 1 {
 		t.Errorf("%v allocations for a response head", n)
+	}
+}
+
+func TestSmallRequestAllocations(t *testing.T) {
+	bus := observe.NewBus()
+	defer bus.Close()
+	run := smallRequest(t, bus)
+	// Our element of Forwarded, the values of the answer's header, and the
+	// exchange, which stands for the tunnel's.
+	if n := testing.AllocsPerRun(100, run); n > 3 {
+		t.Errorf("%v allocations for a small request", n)
 	}
 }
 
