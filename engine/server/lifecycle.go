@@ -32,11 +32,12 @@ func (s *Server) Close() error {
 
 func (s *Server) cutShort() { s.hardOnce.Do(func() { close(s.hardStop) }) }
 
-// beginDrain refuses what is new from now on.
-func (s *Server) beginDrain() {
-	if s.draining.Swap(true) {
-		return
-	}
+// beginDrain refuses what is new from now on. Whoever else calls it waits: what
+// it publishes must not follow the end of the server.
+func (s *Server) beginDrain() { s.drainOnce.Do(s.refuseNew) }
+
+func (s *Server) refuseNew() {
+	s.draining.Store(true)
 	s.publish(engine.Event{Kind: engine.KindDraining, Count: s.calls.running()})
 	s.dispatch.close()
 	s.claims.close()

@@ -95,10 +95,11 @@ type Server struct {
 	webWork   sync.WaitGroup // connection goroutines of net/http
 	watch     callerWatch
 
-	stopOnce sync.Once
-	hardStop chan struct{} // closed to cut a drain short
-	hardOnce sync.Once
-	done     chan struct{} // closed when the server has ended
+	drainOnce sync.Once
+	stopOnce  sync.Once
+	hardStop  chan struct{} // closed to cut a drain short
+	hardOnce  sync.Once
+	done      chan struct{} // closed when the server has ended
 }
 
 var _ engine.Engine = (*Server)(nil)
