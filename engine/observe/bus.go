@@ -65,7 +65,7 @@ const (
 )
 
 // Subscribe is engine.Engine's. Slots are rounded up to a power of two. The
-// first event after a pause is delivered at once; those that follow within 2 ms
+// first event after a pause is delivered at once; those that follow within 10 ms
 // come together. [engine.ErrClosed] after Close.
 func (b *Bus) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan engine.Batch, error) {
 	if o.Kinds == 0 {

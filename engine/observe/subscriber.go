@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	maxBatch  = 512                  // events in a batch
-	chunk     = 16                   // events copied out under the bus's lock at a time
-	gather    = 2 * time.Millisecond // how long a batch waits for more, so that load costs no wake-up per event
-	patience  = 2 * time.Second      // how long Close waits for a subscriber that does not read
+	maxBatch  = 512                   // events in a batch
+	chunk     = 16                    // events copied out under the bus's lock at a time
+	gather    = 10 * time.Millisecond // how long a batch waits for more: each wake-up costs as much as some requests
+	patience  = 2 * time.Second       // how long Close waits for a subscriber that does not read
 	neverWake = math.MaxUint64
 )
 
