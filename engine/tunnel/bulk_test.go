@@ -177,3 +177,30 @@ func TestLeastCredit(t *testing.T) {
 		}
 	})
 }
+
+// What was read and not granted is lost to a peer far away: of a small window
+// that may be half, of a large one an eighth. A window grows only if its reader
+// has had to wait for it.
+func TestGrants(t *testing.T) {
+	for window, at := range map[int64]int64{64 << 10: 32 << 10, 512 << 10: 256 << 10, 1 << 20: 256 << 10, 8 << 20: 1 << 20} {
+		c, x := newBare(true)
+		x.window = window
+		if x.consumeLocked(int(at-1)); x.grant != 0 {
+			t.Errorf("window %d: %d granted for %d read", window, x.grant, at-1)
+		}
+		if !x.consumeLocked(1) || x.grant != at || len(c.out.grants) != 1 {
+			t.Errorf("window %d: %d granted for %d read", window, x.grant, at)
+		}
+	}
+	for _, starved := range []bool{false, true} {
+		c, x := newBare(true)
+		c.growth = NewBudget(1 << 30)
+		for range 2 {
+			x.starved = starved
+			x.consumeLocked(int(x.window / 2))
+		}
+		if grown := x.window > int64(c.limits.Window); grown != starved {
+			t.Errorf("starved %v: the window is %d", starved, x.window)
+		}
+	}
+}

@@ -46,14 +46,15 @@ type exchange struct {
 	inEnd      bool             // the peer's END came
 	inLeft     int64            // content that content-length promises; -1 unknown
 	inTrailers []wire.Field
-	inCredit   int64 // what the peer may still send
-	window     int64 // what is granted at a time, twice over
-	grant      int64 // credit to be written
-	granting   bool  // stands in the outbox's grants
-	consumed   int64 // read and not granted yet
-	granted    time.Time
-	starved    bool  // the reader has waited for content since then
-	grown      int64 // bytes taken from the growth budget
+	inCredit   int64     // what the peer may still send
+	window     int64     // what the peer may send and this end has not granted anew
+	grant      int64     // credit to be written
+	granting   bool      // stands in the outbox's grants
+	consumed   int64     // read and not granted yet
+	read       int64     // since the last look
+	looked     time.Time // when it was last asked whether the window limits the peer
+	starved    bool      // the reader has had to wait since then
+	grown      int64     // bytes taken from the growth budget
 
 	credit      int64  // what may still be sent
 	piece       []byte // waits for the writer

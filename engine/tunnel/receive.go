@@ -8,9 +8,9 @@ import (
 )
 
 // gotContent takes a DATA record: what it violates (1002), or what is invalid
-// in good framing (RESET 8). Where msg is not nil, p is what *msg
-// ends with, which is kept if that is better than to copy p: nil is left in its
-// place. The conn's mutex is held.
+// in good framing (RESET 8). Where msg is not nil, p is what *msg ends with,
+// which is kept if that is better than to copy p: nil is left in its place. The
+// conn's mutex is held.
 func (x *exchange) gotContent(p []byte, end bool, msg **chunk) (violation, invalid string) {
 	n := int64(len(p))
 	switch {
@@ -140,25 +140,23 @@ func (x *exchange) Trailers() []wire.Field {
 	return x.inTrailers
 }
 
-// consumeLocked counts n bytes as read, and grants when half the window was: as
-// much as was read, and more if the window can be seen to be what limits the
-// peer. It reports whether the writer has to be woken.
+// consumeLocked counts n bytes as read, and grants as much as was read once that
+// is worth a record: half of a small window, an eighth of a large one, for what
+// is read and not granted is lost to the peer for a round trip. It reports
+// whether the writer has to be woken.
 func (x *exchange) consumeLocked(n int) bool {
 	if x.inEnd || x.over {
 		return false
 	}
 	x.consumed += int64(n)
-	if x.consumed < x.window/2 {
+	if x.consumed < min(x.window/2, max(x.window/8, 256<<10)) {
 		return false
 	}
-	credit := x.consumed
-	x.consumed = 0
-	now := time.Now()
-	if x.starved && !x.granted.IsZero() && now.Sub(x.granted) < x.c.growthPace() {
-		credit += x.growLocked()
+	x.grant += x.consumed
+	if x.limitsLocked(x.consumed) {
+		x.grant += x.growLocked()
 	}
-	x.granted, x.starved = now, false
-	x.grant += credit
+	x.consumed = 0
 	if x.granting {
 		return false
 	}
@@ -179,6 +177,19 @@ func (c *conn) growthPace() time.Duration {
 }
 
 const maxWindow = 8 << 20
+
+// limitsLocked counts n bytes as read and reports, each time that makes half a
+// window, whether the window can be seen to be what limits the peer: that half
+// came fast, and the reader has still had to wait.
+func (x *exchange) limitsLocked(n int64) bool {
+	if x.read += n; x.read < x.window/2 {
+		return false
+	}
+	now := time.Now()
+	limits := x.starved && !x.looked.IsZero() && now.Sub(x.looked) < x.c.growthPace()
+	x.read, x.looked, x.starved = 0, now, false
+	return limits
+}
 
 // growLocked doubles the window if the budgets allow and returns by how much.
 func (x *exchange) growLocked() int64 {
