@@ -18,6 +18,7 @@ type Toxics struct {
 	Jitter  time.Duration // latency varies by ± this; order is kept
 	Slice   int           // writes of 1 to Slice bytes; 0 leaves them whole
 	Rate    int           // bytes a second in each direction of each connection; 0 unlimited
+	Depth   int           // chunks of 16 KiB on their way in each direction of a new connection; 0 is 64
 
 	// ResetAfter resets a connection once that many bytes have passed it, both
 	// directions together, counted from when it was set; 0 never.
@@ -40,7 +41,7 @@ type Traffic struct {
 }
 
 // relayQueue and relayChunk bound what one direction of a relayed connection
-// holds: 64 chunks of 16 KiB.
+// holds, unless Toxics.Depth says more: 64 chunks of 16 KiB.
 const (
 	relayQueue = 64
 	relayChunk = 16 << 10
@@ -280,7 +281,11 @@ type chunk struct {
 // pass moves one direction: a reader stamps what comes, a writer lets it go
 // when it is due, so that latency does not cost throughput.
 func (l *link) pass(from, to net.Conn, count *atomic.Int64, rng *rand.Rand) {
-	queue := make(chan chunk, relayQueue) // closed by the reader
+	depth := relayQueue
+	if t, ok := l.r.pause(l.done); ok && t.Depth > 0 {
+		depth = t.Depth
+	}
+	queue := make(chan chunk, depth) // closed by the reader
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		defer close(queue)
