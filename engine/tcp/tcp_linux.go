@@ -42,10 +42,12 @@ func wrap(c net.Conn) net.Conn {
 type call struct {
 	trap    uintptr
 	all     bool                  // it is over when all of p is done
+	lend    bool                  // p is lent, and taken only where it can be filled
 	attempt func(fd uintptr) bool // try, made once
 
 	mu    sync.Mutex // held by who reads or writes
 	p     []byte
+	lent  *buffer
 	n     int // bytes of p that are done
 	errno syscall.Errno
 }
@@ -53,6 +55,10 @@ type call struct {
 // try makes the system call and reports whether the poller need not wait for
 // the socket.
 func (c *call) try(fd uintptr) bool {
+	if c.lend {
+		c.lent = buffers.Get().(*buffer)
+		c.p = c.lent[:]
+	}
 	for {
 		rest := c.p[c.n:min(len(c.p), c.n+mostAtOnce)]
 		n, _, errno := syscall.RawSyscall(c.trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)))
@@ -65,12 +71,21 @@ func (c *call) try(fd uintptr) bool {
 			}
 		case syscall.EINTR:
 		case syscall.EAGAIN:
+			if c.lend {
+				c.takeBack()
+			}
 			return false
 		default:
 			c.errno = errno
 			return true
 		}
 	}
+}
+
+// takeBack gives up the buffer that was lent.
+func (c *call) takeBack() {
+	buffers.Put(c.lent)
+	c.lent, c.p = nil, nil
 }
 
 // do runs a call on p through the poller's wait.
@@ -95,6 +110,27 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+func (c *conn) readLent() (*buffer, int, error) {
+	r := &c.read
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lend, r.n, r.errno = true, 0, 0
+	err := c.raw.Read(r.attempt)
+	r.lend = false
+	if r.n == 0 && r.lent != nil {
+		r.takeBack()
+	}
+	buf, n, errno := r.lent, r.n, r.errno
+	r.lent, r.p = nil, nil
+	switch {
+	case err != nil || errno != 0:
+		return nil, 0, c.failure("read", errno, err)
+	case n == 0:
+		return nil, 0, io.EOF
+	}
+	return buf, n, nil
 }
 
 func (c *conn) Write(p []byte) (int, error) {

@@ -358,9 +358,9 @@ func (l *classicLink) drop() {
 		return
 	}
 	_ = l.tap.SetReadDeadline(limit)
-	var scratch [2048]byte
+	scratch := make([]byte, 4<<10) // not on the stack, which an idle reader keeps
 	for left := lingerBytes; left > 0; {
-		n, err := l.tap.Read(scratch[:])
+		n, err := l.tap.Read(scratch)
 		if err != nil {
 			return
 		}

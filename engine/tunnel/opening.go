@@ -14,6 +14,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/frame"
+	"adit/engine/tcp"
 	"adit/engine/wire"
 )
 
@@ -109,7 +110,7 @@ func (h *tapHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.tap = frame.NewConn(c, h.counters, frame.StartNow, frame.StartAfterHead)
+	h.tap = frame.NewConn(tcp.Rest(c), h.counters, frame.StartNow, frame.StartAfterHead)
 	return h.tap, rw, nil
 }
 

@@ -25,8 +25,9 @@ const (
 	// of it has every piece written at once.
 	PieceSize = messageSize - wire.MaxRecordHeader
 	// readBufferSize must not be 0, or the library reuses the reader of the
-	// HTTP server and reads around the frame tap.
-	readBufferSize = 4 << 10
+	// HTTP server and reads around the frame tap. It holds a control frame: the
+	// buffer that counts is tcp.Rest's, which an idle connection does not own.
+	readBufferSize = 128
 	// closeWait bounds the closing handshake.
 	closeWait = 2 * time.Second
 	// lingerBytes bounds what is read and thrown away after a Close frame, so
@@ -63,9 +64,9 @@ func (s *socket) writeClose(code engine.CloseCode, reason string) error {
 // ends, lingerBytes came or closeWait is over.
 func (s *socket) linger() {
 	_ = s.tap.SetReadDeadline(time.Now().Add(closeWait))
-	var scratch [2048]byte
+	scratch := make([]byte, 4<<10) // not on the stack, which an idle reader keeps
 	for left := lingerBytes; left > 0; {
-		n, err := s.tap.Read(scratch[:])
+		n, err := s.tap.Read(scratch)
 		if err != nil {
 			return
 		}
