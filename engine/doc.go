@@ -46,12 +46,16 @@
 //
 // # Goroutines
 //
-// The creator stops and joins. Per connection there are two; per exchange one
-// at each end, and a second where content flows both ways.
+// The creator stops and joins. An idle connection has one, its reader: who tears
+// it down says so at last (OnEnd), and its timer starts a writer. A client has a
+// second one that reports its end. Per exchange there is one at each end, and a
+// second where content flows both ways.
 //
 //	goroutine                          started by            ends when                        joined by
 //	processors                         procs.Govern (main)   stop                             stop
-//	tunnel reader, writer (adit.v1)    conn.start            socket error, Close              Done: the writer joins the reader
+//	tunnel reader (adit.v1)            conn.start            socket error, Close              the last writer
+//	tunnel writer (adit.v1), while     who has something     nothing is left to write; the    Done
+//	  there is something to write        to write, the timer   last one: the connection's end
 //	tunnel handler, one per exchange   conn.accept (reader)  handler returns                  writer, before Done
 //	tunnel reader, keeper (wsp)        classicLink.start     socket error, Close              Done
 //	tunnel handler (wsp)               classicSession.begin  handler returns                  Done

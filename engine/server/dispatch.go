@@ -138,7 +138,8 @@ func (d *dispatcher) add(l *link, p *pool, route uint64) {
 	if slices.Contains(l.pools, p) {
 		return
 	}
-	list := append(slices.Clip(p.slots()), slot{l, route})
+	// Who scans an older list sees no further than its end.
+	list := append(p.slots(), slot{l, route})
 	p.members.Store(&list)
 	l.pools = append(l.pools, p)
 	l.routes = append(l.routes, route)

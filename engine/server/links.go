@@ -26,6 +26,7 @@ type link struct {
 	client     string
 	greeting   *engine.Greeting
 	ready      time.Time
+	halves     atomic.Int32 // of its life that are over: settled, ended
 
 	// Guarded by dispatcher.mu: the pools it is in, and its route in each.
 	pools  []*pool

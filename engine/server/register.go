@@ -32,6 +32,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{
 		ID: l.id, Limits: s.o.Limits, Protocol: s.o.Protocol, Growth: s.growth, Counters: &l.counters,
 		OnRelease: func() { s.dispatch.handOver(l) },
+		OnEnd:     func() { defer s.work.Done(); defer s.caught(); s.half(l) },
 		OnPanic:   s.o.OnPanic,
 	})
 	if !hijack.opened {
@@ -43,8 +44,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 			Reason: engine.Bound(text)})
 		return
 	}
-	// From here on nothing of net/http is needed: its goroutine and buffers go.
-	s.run(func() { s.serveLink(l, reg, err) })
+	defer s.work.Done()
+	defer s.caught()
+	s.settleLink(l, reg, err)
 }
 
 // admitClient decides on a request for /register, before any state is made for
@@ -122,28 +124,38 @@ func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, rw, nil
 }
 
-// serveLink goes on after the opening: it answers the greeting, keeps the
-// connection in its pools while it lives and publishes how it ended.
-func (s *Server) serveLink(l *link, reg *tunnel.Registration, opening error) {
-	code, reason := engine.CloseAbnormal, ""
+// settleLink goes on after the opening: it answers the greeting and puts the
+// connection into its pools. It does not wait for its end: nothing of net/http
+// stays with a connection, neither goroutine nor buffers.
+func (s *Server) settleLink(l *link, reg *tunnel.Registration, opening error) {
 	if opening != nil {
-		code, reason = s.openingFailed(l, opening)
+		code, reason := s.openingFailed(l, opening)
+		s.closed(l, 0, code, reason)
 	} else if refused := s.settle(l, reg); refused != nil {
-		code, reason = refused.code, refused.reason
 		s.greetingRejected(l, reg.Greeting, *refused)
+		s.closed(l, reg.Protocol, refused.code, refused.reason)
 	} else {
-		<-l.conn.Done()
-		s.dispatch.leave(l)
-		s.claims.release(s, l)
-		code, reason = l.conn.Ended()
+		s.half(l)
 	}
+}
+
+// half is called when a connection is settled and when it has ended, in either
+// order: the second time it leaves its pools.
+func (s *Server) half(l *link) {
+	if l.halves.Add(1) < 2 {
+		return
+	}
+	s.dispatch.leave(l)
+	s.claims.release(s, l)
+	code, reason := l.conn.Ended()
+	s.closed(l, l.conn.Protocol(), code, reason)
+}
+
+// closed publishes how a connection ended.
+func (s *Server) closed(l *link, protocol engine.Protocol, code engine.CloseCode, reason string) {
 	s.links.remove(l)
 	traffic := l.counters.Traffic()
 	s.totals.ConnectionEnded(traffic)
-	var protocol engine.Protocol
-	if reg != nil {
-		protocol = reg.Protocol
-	}
 	s.publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: l.id, Client: l.client, Peer: l.peer,
 		Protocol: protocol, Code: uint16(code), Reason: engine.Bound(reason),
 		Duration: time.Since(l.opened), Closed: &traffic})
@@ -212,12 +224,14 @@ func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
 		urls[i] = s.exposedURL(&greeting.Expose[i])
 		greeting.Expose[i].URL = engine.Bound(urls[i])
 	}
+	s.work.Add(1) // OnEnd's
 	conn, err := reg.Welcome(&wire.Welcome{
 		Connection: l.id.String(), Server: s.o.Name, Version: s.o.Version,
 		PingInterval: s.o.Limits.Ping, MaxExchanges: s.o.Limits.MaxExchanges, Window: s.o.Limits.Window,
 		URLs: urls,
 	})
 	if err != nil {
+		s.work.Done()
 		s.claims.release(s, l)
 		return &refusal{engine.CloseAbnormal, err.Error()}
 	}

@@ -26,6 +26,9 @@ type classicConn struct {
 
 func newClassicConn(s *socket, g *engine.Greeting, o AcceptOptions) *classicConn {
 	c := &classicConn{classicLink: newClassicLink(s, o.ID, g, o.OnPanic), onRelease: o.OnRelease}
+	if o.OnEnd != nil {
+		c.onEnd = o.OnEnd
+	}
 	c.start(c.read)
 	return c
 }

@@ -51,6 +51,7 @@ type classicLink struct {
 	closing  chan struct{} // closed when the end is decided
 	readDone chan struct{} // closed by the last reader
 	done     chan struct{} // closed by the keeper, last of all
+	onEnd    func()        // called by it then
 	handlers sync.WaitGroup
 
 	mu     sync.Mutex // a leaf; guards what follows
@@ -80,6 +81,7 @@ func newClassicLink(s *socket, id engine.ConnectionID, g *engine.Greeting, onPan
 		closing:  make(chan struct{}),
 		readDone: make(chan struct{}),
 		done:     make(chan struct{}),
+		onEnd:    func() {},
 	}
 }
 
@@ -197,6 +199,7 @@ func (l *classicLink) cause() *engine.Error {
 
 // keep is the keeper.
 func (l *classicLink) keep() {
+	defer l.onEnd()
 	defer close(l.done)
 	l.watch()
 	l.mu.Lock()

@@ -10,11 +10,11 @@ import (
 	"adit/engine/wire"
 )
 
-// A conn is one adit.v1 connection, at either end. Two goroutines run it for
+// A conn is one adit.v1 connection, at either end. One goroutine runs it for
 // its whole life: the reader (reader.go), which never blocks on anything but
-// the socket, and the writer (writer.go), which does every write, keeps the
-// timers and closes. Exchanges are served by goroutines of whoever opened or
-// handles them.
+// the socket. The writer (writer.go), which does every write, keeps the timers
+// and closes, is there only while it has something to do: idle connections are
+// many. Exchanges are served by goroutines of whoever opened or handles them.
 type conn struct {
 	*socket
 	id       engine.ConnectionID
@@ -37,9 +37,13 @@ type conn struct {
 	rttMin   atomic.Int64
 	life     atomic.Int64 // when a byte was last read, nanoseconds since opened
 
-	wake     chan struct{} // capacity 1: the writer has something to do; never closed
+	writer   atomic.Int32 // writerRests and so on
+	rang     atomic.Bool  // the clock did, and nobody looked yet
+	beat     keepalive
+	clock    *time.Timer   // calls look
 	readDone chan struct{} // closed by the reader
 	done     chan struct{} // closed by the writer, last of all
+	onEnd    func()        // called by it then
 	handlers sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows and the guarded part of exchanges; a leaf
@@ -65,16 +69,18 @@ type drainState struct {
 }
 
 func newConn(s *socket, id engine.ConnectionID, growth *Budget, onPanic func(any)) *conn {
-	return &conn{
+	c := &conn{
 		socket:    s,
 		id:        id,
 		growth:    growth,
 		onPanic:   onPanic,
-		wake:      make(chan struct{}, 1),
 		readDone:  make(chan struct{}),
 		done:      make(chan struct{}),
+		onEnd:     func() {},
 		exchanges: make(map[uint64]*exchange),
 	}
+	c.writer.Store(writerCalled) // nobody writes before start
+	return c
 }
 
 // start begins reading and writing. The handlers of control frames queue and
@@ -85,8 +91,15 @@ func (c *conn) start() {
 	c.ws.SetPongHandler(c.gotPong)
 	c.ws.SetCloseHandler(func(int, string) error { return nil })
 	c.touch()
+	now := time.Now()
+	// The first ping measures the round trip before anything can stand in its way.
+	c.beat = keepalive{nextPing: now.Add(pace(now, c.limits.Ping)), wanted: true}
+	c.beat.due = c.nextLook()
+	c.clock = time.AfterFunc(time.Hour, c.look)
+	c.clock.Reset(c.beat.due.Sub(now)) // look finds c.clock set
+	c.writer.Store(writerRests)
 	go c.readLoop()
-	go c.writeLoop()
+	c.rouse()
 }
 
 // touch notes that the peer gave a sign of life.
@@ -123,7 +136,7 @@ func (c *conn) finish(e ending) {
 	for _, ctx := range running { // of handlers that have answered and go on, too
 		ctx.end()
 	}
-	signal(c.wake)
+	c.rouse()
 }
 
 // failAllLocked fails every exchange, queued ones included, and returns them.
@@ -221,7 +234,7 @@ func (c *conn) Drain(grace time.Duration, reason string) {
 	}
 	c.grace = time.AfterFunc(grace, func() { c.finish(c.drained()) })
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 }
 
 func (c *conn) drained() ending {
@@ -248,7 +261,7 @@ func (c *conn) gotDrain(reason string) {
 		}
 	}
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	c.endIfDrained()
 }
 
@@ -354,7 +367,7 @@ func (c *conn) queueOpen(x *exchange, h outHead) error {
 	}
 	c.out.heads = append(c.out.heads, h)
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	return nil
 }
 

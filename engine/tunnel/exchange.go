@@ -145,7 +145,7 @@ func (x *exchange) resetLocked(code wire.ResetCode, reason string, cause *engine
 	x.c.out.abandoned()
 	if written {
 		x.c.out.resets = append(x.c.out.resets, outReset{id: x.id, payload: wire.AppendReset(nil, code, wireReason(reason))})
-		signal(x.c.wake)
+		x.c.rouse()
 	}
 	return true
 }
@@ -220,7 +220,7 @@ func (x *exchange) writePiece(p []byte) (int, error) {
 		x.queueLocked()
 	}
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	if copied {
 		return n, nil
 	}
@@ -322,7 +322,7 @@ func (x *exchange) CloseWrite(trailers []wire.Field) error {
 	}
 	x.queueLocked()
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	return nil
 }
 

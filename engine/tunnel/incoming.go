@@ -48,7 +48,7 @@ func (in *incoming) queueHead(r *wire.Response, end bool) error {
 		payload.free()
 		return err
 	}
-	signal(c.wake)
+	c.rouse()
 	return nil
 }
 
@@ -76,7 +76,7 @@ func (in *incoming) Respond(r *wire.Response, content []byte) (done bool, err er
 	in.queueSmallLocked(content)
 	in.outEnd = true
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	return true, nil
 }
 
@@ -192,5 +192,5 @@ func (c *conn) refuse(id uint64) {
 		c.finish(ending{code: engine.CloseTryLater, text: "too many refused requests", reason: engine.ReasonTunnelFailed})
 		return
 	}
-	signal(c.wake)
+	c.rouse()
 }

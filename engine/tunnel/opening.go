@@ -28,6 +28,9 @@ type AcceptOptions struct {
 
 	// OnRelease is called, without a lock held, after a slot came back.
 	OnRelease func()
+	// OnEnd is called once after a connection that was welcomed has ended: after
+	// Done, by the last of its goroutines. Nil: nobody wants to know.
+	OnEnd func()
 	// OnPanic is told of a panic in a goroutine of the connection, which then
 	// closes with 1011. Nil: the panic goes on.
 	OnPanic func(v any)
@@ -189,6 +192,9 @@ func (g *Registration) Welcome(w *wire.Welcome) (Conn, error) {
 	c.onRelease = g.opts.OnRelease
 	c.capacity = int64(min(s.limits.MaxExchanges, g.hello.MaxExchanges))
 	c.peerWindow = int64(g.hello.Window)
+	if g.opts.OnEnd != nil {
+		c.onEnd = g.opts.OnEnd
+	}
 	c.start()
 	return serverConn{c}, nil
 }

@@ -206,7 +206,7 @@ func (c *conn) gotOpening(rec wire.Record) (violation string) {
 		c.out.resets = append(c.out.resets, outReset{id: rec.Exchange,
 			payload: wire.AppendReset(nil, wire.ResetMalformed, wireReason(err.Error()))})
 		c.mu.Unlock()
-		signal(c.wake)
+		c.rouse()
 		return ""
 	}
 	if err != nil {
@@ -303,7 +303,7 @@ func (c *conn) gotPing(data string) error {
 	c.out.pong = append(c.out.pong[:0], data...)
 	c.out.ponging = true
 	c.mu.Unlock()
-	signal(c.wake)
+	c.rouse()
 	return nil
 }
 

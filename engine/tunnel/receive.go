@@ -86,7 +86,7 @@ func (x *exchange) Next() ([]byte, error) {
 			wake := x.consumeLocked(len(k.data))
 			c.mu.Unlock()
 			if wake {
-				signal(c.wake)
+				c.rouse()
 			}
 			x.held = k
 			return k.data, nil

@@ -200,7 +200,7 @@ func TestDrainEndsBehindStaleEntries(t *testing.T) {
 	c.out.grants = append(c.out.grants, x)
 	c.mu.Unlock()
 	c.Unreserve()
-	signal(c.wake)
+	c.rouse()
 	if got, err := p.ReadClose(); err != nil || got == nil || got.Code != 1001 {
 		t.Errorf("closed with %v, %v", got, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,11 +18,10 @@ import (
 // meanwhile: nothing can be said of the peer then.
 const suspended = time.Second
 
-// A keepalive is the writer's own state: when to ping next and how long to
-// believe in the peer.
+// A keepalive is when to ping next and how long to believe in the peer. It
+// belongs to who writes.
 type keepalive struct {
-	timer    *time.Timer
-	due      time.Time // when timer fires
+	due      time.Time // when the timer fires
 	nextPing time.Time
 	mercy    time.Time // the peer is not called dead before
 	wanted   bool      // a ping is to be written
@@ -43,82 +43,139 @@ func (o *outbox) answered(data string) (time.Time, bool) {
 	return o.ping.sent, true
 }
 
-// writeLoop does every write and outlives everything else of the connection.
-func (c *conn) writeLoop() {
-	defer close(c.done)
-	defer recovered(c.onPanic, c.finish)
-	defer c.tearDown()
-	now := time.Now()
-	// The first ping measures the round trip before anything can stand in its way.
-	k := &keepalive{nextPing: now.Add(pace(now, c.limits.Ping)), wanted: true}
-	k.due = c.nextLook(k)
-	k.timer = time.NewTimer(k.due.Sub(now))
-	defer k.timer.Stop()
-	var parts []part
-	var scratch []byte
+// What the writer of a connection does.
+const (
+	writerRests  = iota // there is none
+	writerWrites        // and looks once more before it rests
+	writerCalled        // and there was another call
+)
+
+// summoned reports whether the caller has to write: nobody did. Who does is told
+// that there is something more.
+func (c *conn) summoned() bool {
 	for {
-		c.mu.Lock()
-		if c.end != nil {
-			c.mu.Unlock()
+		switch state := c.writer.Load(); {
+		case state == writerRests && c.writer.CompareAndSwap(writerRests, writerWrites):
+			return true
+		case state == writerWrites && c.writer.CompareAndSwap(writerWrites, writerCalled):
+			return false
+		case state == writerCalled:
+			return false
+		}
+	}
+}
+
+// rouse has written what is ready, or ended what is to end. It never blocks.
+func (c *conn) rouse() {
+	if c.summoned() {
+		go c.write()
+	}
+}
+
+// look is called when the clock is to be looked at.
+func (c *conn) look() {
+	c.rang.Store(true)
+	if c.summoned() {
+		c.write()
+	}
+}
+
+// A draft is what a writer works with; a connection that writes nothing has none.
+type draft struct {
+	parts   []part
+	scratch []byte
+}
+
+var drafts = sync.Pool{New: func() any { return new(draft) }}
+
+// write writes until nothing is left, one goroutine at a time. The one that
+// finds the connection's end tears it down and outlives everything else of it.
+func (c *conn) write() {
+	over := true // so it is after a panic
+	defer func() {
+		if over {
+			close(c.done)
+			c.onEnd()
+		}
+	}()
+	defer recovered(c.onPanic, c.finish)
+	defer func() {
+		if over {
+			c.tearDown()
+		}
+	}()
+	// Whoever roused it is about to block, and others are about to run: to let
+	// them come first fills a message with what they have. With 64 callers that
+	// is ten records instead of one, for an eighth of the whole cost of a
+	// request; alone it costs nothing to speak of.
+	runtime.Gosched()
+	d := drafts.Get().(*draft)
+	defer drafts.Put(d)
+	for {
+		if c.rang.Swap(false) && !c.tick() {
 			return
 		}
-		pong := c.out.takePong()
-		ping := k.wanted
-		parts, scratch = c.collect(parts[:0], scratch[:0])
-		var text outHead
-		if len(parts) == 0 && len(c.out.heads) > 0 && c.out.heads[0].text != nil {
-			text = c.out.heads[0]
-			c.out.heads = shift(c.out.heads, 1)
-			if c.server && text.drain {
-				c.draining.told = true
-			}
-		}
-		c.mu.Unlock()
-		var err error
-		if pong != nil {
-			err = c.ws.WriteControl(websocket.PongMessage, pong, c.writeDeadline())
-		}
-		if err == nil && ping {
-			k.wanted = false
-			err = c.writePing()
-		}
-		if err == nil && len(parts) > 0 {
-			err = c.writeParts(parts, scratch)
-		}
-		if err == nil && text.text != nil {
-			err = c.writeText(text)
-		}
-		if err != nil {
-			c.copied(parts, time.Now()) // nobody will: a control frame failed before them
-			c.writeFailed(err)
+		wrote, alive := c.writeReady(d)
+		if !alive {
 			return
 		}
-		if pong != nil || ping || len(parts) > 0 || text.text != nil {
-			select {
-			case <-k.timer.C: // a writer that is never idle pings too
-				if !c.tick(k) {
-					return
-				}
-			default:
-			}
+		if wrote {
 			continue
 		}
 		if c.leaving.Load() {
 			c.endIfDrained() // the outbox is empty, though perhaps nothing was written
 		}
-		select {
-		case <-c.wake:
-			// Whoever woke it is about to block, and others are about to run:
-			// to let them come first fills a message with what they have. With
-			// 64 callers that is ten records instead of one, for an eighth of
-			// the whole cost of a request; alone it costs nothing to speak of.
-			runtime.Gosched()
-		case <-k.timer.C:
-			if !c.tick(k) {
-				return
-			}
+		over = false
+		if c.writer.CompareAndSwap(writerWrites, writerRests) {
+			return
+		}
+		over = true
+		c.writer.Store(writerWrites)
+		runtime.Gosched()
+	}
+}
+
+// writeReady writes control frames and one message of what is ready. alive is
+// false when the connection is to end.
+func (c *conn) writeReady(d *draft) (wrote, alive bool) {
+	c.mu.Lock()
+	if c.end != nil {
+		c.mu.Unlock()
+		return false, false
+	}
+	pong := c.out.takePong()
+	ping := c.beat.wanted
+	d.parts, d.scratch = c.collect(d.parts[:0], d.scratch[:0])
+	parts := d.parts
+	var text outHead
+	if len(parts) == 0 && len(c.out.heads) > 0 && c.out.heads[0].text != nil {
+		text = c.out.heads[0]
+		c.out.heads = shift(c.out.heads, 1)
+		if c.server && text.drain {
+			c.draining.told = true
 		}
 	}
+	c.mu.Unlock()
+	var err error
+	if pong != nil {
+		err = c.ws.WriteControl(websocket.PongMessage, pong, c.writeDeadline())
+	}
+	if err == nil && ping {
+		c.beat.wanted = false
+		err = c.writePing()
+	}
+	if err == nil && len(parts) > 0 {
+		err = c.writeParts(parts, d.scratch)
+	}
+	if err == nil && text.text != nil {
+		err = c.writeText(text)
+	}
+	if err != nil {
+		c.copied(parts, time.Now()) // nobody will: a control frame failed before them
+		c.writeFailed(err)
+		return false, false
+	}
+	return pong != nil || ping || len(parts) > 0 || text.text != nil, true
 }
 
 // writeFailed ends the connection after a write error. What the peer said last,
@@ -233,7 +290,8 @@ func (x *exchange) takenLocked(n int, now time.Time) {
 }
 
 // nextLook returns when the writer must look at the clock again.
-func (c *conn) nextLook(k *keepalive) time.Time {
+func (c *conn) nextLook() time.Time {
+	k := &c.beat
 	dead := c.lastLife().Add(2 * c.limits.Ping)
 	if dead.Before(k.mercy) {
 		dead = k.mercy
@@ -248,7 +306,8 @@ func (c *conn) lastLife() time.Time { return c.opened.Add(time.Duration(c.life.L
 
 // tick is what the timer is for: pings, the death of a silent peer, the idle
 // limits of raw exchanges. It reports whether the connection lives.
-func (c *conn) tick(k *keepalive) bool {
+func (c *conn) tick() bool {
+	k := &c.beat
 	now := time.Now()
 	interval := c.limits.Ping
 	if now.Sub(k.due) > suspended {
@@ -266,8 +325,8 @@ func (c *conn) tick(k *keepalive) bool {
 		k.nextPing = now.Add(pace(now, interval))
 		c.sweep(now)
 	}
-	k.due = c.nextLook(k)
-	k.timer.Reset(k.due.Sub(now))
+	k.due = c.nextLook()
+	c.clock.Reset(k.due.Sub(now))
 	return true
 }
 
@@ -321,6 +380,7 @@ func (c *conn) tearDown() {
 	_ = c.tap.Close()
 	<-c.readDone
 	c.handlers.Wait()
+	c.clock.Stop()
 	c.mu.Lock()
 	c.limit.Stop()
 	for i := range c.out.heads {
