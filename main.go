@@ -28,6 +28,7 @@ func run() int {
 	// A reader of stdout that goes away costs lines, not the tunnel.
 	signal.Ignore(syscall.SIGPIPE)
 	defer procs.Govern()()
+	defer procs.RoomToGrow()()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	ctx, stop, done := interrupts()

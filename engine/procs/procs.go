@@ -10,6 +10,8 @@
 // so that beside a bulk transfer, where something always is, a small request
 // would wait up to 10 ms. Both are seen by what they do: CPU time, and system
 // calls that move much (package tcp).
+//
+// It also lets a small heap grow before it is collected: see RoomToGrow.
 package procs
 
 import (
