@@ -58,7 +58,11 @@
 //	  there is something to write        to write, the timer   last one: the connection's end
 //	tunnel handler, one per exchange   conn.accept (reader)  handler returns                  writer, before Done
 //	tunnel reader, keeper (wsp)        classicLink.start     socket error, Close              Done
-//	tunnel handler (wsp)               classicSession.begin  handler returns                  Done
+//	tunnel second reader (wsp), when   classicSession        socket error, Close; the first   Done
+//	  a handler runs on the reader for                         ends with its handler
+//	  longer than 5 ms
+//	tunnel handler (wsp), where        classicSession.read   handler returns                  Done
+//	  content has to be waited for
 //	server connection of a caller      net/http              caller leaves, Close             Server.Close, Shutdown
 //	server watch of callers (Linux)    Serve                 Close                            Server.Close
 //	server upload, one per request     gateway, raw          content ends, exchange over      the caller's goroutine, before it answers

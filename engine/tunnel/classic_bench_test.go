@@ -10,7 +10,8 @@ import (
 // BenchmarkClassicExchange is one small request with its response.
 func BenchmarkClassicExchange(b *testing.B) {
 	c, _ := paired(b, classicOptions{handler: func(in Incoming) {
-		_ = replyWith(in, 200, "hello world\n", wire.Field{Name: "Content-Length", Value: "12"}, wire.Field{Name: "Content-Type", Value: "text/plain"})
+		_, _ = in.Respond(&wire.Response{Status: 200, Fields: []wire.Field{{Name: "Content-Length", Value: "12"}, {Name: "Content-Type", Value: "text/plain"}}},
+			[]byte("hello world\n"))
 	}})
 	b.ReportAllocs()
 	for b.Loop() {

@@ -19,10 +19,11 @@ import (
 const maxClassicText = 256 << 10
 
 // A classicLink is what both ends of a wsp connection share. Two goroutines run
-// it for its whole life: the reader, which is the only one to call the library
-// (read is what each end gives it), and the keeper, which answers pings, sends
-// them, finds a dead peer, and closes. Content that came is read by the
-// goroutine that wants it, while the reader waits (classicBody).
+// it: the reader, which is the only one to call the library (read is what each
+// end gives it; at the client the reader may change), and the keeper, which
+// answers pings, sends them, finds a dead peer, and closes. Content that did not
+// come whole with its head is read by the goroutine that wants it, while the
+// reader waits (classicBody).
 type classicLink struct {
 	*socket
 	id        engine.ConnectionID

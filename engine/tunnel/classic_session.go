@@ -79,6 +79,11 @@ func (c *classicSession) read(last *classicIncoming) (passed bool) {
 				c.slots.Store(0)
 				return false
 			}
+			if c.atHand() {
+				c.finish(protocolError("a request before the last one was answered"))
+				c.slots.Store(0)
+				return false
+			}
 			if c.serveHere(in, handler) {
 				return true
 			}

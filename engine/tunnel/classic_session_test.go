@@ -475,3 +475,21 @@ func TestClassicPongPassesContent(t *testing.T) {
 		t.Fatal(f, err)
 	}
 }
+
+// TestClassicRequestsAtOnce: a request that comes together with the one before
+// is seen before either is performed.
+func TestClassicRequestsAtOnce(t *testing.T) {
+	s, peer := dialled(t, classicOptions{handler: func(Incoming) { t.Error("performed") }})
+	var both []byte
+	for range 2 {
+		head := jsonRequest("GET", "/", 0)
+		both = append(both, 0x80|opText, byte(len(head)))
+		both = append(append(both, head...), 0x80|opBinary, 0)
+	}
+	if _, err := peer.Conn.Write(both); err != nil {
+		t.Fatal(err)
+	}
+	hearClose(t, peer, engine.CloseProtocolError)
+	_ = peer.Conn.Close()
+	wantEnd(t, s, engine.CloseProtocolError)
+}
