@@ -72,7 +72,7 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	dialer := websocket.Dialer{
 		NetDialContext:    d.dial,
 		NetDialTLSContext: d.dialTLS,
-		ReadBufferSize:    readBufferSize,
+		ReadBufferSize:    wideReadBuffer,
 		WriteBufferSize:   messageSize,
 		WriteBufferPool:   &writeBuffers,
 	}
@@ -132,7 +132,7 @@ func (d *opener) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	return d.wrap(tcp.Rest(tcp.Wrap(c))), nil
+	return d.wrap(tcp.Wrap(c)), nil
 }
 
 func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {

@@ -66,7 +66,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o AcceptOptions) (*Registrat
 	o.Limits = o.Limits.withDefaults()
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: o.Limits.Greeting,
-		ReadBufferSize:   readBufferSize,
+		ReadBufferSize:   wideReadBuffer,
 		WriteBufferSize:  messageSize,
 		WriteBufferPool:  &writeBuffers,
 		// The server has refused browsers before it called.
@@ -75,6 +75,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o AcceptOptions) (*Registrat
 	native := o.Protocol != engine.ProtocolClassic && slices.Contains(websocket.Subprotocols(r), wire.Subprotocol)
 	if native {
 		upgrader.Subprotocols = []string{wire.Subprotocol}
+		upgrader.ReadBufferSize = readBufferSize
 	} else if o.Protocol == engine.ProtocolNative {
 		http.Error(w, "this server speaks "+wire.Subprotocol+" only", http.StatusBadRequest)
 		return nil, &OpeningError{Err: errors.New("the client did not offer " + wire.Subprotocol)}

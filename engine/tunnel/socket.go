@@ -25,9 +25,13 @@ const (
 	// of it has every piece written at once.
 	PieceSize = messageSize - wire.MaxRecordHeader
 	// readBufferSize must not be 0, or the library reuses the reader of the
-	// HTTP server and reads around the frame tap. It holds a control frame: the
-	// buffer that counts is tcp.Rest's, which an idle connection does not own.
+	// HTTP server and reads around the frame tap. At the server of a native
+	// connection it holds a control frame: the buffer that counts is tcp.Rest's,
+	// which an idle connection does not own.
 	readBufferSize = 128
+	// wideReadBuffer shows the tap all that has come, and passes tcp.Rest by: by
+	// that a classic connection knows that a small message has come whole.
+	wideReadBuffer = 4 << 10
 	// closeWait bounds the closing handshake.
 	closeWait = 2 * time.Second
 	// lingerBytes bounds what is read and thrown away after a Close frame, so
