@@ -185,7 +185,7 @@ func TestGrants(t *testing.T) {
 	for window, at := range map[int64]int64{64 << 10: 32 << 10, 512 << 10: 256 << 10, 1 << 20: 256 << 10, 8 << 20: 1 << 20} {
 		c, x := newBare(true)
 		x.window = window
-		if x.consumeLocked(int(at-1)); x.grant != 0 {
+		if x.consumeLocked(int(at - 1)); x.grant != 0 {
 			t.Errorf("window %d: %d granted for %d read", window, x.grant, at-1)
 		}
 		if !x.consumeLocked(1) || x.grant != at || len(c.out.grants) != 1 {
