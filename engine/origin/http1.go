@@ -24,23 +24,17 @@ type http1 struct {
 	t       *Transport
 	timeout time.Duration // for the final head; 0: none
 	conns   http1Conns
-	heads   sync.Pool // of *[]byte, with a request head
-	buffers sync.Pool // of *[http1Buffer]byte, with what was read
+	buffers sync.Pool // of *[http1Buffer]byte, with a request head or what was read
 }
 
 const (
-	http1Buffer    = 4 << 10 // bytes read ahead
-	keptHeadBuffer = 16 << 10
-	readyContent   = 4 << 10 // request content up to here goes with its head
+	http1Buffer  = 4 << 10 // bytes read ahead
+	readyContent = 4 << 10 // request content up to here goes with its head
 )
 
 func newHTTP1(t *Transport, o Options) *http1 {
 	h := &http1{t: t, timeout: o.HeadTimeout}
 	h.conns.init(o)
-	h.heads.New = func() any {
-		b := make([]byte, 0, http1Buffer)
-		return &b
-	}
 	h.buffers.New = func() any { return new([http1Buffer]byte) }
 	return h
 }
@@ -59,30 +53,49 @@ type http1Exchange struct {
 	deadline time.Time // of the read that is due; zero: none
 	unread   error     // of the connection, for the next read
 
-	small *[http1Buffer]byte // what buf is in; nil: buf was allocated
-	buf   []byte
-	r, w  int // buf[r:w] was read and not taken
-	head  responseHead
-	body  http1Content
-	room  [10]field
+	readAhead
+	head responseHead
+	body http1Content
+	room [10]field
+}
+
+// readAhead is what was read of a connection and not taken yet. Before, its
+// memory has the request's head.
+type readAhead struct {
+	pool  *sync.Pool         // of *[http1Buffer]byte
+	small *[http1Buffer]byte // of pool; nil: there is none
+	buf   []byte             // small, or what was allocated because that is too small
+	r, w  int                // buf[r:w] was read and not taken
+}
+
+// take sees to it that there is room.
+func (a *readAhead) take() {
+	if a.buf == nil {
+		a.small = a.pool.Get().(*[http1Buffer]byte)
+		a.buf = a.small[:]
+	}
+}
+
+// free gives it back.
+func (a *readAhead) free() {
+	if a.small != nil {
+		a.pool.Put(a.small)
+	}
+	a.small, a.buf, a.r, a.w = nil, nil, 0, 0
 }
 
 // send performs one exchange; see [Transport.Send].
 func (h *http1) send(ctx context.Context, r *Request) (*Response, error) {
-	x := &http1Exchange{h: h, ctx: ctx, request: r, small: h.buffers.Get().(*[http1Buffer]byte)}
-	x.buf = x.small[:]
+	x := &http1Exchange{h: h, ctx: ctx, request: r, readAhead: readAhead{pool: &h.buffers}}
+	x.take()
 	r.upload = nil
 	start := time.Now()
-	out := h.heads.Get().(*[]byte)
-	buf, expects, err := appendHead((*out)[:0], r)
+	head, expects, err := appendHead(x.buf[:0], r)
 	if err != nil {
 		err = engine.Fail("send request", engine.ReasonMalformed, err)
-	} else if buf, err = x.write(start, buf, expects); err == nil {
+	} else if err = x.write(start, head, expects); err == nil {
+		x.take()
 		err = x.receive(start)
-	}
-	if cap(buf) <= keptHeadBuffer {
-		*out = buf[:0]
-		h.heads.Put(out)
 	}
 	if err != nil {
 		x.abandon()
@@ -93,13 +106,13 @@ func (h *http1) send(ctx context.Context, r *Request) (*Response, error) {
 
 // write sends the head, with the content that is at hand, on a connection. It
 // is written again only where no byte of it was (R2).
-func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte, error) {
+func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) error {
 	r := x.request
 	content := hasContent(r)
 	left, taken := r.Length, expects || !content
 	for try := 1; ; {
 		if err := x.connect(start); err != nil {
-			return buf, err
+			return err
 		}
 		if !taken {
 			taken = true
@@ -107,7 +120,7 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 			var err error
 			if buf, left, ended, err = appendReady(buf, r); err != nil {
 				x.release(true) // it has carried nothing
-				return buf, err
+				return err
 			}
 			content = !ended
 		}
@@ -123,7 +136,7 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
-			return buf, err
+			return err
 		}
 		// An origin that reads no further may have said why.
 		x.body.broken = err
@@ -137,7 +150,7 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) ([]byte
 		x.deadline = start.Add(x.Connected + x.h.timeout)
 		x.conn.arm(x.deadline)
 	}
-	return buf, nil
+	return nil
 }
 
 // errStale is the end of a connection that was not alive when it was to be used
@@ -166,17 +179,16 @@ func (x *http1Exchange) writeHead(start time.Time, buf []byte, content bool) (in
 	if c.socket == nil {
 		return c.Write(buf)
 	}
-	wrote, n, err := c.socket.exchange(buf, x.buf, c.reused)
+	wrote, err := c.socket.exchange(buf, &x.readAhead, c.reused)
 	if wrote == 0 && x.early(err) {
-		wrote, n, err = c.socket.exchange(buf, x.buf, c.reused)
+		wrote, err = c.socket.exchange(buf, &x.readAhead, c.reused)
 	}
-	x.w = n
 	switch {
 	case wrote == len(buf):
 		x.unread = err
 		return wrote, nil
 	case err == nil: // the socket takes no more at once
-		n, err = c.Write(buf[wrote:])
+		n, err := c.Write(buf[wrote:])
 		return wrote + n, err
 	}
 	return wrote, err
@@ -266,14 +278,6 @@ func (x *http1Exchange) abandon() {
 	}
 	x.release(false)
 	x.free()
-}
-
-// free gives the buffer back.
-func (x *http1Exchange) free() {
-	if x.small != nil {
-		x.h.buffers.Put(x.small)
-	}
-	x.small, x.buf, x.r, x.w = nil, nil, 0, 0
 }
 
 // classify prefers the error of the upload, which ended the connection, to that

@@ -14,6 +14,6 @@ func newHTTP1Socket(net.Conn) *http1Socket { return nil }
 
 func (*http1Socket) alive() bool { return false }
 
-func (*http1Socket) exchange(_, _ []byte, _ bool) (int, int, error) {
-	return 0, 0, errors.ErrUnsupported
+func (*http1Socket) exchange([]byte, *readAhead, bool) (int, error) {
+	return 0, errors.ErrUnsupported
 }

@@ -19,11 +19,12 @@ type http1Socket struct {
 	raw  syscall.RawConn
 	step func(fd uintptr) bool // one of the two below, as RawConn.Read wants it
 
-	state    socketState
-	out, in  []byte
-	wrote, n int
-	err      error // of the write or of the read
-	probe    [1]byte
+	state socketState
+	out   []byte
+	room  *readAhead // of who exchanges
+	wrote int
+	err   error // of the write or of the read
+	probe [1]byte
 }
 
 type socketState uint8
@@ -58,12 +59,13 @@ func (s *http1Socket) alive() bool {
 	return s.raw.Read(s.step) == nil && s.state == socketDone
 }
 
-// exchange writes out and reads what comes first into in. Where asks is true it
-// does so only if the socket is alive, and otherwise returns errStale. wrote
-// says how much was written, also with an error; if that is not all of out
-// nothing was read.
-func (s *http1Socket) exchange(out, in []byte, asks bool) (wrote, n int, err error) {
-	s.state, s.out, s.in, s.wrote, s.n, s.err = socketWrites, out, in, 0, 0, nil
+// exchange writes out and reads what comes first into room, of which it owns no
+// memory while it waits: out, which may lie in it, is lost once it was written.
+// Where asks is true it does so only if the socket is alive, and otherwise
+// returns errStale. wrote says how much was written, also with an error; if that
+// is not all of out nothing was read.
+func (s *http1Socket) exchange(out []byte, room *readAhead, asks bool) (wrote int, err error) {
+	s.state, s.out, s.room, s.wrote, s.err = socketWrites, out, room, 0, nil
 	if asks {
 		s.state = socketAsks
 	}
@@ -71,11 +73,11 @@ func (s *http1Socket) exchange(out, in []byte, asks bool) (wrote, n int, err err
 	if err == nil {
 		err = s.err
 	}
-	s.out, s.in = nil, nil
+	s.out, s.room = nil, nil
 	if s.state == socketStale {
 		err = errStale
 	}
-	return s.wrote, s.n, err
+	return s.wrote, err
 }
 
 // advance is called first when the runtime has been told of the wait, and then
@@ -104,18 +106,22 @@ func (s *http1Socket) advance(fd uintptr) bool {
 			return true
 		}
 		s.state = socketReads
+		s.out = nil
+		s.room.free()
 		return false
 	}
-	n, err := tcp.ReadSocket(fd, s.in)
+	s.room.take()
+	n, err := tcp.ReadSocket(fd, s.room.buf)
 	switch {
 	case err == syscall.EAGAIN:
+		s.room.free()
 		return false
 	case err != nil:
 		s.err = os.NewSyscallError("read", err)
 	case n == 0:
 		s.err = io.EOF
 	}
-	s.n = n
+	s.room.w = n
 	return true
 }
 
