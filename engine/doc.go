@@ -101,6 +101,9 @@
 // proven finished. A truncated response is never taken for complete: END is
 // sent only at the true end, and after the head a failure aborts the caller.
 //
+// What a request costs, what was done about it and what did not help is in
+// PERFORMANCE.md beside this file.
+//
 // # Glossary
 //
 //	exchange    one request with its response (RFC 9113 §8.1)
