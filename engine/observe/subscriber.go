@@ -25,8 +25,8 @@ type subscriber struct {
 
 	// Under Bus.mu.
 	ring    []engine.Event // a power of two
-	head    uint64         // events ever written
-	tail    uint64         // events read or overwritten
+	head    uint64         // events written since the ring was empty
+	tail    uint64         // of these, read or overwritten
 	dropped uint64         // overwritten since the last batch
 	wakeAt  uint64         // events in the ring at which the pump is woken
 }
@@ -77,6 +77,11 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 		for range n {
 			events = append(events, s.ring[s.tail&s.mask])
 			s.tail++
+		}
+		if s.head == s.tail {
+			// From the first slot again: a ring that is emptied in time stays
+			// small, in the cache and in what it keeps alive.
+			s.head, s.tail = 0, 0
 		}
 		s.wakeAt = neverWake
 		if len(events) == 0 {

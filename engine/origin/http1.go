@@ -128,10 +128,12 @@ func (x *http1Exchange) write(start time.Time, buf []byte, expects bool) error {
 		if err == nil {
 			break
 		}
+		if err == errStale { // each turn takes one from the pool, and connect looks at ctx
+			x.release(false)
+			continue
+		}
 		if x.conn.reused && n == 0 && try < maxAttempts && x.ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			if err != errStale {
-				try++
-			}
+			try++
 			x.release(false)
 			continue
 		}

@@ -83,6 +83,7 @@ func (s *http1Socket) exchange(out []byte, room *readAhead, asks bool) (wrote in
 // advance is called first when the runtime has been told of the wait, and then
 // when there may be something to read; true ends the wait.
 func (s *http1Socket) advance(fd uintptr) bool {
+	asked := s.state == socketAsks
 	switch s.state {
 	case socketProbes:
 		s.state = socketStale
@@ -108,7 +109,10 @@ func (s *http1Socket) advance(fd uintptr) bool {
 		s.state = socketReads
 		s.out = nil
 		s.room.free()
-		return false
+		if asked {
+			return false // nothing had come when the runtime knew of the wait already
+		}
+		// Of what had come before that on a new connection nobody tells.
 	}
 	s.room.take()
 	n, err := tcp.ReadSocket(fd, s.room.buf)

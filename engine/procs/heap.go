@@ -57,15 +57,16 @@ func (f *floor) watch() {
 // shares its memory with nothing.
 type mark struct{ _ *mark }
 
-// adapt reports whether it is to be called again. A change stops the world for a
-// moment, so that small ones are left out.
+// adapt reports whether it is to be called again. Small changes are left out, but
+// for the one that takes the room away.
 func (f *floor) adapt() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stopped {
 		return false
 	}
-	if want := percentFor(f.live()); 4*want < 3*f.percent || 4*want > 5*f.percent {
+	want := percentFor(f.live())
+	if want != f.percent && (want == usualPercent || 4*want < 3*f.percent || 4*want > 5*f.percent) {
 		f.percent = want
 		f.set(want)
 	}

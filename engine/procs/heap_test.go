@@ -3,6 +3,7 @@ package procs
 import (
 	"math"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 )
@@ -25,7 +26,7 @@ func TestRoomFollowsTheHeap(t *testing.T) {
 	var sets []int
 	live := uint64(2 << 20)
 	f := &floor{set: func(p int) int { sets = append(sets, p); return 0 }, live: func() uint64 { return live }}
-	for _, live = range []uint64{2 << 20, 2<<20 + 1000, 100 << 20, 110 << 20, 4 << 20} {
+	for _, live = range []uint64{2 << 20, 2<<20 + 1000, 100 << 20, 110 << 20, 4 << 20, 7<<20 + 300<<10, 1 << 30} {
 		if !f.adapt() {
 			t.Fatal("stopped by itself")
 		}
@@ -34,7 +35,7 @@ func TestRoomFollowsTheHeap(t *testing.T) {
 	if f.adapt() {
 		t.Error("goes on after stop")
 	}
-	want := []int{400, 100, 300, 100}
+	want := []int{400, 100, 300, 119, 100, 100}
 	if len(sets) != len(want) {
 		t.Fatalf("set %v, want %v", sets, want)
 	}
@@ -58,5 +59,25 @@ func TestCollectionsAreNoticed(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatalf("collection %d went unnoticed", i+1)
 		}
+	}
+}
+
+// TestTheEnvironmentHasTheWordOnTheHeap: what an operator set is not overridden,
+// and a limit on memory would be met too late with room on top.
+func TestTheEnvironmentHasTheWordOnTheHeap(t *testing.T) {
+	for _, name := range []string{"GOGC", "GOMEMLIMIT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("GOGC", "")
+			t.Setenv("GOMEMLIMIT", "")
+			t.Setenv(name, "77")
+			old := debug.SetGCPercent(77)
+			stop := RoomToGrow()
+			during := debug.SetGCPercent(77)
+			stop()
+			after := debug.SetGCPercent(old)
+			if during != 77 || after != 77 {
+				t.Errorf("%d, and %d after stop", during, after)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package procs
 
 import (
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,5 +154,10 @@ func TestSmallCallsAreNoTransfer(t *testing.T) {
 
 func TestTheEnvironmentHasTheWord(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "2")
-	Govern()() // starts nothing: goleak would see it, and the stop does not wait
+	before := runtime.NumGoroutine()
+	stop := Govern()
+	if n := runtime.NumGoroutine(); n != before {
+		t.Errorf("%d goroutines were started", n-before)
+	}
+	stop()
 }

@@ -34,7 +34,7 @@ func (w *callerWatch) begin(ln net.Listener) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.runs || w.ended {
+	if w.done != nil || w.ended {
 		return
 	}
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
@@ -61,11 +61,19 @@ func (w *callerWatch) run() {
 		n := 0
 		var fault error
 		err := w.raw.Read(func(fd uintptr) bool {
-			n, fault = syscall.EpollWait(int(fd), events[:], 0)
-			return n != 0 && fault != syscall.EINTR
+			for {
+				if n, fault = syscall.EpollWait(int(fd), events[:], 0); fault != syscall.EINTR {
+					return n != 0
+				}
+			}
 		})
 		if err != nil || fault != nil {
-			return // closed
+			// Closed. If it is anything else, net/http has to read in the
+			// background again, or nobody would learn that a caller has left.
+			w.mu.Lock()
+			w.runs = false
+			w.mu.Unlock()
+			return
 		}
 		for _, e := range events[:n] {
 			id := watchID(uint32(e.Fd)) | watchID(uint32(e.Pad))<<32
@@ -82,10 +90,10 @@ func (w *callerWatch) run() {
 // close ends the goroutine and joins it. Nobody is watched any more.
 func (w *callerWatch) close() {
 	w.mu.Lock()
-	runs := w.runs
+	begun := w.done != nil
 	w.runs, w.ended = false, true
 	w.mu.Unlock()
-	if runs {
+	if begun {
 		w.epoll.Close()
 		<-w.done
 	}

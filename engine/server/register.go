@@ -46,7 +46,14 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.work.Done()
 	defer s.caught()
+	settled := false
+	defer func() {
+		if !settled && l.registered.Load() {
+			s.half(l) // after a panic too its end takes it out of its pools
+		}
+	}()
 	s.settleLink(l, reg, err)
+	settled = true
 }
 
 // admitClient decides on a request for /register, before any state is made for

@@ -207,9 +207,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.work.Add(1)
 		go s.sweepIdle()
 	}
-	s.watch.begin(ln)
 	s.accepting.Add(1)
 	s.life.Unlock()
+	s.watch.begin(ln)
 
 	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
 	err := s.http.Serve(&callerListener{Listener: ln, s: s})

@@ -153,9 +153,13 @@ func (c *classicConn) receive(x *classicExchange, text []byte) bool {
 		if !x.body.take(r) {
 			return false
 		}
+		more := c.atHand()
+		if more { // said before the connection can be taken again
+			c.finish(protocolError("an answer to no request"))
+		}
 		x.answered()
 		x.reply <- classicReply{response: response}
-		return true
+		return !more
 	}
 	x.body.ready <- r
 	select {
