@@ -36,7 +36,9 @@ func run(m *testing.M) int {
 	}
 	code := m.Run()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		// An origin of the tests that has refused content waits half a second
+		// before it closes (net/http, RST avoidance); it ends by itself.
+		if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")); err != nil {
 			fmt.Fprintln(os.Stderr, "chaos:", err)
 			code = 1
 		}
