@@ -173,7 +173,7 @@ func (c *conn) growthPace() time.Duration {
 	if rtt == 0 {
 		return 5 * time.Millisecond
 	}
-	return max(2*rtt, 250*time.Microsecond)
+	return max(2*rtt, time.Millisecond)
 }
 
 const maxWindow = 8 << 20
