@@ -171,8 +171,10 @@ func (l *classicLink) stop(e ending, abrupt bool) {
 	if l.grace != nil {
 		l.grace.Stop()
 	}
-	l.mu.Unlock()
+	// With the lock held: whoever finds the end decided, and so returns at once,
+	// must not find the connection fit for the next exchange.
 	close(l.closing)
+	l.mu.Unlock()
 	l.cancel()
 	l.w.hurry(limit)
 	_ = l.tap.SetReadDeadline(limit)
