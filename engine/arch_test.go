@@ -145,7 +145,7 @@ func layers() [][]string {
 		{"engine/command"},
 		{"engine/demo"},
 		{"engine/config", "engine/server", "engine/client"},
-		{"engine/origin", "engine/tunnel", "engine/procs"},
+		{"engine/origin", "engine/tunnel", "engine/procs", "engine/filter"},
 		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp"},
 		{"engine"},
 	}

@@ -34,6 +34,11 @@ type Engine interface {
 	// then ends the engine: it returns as soon as draining has begun.
 	Drain(ctx context.Context, id ConnectionID, by Operator) error
 
+	// FrameTape appends the newest frames of one connection, oldest first, at
+	// most 64, to into. Nothing is recorded before somebody asks: asking arms
+	// the tape for the next 5 s. [ErrNotFound] if there is no such connection.
+	FrameTape(ctx context.Context, id ConnectionID, into []FrameRecord) ([]FrameRecord, error)
+
 	// Done is closed when the engine has ended.
 	Done() <-chan struct{}
 }
@@ -49,4 +54,5 @@ type Operator struct {
 type SubscribeOptions struct {
 	Kinds Kinds // 0 means [KindsAll]
 	Slots int   // ring size in events; 0 means 4,096; at most 65,536
+	Heads bool  // records of requests come with their Heads
 }

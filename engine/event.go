@@ -74,6 +74,8 @@ type Greeting struct {
 	Instance string // the client process
 	Expose   []Expose
 	Labels   map[string]string
+	Raw      string // the message as it came, at most 1 KiB of it; a credential is never in it
+	Size     int    // of the whole message, bytes
 
 	// ExposedOnly says that the client takes no destination that a caller
 	// chooses: only what it exposes can be reached through it.
@@ -141,6 +143,7 @@ type Totals struct {
 	BytesOut  uint64
 	FramesIn  Frames
 	FramesOut Frames
+	Statuses  [6]uint64 // requests that ended by status / 100; 0: without a status
 }
 
 // An Action is what an operator did.

@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // A Way is the road by which a caller reached a client.
 type Way uint8
@@ -65,6 +68,31 @@ type Request struct {
 	Outcome Outcome
 	Reason  string // cause in words where the outcome is not completed
 	Replay  bool
+
+	Heads *Heads // nil where nobody asked for them (see SubscribeOptions.Heads)
+	Live  *Live  // while the exchange runs; nil in the record of its end
+}
+
+// Heads are the header fields of one exchange as they went through the tunnel:
+// our own credentials are not among them, those of the traffic are, so a front
+// end masks them. Each is lines "name: value", ended by \n, in order; names of
+// a message from HTTP/1.1 as they came.
+type Heads struct {
+	Request, Response string // each at most [MaxHead] bytes
+	Cut               bool   // a head was longer
+}
+
+// MaxHead is the bound, in bytes, of each head of [Heads]. Fields that do not
+// fit are left out whole.
+const MaxHead = 8 << 10
+
+// Live is what moves while an exchange runs. Whoever serves it writes, anybody
+// reads.
+type Live struct {
+	Connection    atomic.Uint64 // ConnectionID; 0 while it waits for one
+	Status        atomic.Int32  // 0 before the head
+	RequestBytes  atomic.Int64  // content so far
+	ResponseBytes atomic.Int64
 }
 
 // OutcomeOf maps the reason an exchange failed for to its outcome.

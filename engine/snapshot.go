@@ -40,12 +40,52 @@ type Connection struct {
 	Opened   time.Time
 	Greeting *Greeting // nil before the greeting
 	Traffic
+	ShapeIn       FrameShape
+	ShapeOut      FrameShape
 	InFlight      int           // exchanges
 	Exchanges     uint64        // that ended
+	Failed        uint64        // of these: neither completed nor caller_gone, or a status of 500 or more
 	RTT           time.Duration // of the newest answered ping; 0 unknown
 	RTTMin        time.Duration // smallest so far; 0 unknown
 	LateRecords   uint64        // records dropped because their exchange was over
 	GreetingReady time.Time     // when registered; zero before
+	PingEvery     time.Duration // interval of this end's pings; 0 unknown
+	PingNext      time.Time     // when this end pings next; zero unknown
+	Credential    string        // name of what admitted it, never the credential itself; "" none was asked for
+}
+
+// A FrameShape says what the frames of one direction look like.
+type FrameShape struct {
+	Sizes      [4]uint64 // data frames by payload: below 128 B, 1 KiB, 16 KiB, and above
+	Fragmented uint64    // messages of more than one frame (RFC 6455 §5.4)
+	LastOpcode uint8     // of the newest frame; meaningless while there was none
+	LastLength uint64    // its payload in bytes
+}
+
+// A FrameRecord is one WebSocket frame on a tape (see [Engine.FrameTape]).
+type FrameRecord struct {
+	Time   time.Time
+	Out    bool // sent by this end
+	Opcode uint8
+	Fin    bool
+	Length uint64 // of the payload, bytes
+	Note   string // what it carries, in words without content: "HEAD x17", "DATA x17"; "" unknown
+}
+
+// A CloseCount says how often connections ended with a close code
+// (RFC 6455 §7.4).
+type CloseCount struct {
+	Code  CloseCode
+	Count uint64
+}
+
+// A Setting is one effective setting, for showing. A credential has the value
+// "set" or "not set", never itself.
+type Setting struct {
+	Name   string // as the flag: "tcp-ports"
+	Value  string
+	Source string // "default", "file", "environment" or "flag"
+	Help   string // one line
 }
 
 // A Server is one server as a client sees it.
@@ -74,5 +114,6 @@ type Snapshot struct {
 	Expose      []Expose     // of a client
 	Banned      []string     // client ids
 	Waiting     int          // callers that wait for a connection
+	Closes      []CloseCount // ended connections by code, in order of code; at most 32
 	Totals      Totals
 }

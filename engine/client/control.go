@@ -170,3 +170,8 @@ func (c *Client) acted(a engine.Action, target string, by engine.Operator, id en
 
 // Done is closed when the client has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
+
+// FrameTape implements [engine.Engine].
+func (c *Client) FrameTape(_ context.Context, id engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
+	return into, nil
+}

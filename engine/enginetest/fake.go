@@ -17,6 +17,7 @@ type Fake struct {
 	subs     map[*fakeSubscription]struct{}
 	actions  []FakeAction
 	refuse   error
+	tape     []engine.FrameRecord
 	ended    bool
 	done     chan struct{} // closed by End
 	wg       sync.WaitGroup
@@ -121,13 +122,14 @@ func (f *Fake) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 // copySnapshot copies from into into, reusing into's slices.
 func copySnapshot(into, from *engine.Snapshot) {
 	listen, connections, servers := into.Listen[:0], into.Connections[:0], into.Servers[:0]
-	expose, banned := into.Expose[:0], into.Banned[:0]
+	expose, banned, closes := into.Expose[:0], into.Banned[:0], into.Closes[:0]
 	*into = *from
 	into.Listen = append(listen, from.Listen...)
 	into.Connections = append(connections, from.Connections...)
 	into.Servers = append(servers, from.Servers...)
 	into.Expose = append(expose, from.Expose...)
 	into.Banned = append(banned, from.Banned...)
+	into.Closes = append(closes, from.Closes...)
 }
 
 // CloseConnection implements [engine.Engine]; the snapshot has to have id.
@@ -176,6 +178,23 @@ func (f *Fake) Drain(ctx context.Context, id engine.ConnectionID, by engine.Oper
 		f.snapshot.Draining = true
 		return nil
 	})
+}
+
+// FrameTape implements [engine.Engine] with what Tape has set.
+func (f *Fake) FrameTape(_ context.Context, id engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.find(id); err != nil {
+		return into, err
+	}
+	return append(into, f.tape...), nil
+}
+
+// Tape sets what FrameTape returns.
+func (f *Fake) Tape(frames []engine.FrameRecord) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tape = frames
 }
 
 func (f *Fake) act(ctx context.Context, a FakeAction, do func() error) error {

@@ -165,3 +165,8 @@ func (s *Server) audit(action engine.Action, by engine.Operator, target string) 
 	s.publish(engine.Event{Kind: engine.KindOperatorAction, Action: action,
 		Operator: engine.Bound(by.Name), Reason: engine.Bound(by.Reason), Target: engine.Bound(target)})
 }
+
+// FrameTape implements [engine.Engine].
+func (s *Server) FrameTape(_ context.Context, id engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
+	return into, nil
+}

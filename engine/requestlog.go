@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// RequestLog is what was recorded of exchanges, those in flight included. A
+// local store and a remote attachment implement it alike. Its methods may be
+// called from any goroutine and never slow the tunnel.
+type RequestLog interface {
+	// Requests fills into with a window of what q selects, reusing its slices.
+	// A filter that does not parse is an error of engine/filter.
+	Requests(ctx context.Context, q RequestQuery, into *RequestPage) error
+
+	// Request returns one record with its heads, if they are still kept.
+	// [ErrNotFound] if it is not kept.
+	Request(ctx context.Context, id RequestID) (Request, error)
+}
+
+// A RequestOrder is an order of records.
+type RequestOrder uint8
+
+const (
+	ByArrival RequestOrder = iota // by RequestID, which follows arrival
+	ByDuration
+	BySize // request and response content together
+	ByStatus
+	ByClient
+	ByPath
+)
+
+// A RequestQuery selects a window. Standing queries (the same Filter, Order and
+// Ascending, again and again) cost what is new, not what is kept.
+type RequestQuery struct {
+	Filter    string // language of engine/filter; "" everything
+	Order     RequestOrder
+	Ascending bool        // false: newest, longest, largest first
+	Until     RequestID   // only records up to this one, as a paused screen shows them; 0 all
+	Marked    []RequestID // what is:marked means, in ascending order
+
+	// The window: the records from Offset on in the chosen order, or, where At
+	// is not 0, around the record At so that Offset records stand before it
+	// (fewer at the beginning). A record At that is gone counts as where it
+	// would stand in ByArrival, else as 0.
+	At     RequestID
+	Offset int
+	Count  int // at most 1,000
+}
+
+// A RequestPage is what a query found. Its records are copies without Heads.
+type RequestPage struct {
+	Requests []Request
+	Offset   int           // of the first record among the Matched
+	Matched  int           // records that the filter selects
+	Kept     int           // records in the log
+	Oldest   RequestID     // kept
+	Newest   RequestID     // kept; 0 none
+	After    int           // records that arrived after Until
+	Lost     uint64        // records that the log was too slow for, since the start
+	Capacity int           // records that the log keeps at most
+	Took     time.Duration // what finding them took
+}

@@ -1,0 +1,256 @@
+// Package pane is what the dashboard and its screens know of each other: the
+// frame that screens are drawn from, what they want fetched for the next one,
+// and what they ask for. Screens import it; it imports none of them.
+package pane
+
+import (
+	"context"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"adit/engine"
+	"adit/engine/filter"
+	"adit/engine/observe"
+	"adit/keys"
+	"adit/themes"
+	"adit/tui/canvas"
+)
+
+// A Class is a class of layouts by the size of the terminal.
+type Class uint8
+
+const (
+	Tiny    Class = iota // below 60x15: the card of vital signs
+	Compact              // 60 to 99 columns or 15 to 29 rows
+	Normal               // from 100x30
+	Wide                 // from 160x48
+)
+
+// ClassOf returns the class of a terminal of w by h cells.
+func ClassOf(w, h int) Class {
+	switch {
+	case w < 60 || h < 15:
+		return Tiny
+	case w < 100 || h < 30:
+		return Compact
+	case w < 160 || h < 48:
+		return Normal
+	}
+	return Wide
+}
+
+// A Frame is what there is to draw at one moment. It belongs to the goroutine of
+// the dashboard; screens only read it and keep no pointer into it after Draw.
+type Frame struct {
+	Now      time.Time
+	Class    Class
+	Width    int // of the terminal
+	Height   int
+	Theme    *themes.Theme
+	Glyphs   *themes.Glyphs
+	Keys     *keys.Map
+	UTC      bool // show times in UTC
+	ReadOnly bool
+	Paused   bool             // the screen stands still: Snapshot and requests are those of then
+	Until    engine.RequestID // while Paused: the newest record that the screen shows
+	Events0  uint64           // while Paused: position after the newest event that it shows
+	Stale    time.Time        // since when the data is old; zero: it is not
+
+	Snapshot *engine.Snapshot
+	Meter    *observe.Meter // its i-th gauge is of Snapshot.Connections[i]
+	Rows     *Rows
+	Events   *EventLog
+	Settings []engine.Setting
+	Problems []keys.Problem
+	Commands []string // lines for a shell that the operator can try: what starts a client, what the demo offers
+	Memory   Memory
+}
+
+// A Memory keeps what the operator chose (columns, sizes, saved filters) from one
+// run to the next. Get of what was never set is "".
+type Memory interface {
+	Get(name string) string
+	Set(name, value string)
+}
+
+// A Row is one event as it is shown.
+type Row struct {
+	Event  engine.Event
+	Level  observe.Level
+	Source string // sanitised
+	Text   string // sanitised
+	Marked bool   // bookmarked
+}
+
+// A Screen is one of the five, or what was opened from one.
+type Screen interface {
+	// Contexts are the key contexts of what has the focus, innermost first,
+	// without Everywhere.
+	Contexts(f *Frame) []keys.Context
+
+	// Crumbs say where this is, below the screen's own name: "edge-1", "c-17".
+	Crumbs(f *Frame) []string
+
+	// Status is the word at the right of the second row where the screen knows
+	// better than LIVE or PAUSED: "frozen", "SAMPLED 1 in 40"; "" else.
+	Status(f *Frame) string
+
+	// Hints are the actions that the footer shows, the most useful first; the
+	// dashboard looks up their keys and drops what does not fit, but for help.
+	Hints(f *Frame) []keys.Action
+
+	// Wants are what is to be fetched for the next frame.
+	Wants(f *Frame) []Want
+
+	// Draw draws the screen, all of a.
+	Draw(a canvas.Area, f *Frame)
+
+	// Do does what a key or the palette asks for. Handled is false if the
+	// screen has no such action now; then the dashboard may know it.
+	Do(a keys.Action, f *Frame) (effect Effect, handled bool)
+
+	// Off says why an action of Do is not possible now, "" if it is: for the
+	// palette.
+	Off(a keys.Action, f *Frame) string
+
+	// Mouse does what a click, double click, wheel or drag in the area of the
+	// last Draw asks for.
+	Mouse(m Mouse, f *Frame) Effect
+}
+
+// An Overlay is what stands over a screen and takes all keys while it is open.
+type Overlay interface {
+	// Update takes a key, a paste or a mouse event of Bubble Tea (coordinates of
+	// the canvas). Open is false when the overlay is done.
+	Update(msg tea.Msg, f *Frame) (effect Effect, open bool)
+
+	// Draw draws it over a, which is the whole canvas, and reports where the
+	// terminal's cursor belongs, if it does.
+	Draw(a canvas.Area, f *Frame) (x, y int, cursor bool)
+
+	// Hints are what the footer says meanwhile.
+	Hints(f *Frame) []Hint
+}
+
+// A Hint is a key and what it does, for the footer.
+type Hint struct{ Key, Text string }
+
+// A Filtered is a screen whose rows a filter narrows.
+type Filtered interface {
+	Subject() filter.Subject
+	Filter() string
+	SetFilter(text string) // one that parses
+	Matches() (matched, of int, took time.Duration)
+	Values(field string) []Value // seen values for completion, the most frequent first
+}
+
+// A Value is a value that was seen, and how often.
+type Value struct {
+	Text  string
+	Count int
+}
+
+// A Want is something that is fetched off the loop, with the snapshot of the
+// next frame. Fetch and Deliver are never called at the same time.
+type Want interface {
+	Fetch(ctx context.Context, s Source) // not on the dashboard's goroutine: touches nothing that Draw reads
+	Deliver(f *Frame)                    // on it
+}
+
+// A Source is where a frame comes from.
+type Source struct {
+	Engine engine.Engine
+	Log    engine.RequestLog
+}
+
+// A Mouse is one event of the mouse; coordinates are of the canvas.
+type Mouse struct {
+	X, Y   int
+	Kind   MouseKind
+	Amount int // Wheel: rows, down is positive
+}
+
+// A MouseKind says what happened.
+type MouseKind uint8
+
+const (
+	Click MouseKind = iota + 1
+	DoubleClick
+	Wheel
+	Drag    // moved with the left button down, after a Click
+	Release // of the left button
+)
+
+// An Effect is what a screen asks the dashboard for; nil: nothing.
+type Effect interface{ effect() }
+
+type (
+	// GoTo shows one of the five screens.
+	GoTo struct {
+		Screen keys.Action // ScreenOverview ... ScreenConfig
+		Filter string      // to be set there, if not ""
+	}
+	// OpenConnection shows the detail of one connection.
+	OpenConnection struct{ ID engine.ConnectionID }
+	// OpenRequest shows the inspector.
+	OpenRequest struct{ ID engine.RequestID }
+	// GoBack leaves what was opened.
+	GoBack struct{}
+	// Ask opens the dialog before an action on the engine.
+	Ask struct {
+		Action      keys.Action // Kill, Drain, Ban, Unban, DrainAll, Cancel
+		Connections []engine.ConnectionID
+		Clients     []string
+		Requests    []engine.RequestID
+		Hidden      int // of these, marked but not shown, because a filter hides them
+	}
+	// Say shows a line for a few seconds.
+	Say struct {
+		Text string
+		Bad  bool // stays until it is acknowledged
+	}
+	// CopyText offers texts for the clipboard, one directly, more by a menu.
+	CopyText struct{ Choices []Choice }
+	// WriteFile asks for a file name and writes what Content returns.
+	WriteFile struct {
+		Name    string
+		Content func() []byte
+	}
+	// ChooseColumns opens the menu of columns.
+	ChooseColumns struct {
+		Columns []Column
+		Apply   func([]Column)
+	}
+	// Run does an action as if its key had been pressed.
+	Run struct{ Action keys.Action }
+	// UseTheme shows a theme; with Keep it is remembered.
+	UseTheme struct {
+		Name string
+		Keep bool
+	}
+	// EditFilter opens the filter line of the screen, which is [Filtered].
+	EditFilter struct{}
+)
+
+// A Choice is one thing to copy.
+type Choice struct{ Title, Text string }
+
+// A Column is one of the columns that can be shown.
+type Column struct {
+	Name, Title string
+	Shown       bool
+}
+
+func (GoTo) effect()           {}
+func (OpenConnection) effect() {}
+func (OpenRequest) effect()    {}
+func (GoBack) effect()         {}
+func (Ask) effect()            {}
+func (Say) effect()            {}
+func (CopyText) effect()       {}
+func (WriteFile) effect()      {}
+func (ChooseColumns) effect()  {}
+func (EditFilter) effect()     {}
+func (Run) effect()            {}
+func (UseTheme) effect()       {}

@@ -1,0 +1,61 @@
+// Package tui is the dashboard: one Bubble Tea model, and a folder for each
+// screen. It knows an [engine.Engine] and an [engine.RequestLog], local or
+// remote, and nothing of what is behind them.
+package tui
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"adit/engine"
+)
+
+// Options are what a dashboard needs.
+type Options struct {
+	Engine   engine.Engine
+	Log      engine.RequestLog
+	Operator string           // who the audit events name
+	Settings []engine.Setting // for the Config screen
+	Commands []string         // lines for a shell that are worth showing
+	Logger   *slog.Logger     // never writes to the terminal
+
+	Theme     string // name; "" or "auto": by the terminal's background
+	Glyphs    string // "unicode", "block", "ascii"; "" or "auto": by the locale
+	Color     string // "auto", "always", "never"
+	KeySet    string // of package keys
+	KeysFile  string // "" none
+	ThemesDir string // "" none
+	StateFile string // what the operator chose, kept from run to run; "" not kept
+	FPS       int    // of the renderer; 0: 30
+	Inline    bool   // without the alternate screen
+	NoSync    bool   // without synchronised output
+	NoMouse   bool
+	ReadOnly  bool // no action on the engine
+	Remote    bool // the engine is not in this process: quitting and suspending harm nothing
+
+	Input     io.Reader
+	Output    io.Writer
+	LookupEnv func(string) (string, bool)
+	Hangup    <-chan struct{} // the terminal is gone
+}
+
+// An End says why a dashboard ended.
+type End uint8
+
+// Ends.
+const (
+	EndQuit   End = iota + 1 // the operator wants the run to end
+	EndGone                  // the terminal is gone
+	EndEngine                // the engine has ended
+	EndStop                  // ctx has ended
+)
+
+// Run shows the dashboard until it ends. It returns after the terminal is as it
+// was, whatever happens; a panic becomes the error.
+func Run(ctx context.Context, o Options) (End, error) { return EndQuit, errors.ErrUnsupported }
+
+// RunPlain is line mode: one line for each notable event, a summary every 10 s,
+// commands from the input. It ends as Run does.
+func RunPlain(ctx context.Context, o Options) (End, error) { return EndQuit, errors.ErrUnsupported }
