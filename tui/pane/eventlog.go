@@ -1,21 +1,72 @@
 package pane
 
-import "adit/engine"
+import (
+	"strconv"
+
+	"adit/engine"
+	"adit/engine/observe"
+)
 
 // An EventLog is the ring of the newest events that the dashboard was told.
 // It belongs to the dashboard's goroutine.
-type EventLog struct{}
+type EventLog struct {
+	rows    []Row  // a ring: the row at position p is rows[p % cap]
+	next    uint64 // position after the newest
+	dropped uint64 // events that were not told, since the start
+	scratch []byte
+}
 
 // NewEventLog returns one that keeps the newest n.
-func NewEventLog(n int) *EventLog { return &EventLog{} }
+func NewEventLog(n int) *EventLog { return &EventLog{rows: make([]Row, 0, max(n, 1))} }
 
 // Add takes a batch. What was dropped before it becomes a row of its own.
-func (l *EventLog) Add(b engine.Batch) {}
+func (l *EventLog) Add(b engine.Batch) {
+	if b.Dropped > 0 {
+		l.dropped += b.Dropped
+		row := l.push()
+		*row = Row{Level: observe.LevelWarn, Source: "dashboard", Dropped: b.Dropped,
+			Text: strconv.FormatUint(b.Dropped, 10) + " events not shown: they came faster than they were taken; totals are exact"}
+		if len(b.Events) > 0 {
+			row.Event.Time = b.Events[0].Time
+		}
+	}
+	for i := range b.Events {
+		e := &b.Events[i]
+		row := l.push()
+		*row = Row{Event: *e, Level: observe.LevelOf(e)}
+		l.scratch = observe.AppendSource(l.scratch[:0], e)
+		row.Source = string(l.scratch)
+		l.scratch = observe.AppendMessage(l.scratch[:0], e)
+		row.Text = string(l.scratch)
+	}
+}
+
+// push makes room for one more row.
+func (l *EventLog) push() *Row {
+	i := int(l.next % uint64(cap(l.rows)))
+	l.next++
+	if i == len(l.rows) {
+		l.rows = l.rows[:i+1]
+	}
+	return &l.rows[i]
+}
 
 // Len returns the number of rows kept, First the position of the oldest:
 // positions count all rows since the start.
-func (l *EventLog) Len() int      { return 0 }
-func (l *EventLog) First() uint64 { return 0 }
+func (l *EventLog) Len() int      { return len(l.rows) }
+func (l *EventLog) First() uint64 { return l.next - uint64(len(l.rows)) }
 
-// At returns the row at a position that is kept. The caller does not keep it.
-func (l *EventLog) At(position uint64) *Row { return nil }
+// Next returns the position that the next row will have.
+func (l *EventLog) Next() uint64 { return l.next }
+
+// Dropped returns how many events were not told, since the start.
+func (l *EventLog) Dropped() uint64 { return l.dropped }
+
+// At returns the row at a position that is kept, nil for any other. The caller
+// does not keep it.
+func (l *EventLog) At(position uint64) *Row {
+	if position < l.First() || position >= l.next {
+		return nil
+	}
+	return &l.rows[position%uint64(cap(l.rows))]
+}

@@ -76,11 +76,12 @@ type Memory interface {
 
 // A Row is one event as it is shown.
 type Row struct {
-	Event  engine.Event
-	Level  observe.Level
-	Source string // sanitised
-	Text   string // sanitised
-	Marked bool   // bookmarked
+	Event   engine.Event // of a row that stands for a gap only Time is set
+	Level   observe.Level
+	Source  string // as it came from the network: drawing makes it harmless
+	Text    string // likewise
+	Marked  bool   // bookmarked
+	Dropped uint64 // events that were lost here; not 0: the row stands for a gap
 }
 
 // A Screen is one of the five, or what was opened from one.
@@ -194,7 +195,10 @@ type (
 	// OpenConnection shows the detail of one connection.
 	OpenConnection struct{ ID engine.ConnectionID }
 	// OpenRequest shows the inspector.
-	OpenRequest struct{ ID engine.RequestID }
+	OpenRequest struct {
+		ID   engine.RequestID
+		From Sequence // the list that it stands in; may be nil
+	}
 	// GoBack leaves what was opened.
 	GoBack struct{}
 	// Ask opens the dialog before an action on the engine.
@@ -232,6 +236,20 @@ type (
 	// EditFilter opens the filter line of the screen, which is [Filtered].
 	EditFilter struct{}
 )
+
+// A Sequence is a list that one item was opened from, for going to the next and
+// previous one without going back to it.
+type Sequence interface {
+	// Wants are what the list wants fetched while it is not shown itself.
+	Wants(f *Frame) []Want
+
+	// Step moves the list's cursor from a request by so many rows and returns
+	// the one that it stands on then; false if there is none.
+	Step(id engine.RequestID, by int) (engine.RequestID, bool)
+
+	// Marked reports whether a request is marked.
+	Marked(id engine.RequestID) bool
+}
 
 // A Choice is one thing to copy.
 type Choice struct{ Title, Text string }
