@@ -2,15 +2,13 @@
 // and what help, footer and documentation say of it.
 package keys
 
+import "adit/keys/userfile"
+
 // A Map is what the keys mean. It is never changed after Load.
 type Map struct{}
 
 // A Problem is something in a file that was left out or shadowed.
-type Problem struct {
-	File string // "" for a default
-	Line int    // from 1; 0 unknown
-	Text string // what is wrong and what was done about it
-}
+type Problem = userfile.Problem
 
 // Sets are the names of the default sets.
 func Sets() []string { return []string{"vim+arrows", "emacs", "basic"} }

@@ -2,7 +2,11 @@
 // themes, the user's own, glyphs, and what a terminal can show.
 package themes
 
-import "charm.land/lipgloss/v2"
+import (
+	"image/color"
+
+	"charm.land/lipgloss/v2"
+)
 
 // A Role is what a colour is for. No other colours exist.
 type Role uint8
@@ -27,43 +31,113 @@ const (
 	Roles // how many there are
 )
 
-// A Theme gives every role a style. It is never changed.
+// String returns the name of the role in files: "border_focus".
+func (r Role) String() string {
+	if r >= Roles {
+		return "unknown"
+	}
+	return roleNames()[r]
+}
+
+func roleNames() [Roles]string {
+	return [Roles]string{"fg", "muted", "border", "border_focus", "accent", "ok", "warn", "err", "info",
+		"sel_bg", "sel_fg", "mark", "graph_in", "graph_out", "title", "overlay_bg"}
+}
+
+// Background reports whether the role colours what is behind text.
+func (r Role) Background() bool { return r == SelBg || r == OverlayBg }
+
+// A Look is what one role looks like: a colour, attributes, or both.
+type Look struct {
+	Color                           color.Color // nil: the terminal's own
+	Bold, Faint, Underline, Reverse bool
+}
+
+// A Theme gives every role a look. It is never changed.
 type Theme struct {
 	Name  string
-	Light bool // made for a light background
+	Light bool   // made for a light background
+	Mono  bool   // without any colour
+	File  string // where it comes from; "" built in
+
+	// Nominal is the background that the theme is made for, nil if it takes the
+	// terminal's palette. Only a theme that paints it sets it.
+	Nominal color.Color
+	Paints  bool
+
+	looks [Roles]Look
+	few   *Theme // what it looks like with 16 colours, if it says so
 }
 
-// Style returns the style of text in role r. In a theme without colours it uses
-// bold, faint, reverse and underline only.
-func (t *Theme) Style(r Role) lipgloss.Style { return lipgloss.NewStyle() }
-
-// Glyphs are the characters that are more than text.
-type Glyphs struct {
-	Name  string // "unicode", "block" (no braille) or "ascii"
-	ASCII bool
-
-	Idle, Busy, Draining, Closed, Connecting string // one cell each
-	Selected, Marked, Failed                 string // one cell each
-	Descending, Ascending, Cut               string // one cell each
-	Paused, Following, Lost                  string // one cell each
-	In, Out                                  string // arrows, one cell each
-	Opened, Folded                           string // of a tree, one cell each
-	Enter, ShiftTab, Arrow, Dot, Crumb       string // "↵", "⇧tab", "→", "·", "›"
-	Masked                                   string // "••••••••••"
-	Normal, Focused                          Frame
-	Bars                                     []string // one cell, from least to full; the first is for nearly nothing
-	Braille                                  bool     // graphs of 2x4 dots a cell
+// Look returns what role r looks like.
+func (t *Theme) Look(r Role) Look {
+	if r >= Roles {
+		r = Fg
+	}
+	return t.looks[r]
 }
 
-// A Frame is the lines around a pane, one cell each.
-type Frame struct {
-	TopLeft, Top, TopRight, Left, Right, BottomLeft, Bottom, BottomRight string
+// Style returns the style of text in role r outside of selected rows and
+// overlays. In a theme without colours it uses bold, faint, reverse and
+// underline only. Of SelBg and OverlayBg it has the background alone.
+func (t *Theme) Style(r Role) lipgloss.Style {
+	l := t.Look(r)
+	s := t.page()
+	if l.Color != nil {
+		if r.Background() {
+			s = s.Background(l.Color)
+		} else {
+			s = s.Foreground(l.Color)
+		}
+	}
+	return attributes(s, l)
 }
 
-// ByName returns a built-in theme or one of the user's directory.
-func ByName(name string) (*Theme, bool) { return &Theme{Name: name}, true }
+// On returns the complete style of text in role r: in a selected row, where every
+// role becomes SelFg on SelBg, on an overlay, or on neither.
+func (t *Theme) On(r Role, selected, overlay bool) lipgloss.Style {
+	switch {
+	case selected:
+		s := t.page()
+		fg, bg := t.Look(SelFg), t.Look(SelBg)
+		if fg.Color != nil {
+			s = s.Foreground(fg.Color)
+		}
+		if bg.Color != nil {
+			s = s.Background(bg.Color)
+		}
+		return attributes(attributes(s, fg), bg)
+	case overlay && !r.Background():
+		s := t.Style(r)
+		bg := t.Look(OverlayBg)
+		if bg.Color != nil {
+			s = s.Background(bg.Color)
+		}
+		return attributes(s, bg)
+	}
+	return t.Style(r)
+}
 
-// Unicode, Block and ASCII return the three glyph sets.
-func Unicode() *Glyphs { return &Glyphs{} }
-func Block() *Glyphs   { return &Glyphs{} }
-func ASCII() *Glyphs   { return &Glyphs{ASCII: true} }
+func (t *Theme) page() lipgloss.Style {
+	s := lipgloss.NewStyle()
+	if t.Paints && t.Nominal != nil {
+		s = s.Background(t.Nominal)
+	}
+	return s
+}
+
+func attributes(s lipgloss.Style, l Look) lipgloss.Style {
+	if l.Bold {
+		s = s.Bold(true)
+	}
+	if l.Faint {
+		s = s.Faint(true)
+	}
+	if l.Underline {
+		s = s.Underline(true)
+	}
+	if l.Reverse {
+		s = s.Reverse(true)
+	}
+	return s
+}
