@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"adit/engine"
 	"adit/engine/client"
 	"adit/engine/config"
 )
@@ -34,44 +35,47 @@ adit client --config wsp_client.cfg`,
 	}
 	s := addSettings(cmd, config.ClientSettings(new(config.Client)))
 	cmd.RunE = p.verb(func(ctx context.Context) error {
-		c, notices, err := config.LoadClient(s.file, p.LookupEnv, s.given)
+		c, effective, notices, err := config.LoadClientSettings(s.file, p.LookupEnv, s.given)
 		if err != nil {
 			return &exit{codeUsage, err}
 		}
-		return runClient(ctx, p, c, notices)
+		return runClient(ctx, p, c, effective, notices)
 	})
 	return cmd
 }
 
-func runClient(ctx context.Context, p *Process, c *config.Client, notices []string) error {
-	if !c.Headless {
-		p.sayHeadless()
-	}
-	h, err := newHeadless(p, c.Events, c.LogLevel)
+func runClient(ctx context.Context, p *Process, c *config.Client, effective []engine.Setting, notices []string) error {
+	r, err := newRun(p, plan{
+		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective, patient: c.Once,
+	})
 	if err != nil {
 		return err
 	}
-	defer h.end()
+	defer r.end()
 	o, err := clientOptions(c)
 	if err != nil {
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
-	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
+	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	cl, err := client.New(o)
 	if err != nil {
 		return err
 	}
+	if err := r.watch(ctx, cl); err != nil {
+		return err
+	}
 	for _, text := range notices {
-		h.notice(text)
+		r.notice(text)
 	}
 	running, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
-	return h.run(ctx, endpoint{
+	return r.live(ctx, endpoint{
 		serve: func() error { return cl.Run(running) },
 		drain: drain,
 		close: cl.Close,
-	}, c.For)
+	})
 }
 
 // clientOptions turns settings into options; what comes from the process is

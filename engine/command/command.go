@@ -3,8 +3,8 @@
 // the process, reads no signal and does not know whether there is a terminal:
 // main hands it all of that as a [Process].
 //
-// Start with server.go; headless.go is the life of a run from its first event
-// to its last.
+// Start with server.go; run.go is the life of a run from its first event to its
+// last, dashboard.go the part of it that has a dashboard.
 package command
 
 import (
@@ -14,18 +14,30 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"adit/engine"
 )
 
 // A Process is what main knows of the process that a verb runs in. The first
 // signal is the end of the context that the verb is executed with.
 type Process struct {
-	Stdout    io.Writer
-	Stderr    io.Writer
-	Terminal  bool // stdout is a terminal
-	LookupEnv func(key string) (string, bool)
-	Stop      <-chan struct{}  // closed by the second signal: stop at once. Nil: never
-	Hangup    <-chan os.Signal // SIGHUP. Nil: never
-	Version   string
+	Stdout        io.Writer
+	Stderr        io.Writer
+	Terminal      bool // stdout is a terminal
+	InputTerminal bool // stdin is a terminal
+	LookupEnv     func(key string) (string, bool)
+	Stop          <-chan struct{}  // closed by the second signal: stop at once. Nil: never
+	Hangup        <-chan os.Signal // SIGHUP. Nil: never
+	Version       string
+
+	// Dashboard prepares a dashboard: what is wrong with its options is the
+	// error. show draws it until it ends by itself or ctx does, and returns when
+	// the terminal is as it was. Nil: there is none.
+	Dashboard func(ctx context.Context, v View) (show func() (Shown, error), err error)
+
+	// OpenLog keeps the records of an engine that does not serve yet, until done
+	// is called. Nil: a dashboard has none.
+	OpenLog func(e engine.Engine) (log engine.RequestLog, done func(), err error)
 
 	failure error // what the verb returned
 }
@@ -82,13 +94,4 @@ func (p *Process) say(format string, args ...any) {
 // hint prints a line that can be copied into a shell.
 func (p *Process) hint(line string) {
 	fmt.Fprintln(p.Stderr, "  "+line)
-}
-
-// sayHeadless tells who did not ask for --headless why there is no dashboard.
-func (p *Process) sayHeadless() {
-	if p.Terminal {
-		p.say("this version has no dashboard yet: running headless, events on stdout, logs on stderr")
-		return
-	}
-	p.say("stdout is not a terminal: running headless, events on stdout, logs on stderr")
 }

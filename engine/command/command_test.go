@@ -150,8 +150,8 @@ func TestClientSettingsReachTheClient(t *testing.T) {
 	}
 }
 
-// run executes the command line as main does, without a process of its own.
-func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+// execute runs the command line as main does, without a process of its own.
+func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, report bytes.Buffer
 	p := &Process{Stdout: &out, Stderr: &report, Version: "1.2.3"}
@@ -168,7 +168,7 @@ func TestListenerInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	code, _, stderr := run(t, "server", "--headless", "--listen", ln.Addr().String())
+	code, _, stderr := execute(t, "server", "--headless", "--listen", ln.Addr().String())
 	if code != codeUnreachable || !strings.Contains(stderr, "--listen") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
@@ -176,7 +176,7 @@ func TestListenerInUse(t *testing.T) {
 
 func TestWrongUsage(t *testing.T) {
 	for _, args := range [][]string{{"serve"}, {"server", "--lisen", "x"}, {"server", "extra"}} {
-		if code, stdout, stderr := run(t, args...); code != codeUsage || stdout != "" || stderr == "" {
+		if code, stdout, stderr := execute(t, args...); code != codeUsage || stdout != "" || stderr == "" {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
 		}
 	}
@@ -200,38 +200,30 @@ func TestDemoTakesItsSettingsFromAnywhere(t *testing.T) {
 			}
 			return "", false
 		}
-		if err := load(table, env, given); err != nil || s.For.String() != c.want {
+		if _, err := config.Load(table, env, given); err != nil || s.For.String() != c.want {
 			t.Errorf("environment %q, flag %q: %v, %v", c.env, c.flag, s.For, err)
 		}
 		if s.Events != "requests" || s.LogLevel != "warn" {
 			t.Errorf("events %q, log level %q", s.Events, s.LogLevel)
 		}
 	}
-	if code, _, stderr := run(t, "demo", "--for", "soon"); code != codeUsage || !strings.Contains(stderr, "--for") {
+	if code, _, stderr := execute(t, "demo", "--for", "soon"); code != codeUsage || !strings.Contains(stderr, "--for") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
 
 func TestVersionNamesTheRelease(t *testing.T) {
-	if code, stdout, _ := run(t, "version"); code != 0 || !strings.HasPrefix(stdout, "adit 1.2.3 (") {
+	if code, stdout, _ := execute(t, "version"); code != 0 || !strings.HasPrefix(stdout, "adit 1.2.3 (") {
 		t.Errorf("exit code %d: %s", code, stdout)
 	}
 }
 
 func TestWithoutHeadlessItSaysWhyThereIsNoDashboard(t *testing.T) {
-	for _, terminal := range []bool{true, false} {
-		var out bytes.Buffer
-		p := &Process{Stdout: &out, Stderr: &out, Terminal: terminal}
-		p.sayHeadless()
-		if !strings.HasPrefix(out.String(), "adit: ") || strings.Count(out.String(), "\n") != 1 {
-			t.Errorf("terminal %v: %q", terminal, out.String())
-		}
-	}
-	_, _, stderr := run(t, "server", "--listen", "127.0.0.1:0", "--for", "1ms")
+	_, _, stderr := execute(t, "server", "--listen", "127.0.0.1:0", "--for", "1ms")
 	if !strings.Contains(stderr, "headless") {
 		t.Errorf("stderr %q", stderr)
 	}
-	_, _, stderr = run(t, "server", "--headless", "--listen", "127.0.0.1:0", "--for", "1ms")
+	_, _, stderr = execute(t, "server", "--headless", "--listen", "127.0.0.1:0", "--for", "1ms")
 	if stderr != "" {
 		t.Errorf("stderr %q", stderr)
 	}

@@ -2,11 +2,11 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"adit/engine"
 	"adit/engine/config"
 	"adit/engine/demo"
 )
@@ -17,8 +17,9 @@ func newDemo(p *Process) *cobra.Command {
 		Short: "Run a server, clients, origins and light traffic in one process",
 		Long: "Run a server, seven clients, small origins and light traffic in one process, on free ports of " +
 			"the loopback interface, with nothing on disk. Some origins fail and one client comes and goes: " +
-			"that is part of it. The server's events are printed on stdout, one JSON object a line, and lines " +
-			"for a shell that reach the demo's services on stderr.",
+			"that is part of it. On a terminal the dashboard shows it until you quit. Without one it ends after " +
+			"10 s: the server's events are printed on stdout, one JSON object a line, and lines for a shell that " +
+			"reach the demo's services on stderr.",
 		Example: `adit demo
 adit demo --for 1m --events all`,
 		Args: cobra.NoArgs,
@@ -27,10 +28,14 @@ adit demo --for 1m --events all`,
 	table := demoSettings(c)
 	given := addFlags(cmd, table)
 	cmd.RunE = p.verb(func(ctx context.Context) error {
-		if err := load(table, p.LookupEnv, given); err != nil {
+		effective, err := config.Load(table, p.LookupEnv, given)
+		if err == nil {
+			err = c.Dashboard.Check(c.Headless)
+		}
+		if err != nil {
 			return &exit{codeUsage, err}
 		}
-		return runDemo(ctx, p, c)
+		return runDemo(ctx, p, c, effective)
 	})
 	return cmd
 }
@@ -39,63 +44,63 @@ adit demo --for 1m --events all`,
 // defaults.
 func demoSettings(c *config.Server) []config.Setting {
 	defaults := map[string]string{"for": "10s", "events": "requests", "log-level": "warn", "headless": "false"}
+	for _, s := range config.DashboardSettings(new(config.Dashboard)) {
+		defaults[s.Name] = s.Default
+	}
+	// Without a terminal a demo that loses it has nobody left to end it.
+	delete(defaults, "keep-engine")
 	table := slices.DeleteFunc(config.ServerSettings(c), func(s config.Setting) bool {
 		_, ours := defaults[s.Name]
 		return !ours
 	})
 	for i := range table {
 		table[i].Default = defaults[table[i].Name]
+		if table[i].Name == "for" {
+			table[i].Help = "end the demo after this time; with the dashboard it runs until you quit, unless this is given"
+		}
 	}
 	return table
 }
 
-// load sets each setting from its default, the environment or the flags, the
-// later before the earlier. There is no file for a demo.
-func load(table []config.Setting, env func(string) (string, bool), given map[string][]string) error {
-	for _, s := range table {
-		source, values := "--"+s.Name, given[s.Name]
-		if values == nil && env != nil {
-			if v, _ := env(s.Env()); v != "" {
-				source, values = s.Env(), []string{v}
-			}
-		}
-		if values == nil {
-			values = []string{s.Default}
-		}
-		if err := s.Set(values); err != nil {
-			return fmt.Errorf("%s: %w", source, err)
-		}
+func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engine.Setting) error {
+	pl := plan{
+		events: c.Events, level: c.LogLevel, limit: c.For,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
 	}
-	return nil
-}
-
-func runDemo(ctx context.Context, p *Process, c *config.Server) error {
-	if !c.Headless {
-		p.sayHeadless()
+	byDefault := func(s engine.Setting) bool { return s.Name == "for" && s.Source == "default" }
+	if pl.front != frontNone && slices.ContainsFunc(effective, byDefault) {
+		pl.limit = 0
 	}
-	h, err := newHeadless(p, c.Events, c.LogLevel)
+	r, err := newRun(p, pl)
 	if err != nil {
 		return err
 	}
-	defer h.end()
+	defer r.end()
 	d, err := demo.New(demo.Options{
 		Version: ShortVersion(p.Version),
-		Bus:     h.bus,
-		Logger:  h.log,
-		OnPanic: h.onPanic,
+		Bus:     r.bus,
+		Logger:  r.log,
+		OnPanic: r.onPanic,
 	})
 	if err != nil {
 		return &exit{codeUnreachable, err}
 	}
-	p.say("the demo runs; while it does, try")
-	for _, line := range d.Commands() {
-		p.hint(line)
+	if pl.front == frontNone {
+		p.say("the demo runs; while it does, try")
+		for _, line := range d.Commands() {
+			p.hint(line)
+		}
+	}
+	r.plan.commands = d.Commands()
+	if err := r.watch(ctx, d.Engine()); err != nil {
+		d.Release()
+		return err
 	}
 	running, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
-	return h.run(ctx, endpoint{
+	return r.live(ctx, endpoint{
 		serve: func() error { return d.Run(running) },
 		drain: drain,
 		close: d.Close,
-	}, c.For)
+	})
 }

@@ -35,30 +35,31 @@ adit server --config wsp_server.cfg`,
 	}
 	s := addSettings(cmd, config.ServerSettings(new(config.Server)))
 	cmd.RunE = p.verb(func(ctx context.Context) error {
-		c, notices, err := config.LoadServer(s.file, p.LookupEnv, s.given)
+		c, effective, notices, err := config.LoadServerSettings(s.file, p.LookupEnv, s.given)
 		if err != nil {
 			return &exit{codeUsage, err}
 		}
-		return runServer(ctx, p, c, notices)
+		return runServer(ctx, p, c, effective, notices)
 	})
 	return cmd
 }
 
-func runServer(ctx context.Context, p *Process, c *config.Server, notices []string) error {
-	if !c.Headless {
-		p.sayHeadless()
-	}
-	h, err := newHeadless(p, c.Events, c.LogLevel)
+func runServer(ctx context.Context, p *Process, c *config.Server, effective []engine.Setting, notices []string) error {
+	r, err := newRun(p, plan{
+		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
+		commands: []string{"adit client --server " + registerURL(c.Listen) + " --expose app=http://localhost:3000"},
+	})
 	if err != nil {
 		return err
 	}
-	defer h.end()
+	defer r.end()
 	o, err := serverOptions(c)
 	if err != nil {
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
-	o.Bus, o.Logger, o.OnPanic = h.bus, h.log, h.onPanic
+	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -69,10 +70,14 @@ func runServer(ctx context.Context, p *Process, c *config.Server, notices []stri
 		ln.Close()
 		return err
 	}
-	for _, text := range notices {
-		h.notice(text)
+	if err := r.watch(ctx, srv); err != nil {
+		ln.Close()
+		return err
 	}
-	return h.run(ctx, endpoint{
+	for _, text := range notices {
+		r.notice(text)
+	}
+	return r.live(ctx, endpoint{
 		serve: func() error {
 			if err := srv.Serve(ln); err != nil {
 				srv.Close()
@@ -83,11 +88,20 @@ func runServer(ctx context.Context, p *Process, c *config.Server, notices []stri
 		},
 		drain: func() {
 			if err := srv.Shutdown(context.WithoutCancel(ctx)); err != nil {
-				h.log.Warn("drain", "err", err)
+				r.log.Warn("drain", "err", err)
 			}
 		},
 		close: srv.Close,
-	}, c.For)
+	})
+}
+
+// registerURL returns what a client on this machine dials.
+func registerURL(listen string) string {
+	host, port, _ := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "ws://" + net.JoinHostPort(host, port) + "/register"
 }
 
 // serverOptions turns settings into options; what comes from the process is

@@ -20,8 +20,10 @@ const (
 
 // ClientSettings defines the settings of adit client; each sets its field of c.
 func ClientSettings(c *Client) []Setting {
-	return []Setting{
-		listSetting(&c.Server, "server", "URL", "server to dial: ws://HOST:PORT/register or wss://…", checkServerURL),
+	server := listSetting(&c.Server, "server", "URL", "server to dial: ws://HOST:PORT/register or wss://…", checkServerURL)
+	server.Get = func() string { return withoutQueries(c.Server) }
+	return append([]Setting{
+		server,
 		textSetting(&c.ID, "id", "ID", "", "id of this client (default: the host name)", notEmpty),
 		secretSetting(&c.Secret, "secret", "credential for the servers"),
 		numberSetting(&c.Pool, "pool", "2", "native connections to each server", 1, mostNative),
@@ -38,35 +40,55 @@ func ClientSettings(c *Client) []Setting {
 		logLevelSetting(&c.LogLevel),
 		forSetting(&c.For),
 		eventsSetting(&c.Events),
+	}, DashboardSettings(&c.Dashboard)...)
+}
+
+// withoutQueries joins URLs for showing: a query may hold a credential.
+func withoutQueries(urls []string) string {
+	shown := make([]string, len(urls))
+	for i, u := range urls {
+		var cut bool
+		if shown[i], _, cut = strings.Cut(u, "?"); cut {
+			shown[i] += "?…"
+		}
 	}
+	return strings.Join(shown, ", ")
 }
 
 // LoadClient makes the configuration of adit client; see [LoadServer]. The error
 // is a *RefusalError where only a server or what may be reached is missing.
 func LoadClient(path string, env func(string) (string, bool), flags map[string][]string) (*Client, []string, error) {
+	c, _, notices, err := LoadClientSettings(path, env, flags)
+	return c, notices, err
+}
+
+// LoadClientSettings is [LoadClient] that also returns every setting as it is
+// in the end.
+func LoadClientSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Client, []engine.Setting, []string, error) {
 	c := new(Client)
 	settings := ClientSettings(c)
+	from := sources{}
 	if err := applyDefaults(settings); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	notices, err := c.applyFile(path, settings)
+	notices, err := c.applyFile(path, settings, from)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if err := applyEnv(settings, env); err != nil {
-		return nil, nil, err
+	if err := applyEnv(settings, env, from); err != nil {
+		return nil, nil, nil, err
 	}
-	if err := applyFlags(settings, flags); err != nil {
-		return nil, nil, err
+	if err := applyFlags(settings, flags, from); err != nil {
+		return nil, nil, nil, err
 	}
 	more, err := c.settle()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return c, append(notices, more...), c.refusal(path, settings, flags)
+	return c, withRules(effective(settings, from), c.Whitelist, c.Blacklist), append(notices, more...), c.refusal(path, settings, flags)
 }
 
-func (c *Client) applyFile(path string, settings []Setting) ([]string, error) {
+func (c *Client) applyFile(path string, settings []Setting, from sources) ([]string, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -74,6 +96,7 @@ func (c *Client) applyFile(path string, settings []Setting) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.from = from
 	return c.applyDocument(d, settings)
 }
 
@@ -99,6 +122,9 @@ func (c *Client) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the id is %q: letters, digits and visible ASCII only", id))
 	}
 	c.ID = id
+	if err := c.Dashboard.Check(c.Headless); err != nil {
+		return nil, err
+	}
 	c.PoolMax = max(c.PoolMax, 1)
 	c.PoolIdle = min(c.PoolIdle, c.PoolMax)
 	for i, server := range c.Server {

@@ -32,6 +32,7 @@ type Server struct {
 	For          time.Duration
 	Events       string // all, requests, lifecycle, none
 	Headless     bool
+	Dashboard    Dashboard
 
 	// Of a wsp file; the lists also of adit.yaml.
 	WSPFile     bool
@@ -59,6 +60,7 @@ type Client struct {
 	LogLevel   string
 	For        time.Duration
 	Events     string
+	Dashboard  Dashboard
 
 	// The lists may stand in adit.yaml too.
 	WSPFile   bool

@@ -18,6 +18,7 @@ const maxFile = 1 << 20
 type document struct {
 	path string
 	root *yaml.Node // a mapping; nil for a file without content
+	from sources    // told what it sets; may be nil
 }
 
 func readDocument(path string) (*document, error) {
@@ -314,6 +315,7 @@ func (s *section) applyField(d *document, role string, f entry, settings []Setti
 		if err := setting.Set(values); err != nil {
 			return d.fail(f.value, "%s: %w", f.key, err)
 		}
+		d.from.set(setting.Name, sourceFile)
 		return nil
 	}
 	if f.key != "whitelist" && f.key != "blacklist" {

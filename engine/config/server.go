@@ -19,7 +19,7 @@ func ServerSettings(s *Server) []Setting {
 	openCallers := textSetting(&s.OpenCallers, "open-callers", "all|exposed", "",
 		"let callers in without a credential; exposed opens only exposed names and ports and, without --caller-token, closes the rest", checkOpenCallers)
 	openCallers.Bare = "all"
-	return []Setting{
+	return append([]Setting{
 		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
 		textSetting(&s.Name, "name", "NAME", "", "name of this server (default: the host name)", notEmpty),
 		secretsSetting(&s.Secret, "secret", "credential of clients"),
@@ -37,7 +37,7 @@ func ServerSettings(s *Server) []Setting {
 		forSetting(&s.For),
 		eventsSetting(&s.Events),
 		headlessSetting(&s.Headless),
-	}
+	}, DashboardSettings(&s.Dashboard)...)
 }
 
 // Settings that both roles have.
@@ -81,29 +81,37 @@ func headlessSetting(into *bool) Setting {
 // each with its values, those without one with Setting.Bare. The notices are for
 // the operator. The error is a *RefusalError where only a credential is missing.
 func LoadServer(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []string, error) {
+	s, _, notices, err := LoadServerSettings(path, env, flags)
+	return s, notices, err
+}
+
+// LoadServerSettings is [LoadServer] that also returns every setting as it is
+// in the end.
+func LoadServerSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []engine.Setting, []string, error) {
 	s := new(Server)
 	settings := ServerSettings(s)
+	from := sources{}
 	if err := applyDefaults(settings); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	notices, err := s.applyFile(path, settings)
+	notices, err := s.applyFile(path, settings, from)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if err := applyEnv(settings, env); err != nil {
-		return nil, nil, err
+	if err := applyEnv(settings, env, from); err != nil {
+		return nil, nil, nil, err
 	}
-	if err := applyFlags(settings, flags); err != nil {
-		return nil, nil, err
+	if err := applyFlags(settings, flags, from); err != nil {
+		return nil, nil, nil, err
 	}
 	more, err := s.settle()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return s, append(notices, more...), s.refusal(path, settings, flags)
+	return s, withRules(effective(settings, from), s.Whitelist, s.Blacklist), append(notices, more...), s.refusal(path, settings, flags)
 }
 
-func (s *Server) applyFile(path string, settings []Setting) ([]string, error) {
+func (s *Server) applyFile(path string, settings []Setting, from sources) ([]string, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -111,6 +119,7 @@ func (s *Server) applyFile(path string, settings []Setting) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.from = from
 	return s.applyDocument(d, settings)
 }
 
@@ -136,6 +145,9 @@ func (s *Server) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the name is %q: letters, digits and visible ASCII only", name))
 	}
 	s.Name = name
+	if err := s.Dashboard.Check(s.Headless); err != nil {
+		return nil, err
+	}
 	if s.OpenCallers == "all" && len(s.CallerToken) > 0 {
 		return nil, errors.New("--open-callers and --caller-token contradict each other; leave one out, or use --open-callers=exposed")
 	}

@@ -25,6 +25,10 @@ type Setting struct {
 	// of values. Its error says what is wrong with the value and shows none that
 	// is secret.
 	Set func(values []string) error
+
+	// Get returns the value as it is now, for showing: of a credential only
+	// whether there is one.
+	Get func() string
 }
 
 // Env returns the name of the environment variable: "ADIT_TCP_PORTS". An empty
@@ -50,7 +54,7 @@ func textSetting(into *string, name, value, fallback, help string, check func(st
 			*into = checked
 		}
 		return err
-	})}
+	}), Get: func() string { return *into }}
 }
 
 func choiceSetting(into *string, name, fallback, help string, choices ...string) Setting {
@@ -72,7 +76,7 @@ func switchSetting(into *bool, name, help string) Setting {
 		}
 		*into = b
 		return nil
-	})}
+	}), Get: func() string { return strconv.FormatBool(*into) }}
 }
 
 func numberSetting(into *int, name, fallback, help string, least, most int) Setting {
@@ -83,7 +87,7 @@ func numberSetting(into *int, name, fallback, help string, least, most int) Sett
 		}
 		*into = n
 		return nil
-	})}
+	}), Get: func() string { return strconv.Itoa(*into) }}
 }
 
 func durationSetting(into *time.Duration, name, fallback, help string, least, most time.Duration) Setting {
@@ -97,7 +101,7 @@ func durationSetting(into *time.Duration, name, fallback, help string, least, mo
 		}
 		*into = d
 		return nil
-	})}
+	}), Get: func() string { return into.String() }}
 }
 
 // forever is the upper bound of a duration that has none.
@@ -122,19 +126,29 @@ func listSetting(into *[]string, name, value, help string, check func(string) (s
 		}
 		*into = list
 		return nil
-	}}
+	}, Get: func() string { return strings.Join(*into, ", ") }}
 }
 
 func secretsSetting(into *[]string, name, help string) Setting {
 	s := listSetting(into, name, "SECRET|@FILE", help, resolveSecret)
 	s.Secret = true
+	s.Get = func() string { return isSet(len(*into)) }
 	return s
 }
 
 func secretSetting(into *string, name, help string) Setting {
 	s := textSetting(into, name, "SECRET|@FILE", "", help, resolveSecret)
 	s.Secret = true
+	s.Get = func() string { return isSet(len(*into)) }
 	return s
+}
+
+// isSet says of a credential whether there is one.
+func isSet(n int) string {
+	if n == 0 {
+		return "not set"
+	}
+	return "set"
 }
 
 // notEmpty is the check of a text that must be something.
@@ -168,7 +182,7 @@ func applyDefaults(settings []Setting) error {
 }
 
 // applyEnv sets what has a variable that is not empty.
-func applyEnv(settings []Setting, env func(string) (string, bool)) error {
+func applyEnv(settings []Setting, env func(string) (string, bool), from sources) error {
 	if env == nil {
 		return nil
 	}
@@ -185,6 +199,7 @@ func applyEnv(settings []Setting, env func(string) (string, bool)) error {
 		if err := s.Set(values); err != nil {
 			return fmt.Errorf("%s: %w", s.Env(), err)
 		}
+		from.set(s.Name, sourceEnv)
 	}
 	return nil
 }
@@ -202,7 +217,7 @@ func splitList(text string) []string {
 
 // applyFlags sets what was given as a flag. Names that are no setting, such as
 // config, are the caller's own.
-func applyFlags(settings []Setting, flags map[string][]string) error {
+func applyFlags(settings []Setting, flags map[string][]string, from sources) error {
 	for i := range settings {
 		s := &settings[i]
 		values, given := flags[s.Name]
@@ -212,6 +227,7 @@ func applyFlags(settings []Setting, flags map[string][]string) error {
 		if err := s.Set(values); err != nil {
 			return fmt.Errorf("--%s: %w", s.Name, err)
 		}
+		from.set(s.Name, sourceFlag)
 	}
 	return nil
 }

@@ -59,6 +59,18 @@ func loaders() []loader {
 				"for":           {"1h"},
 				"events":        {"lifecycle"},
 				"headless":      {"true"},
+				"tui":           {"true"},
+				"plain":         {"true"},
+				"inline":        {"true"},
+				"fps":           {"15"},
+				"no-sync":       {"true"},
+				"no-mouse":      {"true"},
+				"color":         {"never"},
+				"theme":         {"nord"},
+				"glyphs":        {"ascii"},
+				"keys":          {"emacs"},
+				"read-only":     {"true"},
+				"keep-engine":   {"true"},
 			},
 		},
 		{
@@ -85,6 +97,18 @@ func loaders() []loader {
 				"log-level":   {"warn"},
 				"for":         {"1h"},
 				"events":      {"none"},
+				"tui":         {"true"},
+				"plain":       {"true"},
+				"inline":      {"true"},
+				"fps":         {"15"},
+				"no-sync":     {"true"},
+				"no-mouse":    {"true"},
+				"color":       {"never"},
+				"theme":       {"nord"},
+				"glyphs":      {"ascii"},
+				"keys":        {"emacs"},
+				"read-only":   {"true"},
+				"keep-engine": {"true"},
 			},
 		},
 	}
@@ -234,6 +258,7 @@ func TestDefaultsAreThoseOfTheIssue(t *testing.T) {
 	want := &config.Server{
 		Listen: "127.0.0.1:8080", Name: host, Timeout: time.Second, Ping: 20 * time.Second, Grace: 30 * time.Second,
 		Protocol: "auto", LogLevel: "info", Events: "requests",
+		Dashboard: config.Dashboard{FPS: 30, Color: "auto", Theme: "auto", Glyphs: "auto", Keys: "vim+arrows"},
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("server %+v\nwant   %+v", s, want)
@@ -245,6 +270,7 @@ func TestDefaultsAreThoseOfTheIssue(t *testing.T) {
 	wantClient := &config.Client{
 		Server: []string{"ws://h/register"}, ID: host, Pool: 2, PoolIdle: 10, PoolMax: 100, Allow: []string{"any"},
 		HostHeader: "keep", Ping: 30 * time.Second, Grace: 30 * time.Second, Protocol: "auto", LogLevel: "info", Events: "requests",
+		Dashboard: config.Dashboard{FPS: 30, Color: "auto", Theme: "auto", Glyphs: "auto", Keys: "vim+arrows"},
 	}
 	if !reflect.DeepEqual(c, wantClient) {
 		t.Errorf("client %+v\nwant   %+v", c, wantClient)

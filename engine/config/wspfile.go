@@ -22,6 +22,23 @@ func wspClientKeys() []string {
 
 func wspFormerKeys() []string { return []string{"poolminsize", "poolminidlesize"} }
 
+// wspSetting returns the setting that stands for a key of wsp.
+func wspSetting(key string) string {
+	switch key {
+	case "host", "port":
+		return "listen"
+	case "secretkey":
+		return "secret"
+	case "targets":
+		return "server"
+	case "poolidlesize":
+		return "pool-idle"
+	case "poolmaxsize":
+		return "pool-max"
+	}
+	return key
+}
+
 func isWSPKey(key string) bool {
 	return slices.Contains(wspServerKeys(), key) || slices.Contains(wspClientKeys(), key)
 }
@@ -35,6 +52,7 @@ func (d *document) wspFields(role string, top []entry, known, others []string) (
 		case slices.Contains(known, e.key):
 			if !isNull(e.value) {
 				fields = append(fields, e)
+				d.from.set(wspSetting(e.key), sourceFile)
 			}
 			if !slices.Contains(others, e.key) {
 				foreign = "-"

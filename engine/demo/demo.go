@@ -66,7 +66,7 @@ func New(o Options) (*Demo, error) {
 	}
 	d := &Demo{options: o}
 	if err := d.bind(); err != nil {
-		d.release()
+		d.Release()
 		return nil, fmt.Errorf("start the demo: %w", err)
 	}
 	return d, nil
@@ -104,8 +104,8 @@ func (d *Demo) bind() error {
 	return err
 }
 
-// release closes what bind opened and Run does not serve.
-func (d *Demo) release() {
+// Release closes the listeners of a demo that is not run.
+func (d *Demo) Release() {
 	if d.listener != nil {
 		d.listener.Close()
 	}

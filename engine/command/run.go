@@ -7,9 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"adit/engine"
+	"adit/engine/config"
 	"adit/engine/observe"
 )
 
@@ -28,62 +30,113 @@ type endpoint struct {
 	close func() error // makes serve return now
 }
 
-// A headless is one run without a dashboard: events as lines on stdout, logs
-// on stderr.
-type headless struct {
+// A plan is what the command line says of a run.
+type plan struct {
+	role, name    string // ROLE-NAME names the files of the run; "" for none on disk
+	events, level string // as config has checked them
+	front         front
+	dashboard     config.Dashboard
+	settings      []engine.Setting
+	commands      []string // lines for a shell that the dashboard shows
+	limit         time.Duration
+	patient       bool // the dashboard waits for ready: the run may end before
+}
+
+// A run is the life of an engine from its first event to its last: with a
+// dashboard, or headless, with events as lines on stdout and logs on stderr.
+type run struct {
 	process *Process
+	plan    plan
 	bus     *observe.Bus
 	log     *slog.Logger
 	lines   *lines
+	closers []func() // in the order of their opening
+
+	engine engine.Engine
+	show   func() (Shown, error) // nil without a dashboard
+	hide   func()                // makes show return
 }
 
-// newHeadless subscribes to what events asks for (all, requests, lifecycle or
-// none) and logs from level on, both as config has checked them. Whoever calls
-// it calls end.
-func newHeadless(p *Process, events, level string) (*headless, error) {
-	h := &headless{process: p, bus: observe.NewBus(), log: newLogger(p.Stderr, level)}
-	kinds := kindsOf(events)
+// newRun prepares a run. Whoever calls it calls end.
+func newRun(p *Process, pl plan) (*run, error) {
+	r := &run{process: p, plan: pl, bus: observe.NewBus()}
+	if pl.front != frontNone {
+		r.log = r.openLog()
+		return r, nil
+	}
+	r.log = newLogger(p.Stderr, pl.level)
+	kinds := kindsOf(pl.events)
 	if kinds == 0 {
-		return h, nil
+		return r, nil
 	}
 	var err error
-	h.lines, err = writeLines(p.Stdout, h.bus, kinds, h.log)
-	return h, err
+	r.lines, err = writeLines(p.Stdout, r.bus, kinds, r.log)
+	return r, err
 }
 
 // notice tells people something on stderr and publishes it.
-func (h *headless) notice(text string) {
-	h.process.say("%s", text)
-	h.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
+func (r *run) notice(text string) {
+	r.process.say("%s", text)
+	r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
 }
 
-// run serves e until it ends by itself, until ctx ends or after limit (0: never),
+// live serves e until it ends by itself, until ctx ends or the time is over,
 // when it drains, or until the process is told to stop at once.
-func (h *headless) run(ctx context.Context, e endpoint, limit time.Duration) error {
-	if limit > 0 {
-		bounded, cancel := context.WithTimeout(ctx, limit)
+func (r *run) live(ctx context.Context, e endpoint) error {
+	if r.plan.limit > 0 {
+		bounded, cancel := context.WithTimeout(ctx, r.plan.limit)
 		defer cancel()
 		ctx = bounded
 	}
 	ended := make(chan error, 1)
+	if r.show == nil {
+		go func() { ended <- e.serve() }()
+		return r.headless(ctx, e, ended)
+	}
+	ready, err := r.awaitReady(ctx)
+	if err != nil {
+		return err
+	}
 	go func() { ended <- e.serve() }()
+	if r.plan.patient {
+		select {
+		case err := <-ended:
+			return err
+		case <-r.process.Stop:
+			return r.stop(e, ended)
+		case <-ctx.Done():
+			return r.drain(ctx, e, ended)
+		case <-ready:
+		}
+	}
+	return r.shown(ctx, e, ended)
+}
 
+// headless is a run that nobody watches on a terminal.
+func (r *run) headless(ctx context.Context, e endpoint, ended chan error) error {
 	for {
 		select {
 		case err := <-ended:
 			return err
-		case <-h.process.Stop:
-			return h.stop(e, ended)
-		case <-h.process.Hangup:
-			h.log.Warn("hangup ignored: reload is not supported yet")
+		case <-r.process.Stop:
+			return r.stop(e, ended)
+		case <-r.process.Hangup:
+			r.log.Warn("hangup ignored: reload is not supported yet")
 		case <-ctx.Done():
-			return h.drain(e, ended)
+			return r.drain(ctx, e, ended)
 		}
 	}
 }
 
-// drain lets what runs finish; the engine bounds it by its grace period.
-func (h *headless) drain(e endpoint, ended chan error) error {
+// drain lets what runs finish; the engine bounds it by its grace period. Where
+// ctx has not ended yet, its end is the second time that somebody asks, which
+// stops at once.
+func (r *run) drain(ctx context.Context, e endpoint, ended chan error) error {
+	again := ctx.Done()
+	if ctx.Err() != nil {
+		again = nil
+	}
+	defer r.tellDraining()()
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
@@ -94,16 +147,18 @@ func (h *headless) drain(e endpoint, ended chan error) error {
 		case err := <-ended:
 			<-drained
 			return err
-		case <-h.process.Hangup:
-		case <-h.process.Stop:
-			return h.stop(e, ended)
+		case <-r.process.Hangup:
+		case <-again:
+			return r.stop(e, ended)
+		case <-r.process.Stop:
+			return r.stop(e, ended)
 		}
 	}
 }
 
 // stop ends the engine now. An engine that does not end in time is left to the
 // end of the process.
-func (h *headless) stop(e endpoint, ended <-chan error) error {
+func (r *run) stop(e endpoint, ended <-chan error) error {
 	closed := make(chan error, 1)
 	go func() { closed <- e.close() }()
 	late := time.NewTimer(stopWait)
@@ -111,26 +166,29 @@ func (h *headless) stop(e endpoint, ended <-chan error) error {
 	select {
 	case <-ended:
 	case <-late.C:
-		h.log.Error("engine did not stop in time", "wait", stopWait)
+		r.log.Error("engine did not stop in time", "wait", stopWait)
 	}
 	return &exit{code: codeInterrupted}
 }
 
-// end delivers the last lines and ends the subscription.
-func (h *headless) end() {
+// end delivers the last lines, ends the subscriptions and closes the files.
+func (r *run) end() {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		h.bus.Close()
+		r.bus.Close()
 	}()
-	h.lines.finish()
+	r.lines.finish()
 	<-closed
+	for _, c := range slices.Backward(r.closers) {
+		c()
+	}
 }
 
 // onPanic logs a panic of a goroutine of the engine, which costs its
 // connection and not the process.
-func (h *headless) onPanic(v any) {
-	h.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+func (r *run) onPanic(v any) {
+	r.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
 // lines writes events to a writer on a goroutine of its own. A nil *lines has

@@ -48,7 +48,7 @@ func (f *fakeEngine) endpoint() endpoint {
 	}
 }
 
-func startHeadless(t *testing.T, p *Process) *headless {
+func startRun(t *testing.T, p *Process) *run {
 	t.Helper()
 	if p.Stdout == nil {
 		p.Stdout = io.Discard
@@ -56,23 +56,29 @@ func startHeadless(t *testing.T, p *Process) *headless {
 	if p.Stderr == nil {
 		p.Stderr = io.Discard
 	}
-	h, err := newHeadless(p, "all", "info")
+	h, err := newRun(p, plan{events: "all", level: "info"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
+// within bounds the time of a run; 0 does not.
+func (r *run) within(limit time.Duration) *run {
+	r.plan.limit = limit
+	return r
+}
+
 func TestSignalDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startHeadless(t, &Process{})
+		h := startRun(t, &Process{})
 		defer h.end()
 		f := newFakeEngine()
 		f.drainFor = 20 * time.Second
 		ctx, signal := context.WithCancel(t.Context())
 		time.AfterFunc(time.Hour, signal)
 		began := time.Now()
-		if err := h.run(ctx, f.endpoint(), 0); err != nil {
+		if err := h.within(0).live(ctx, f.endpoint()); err != nil {
 			t.Errorf("run ended with %v", err)
 		}
 		if took := time.Since(began); took != time.Hour+20*time.Second {
@@ -86,11 +92,11 @@ func TestSignalDrains(t *testing.T) {
 
 func TestForEndsARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startHeadless(t, &Process{})
+		h := startRun(t, &Process{})
 		defer h.end()
 		f := newFakeEngine()
 		began := time.Now()
-		if err := h.run(t.Context(), f.endpoint(), time.Minute); err != nil || time.Since(began) != time.Minute {
+		if err := h.within(time.Minute).live(t.Context(), f.endpoint()); err != nil || time.Since(began) != time.Minute {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		if !f.drained {
@@ -102,7 +108,7 @@ func TestForEndsARun(t *testing.T) {
 func TestSecondSignalDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		h := startHeadless(t, &Process{Stop: stop})
+		h := startRun(t, &Process{Stop: stop})
 		defer h.end()
 		f := newFakeEngine()
 		f.drainFor = time.Hour
@@ -110,7 +116,7 @@ func TestSecondSignalDoesNotWait(t *testing.T) {
 		signal()
 		time.AfterFunc(time.Second, func() { close(stop) })
 		began := time.Now()
-		err := h.run(ctx, f.endpoint(), 0)
+		err := h.within(0).live(ctx, f.endpoint())
 		if exitCode(err) != codeInterrupted {
 			t.Errorf("exit code %d (%v)", exitCode(err), err)
 		}
@@ -127,15 +133,15 @@ func TestEngineThatDoesNotCloseIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
 		close(stop)
-		h := startHeadless(t, &Process{Stop: stop})
+		h := startRun(t, &Process{Stop: stop})
 		defer h.end()
 		never := make(chan struct{})
 		defer close(never)
 		began := time.Now()
-		err := h.run(t.Context(), endpoint{
+		err := h.within(0).live(t.Context(), endpoint{
 			serve: func() error { <-never; return nil },
 			close: func() error { <-never; return nil },
-		}, 0)
+		})
 		if exitCode(err) != codeInterrupted || time.Since(began) != stopWait {
 			t.Errorf("exit code %d after %v", exitCode(err), time.Since(began))
 		}
@@ -144,12 +150,12 @@ func TestEngineThatDoesNotCloseIsLeft(t *testing.T) {
 
 func TestEngineThatFailsEndsTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := startHeadless(t, &Process{})
+		h := startRun(t, &Process{})
 		defer h.end()
 		f := newFakeEngine()
 		f.fault = errors.New("accept: too many open files")
 		close(f.ended)
-		if err := h.run(t.Context(), f.endpoint(), 0); !errors.Is(err, f.fault) {
+		if err := h.within(0).live(t.Context(), f.endpoint()); !errors.Is(err, f.fault) {
 			t.Errorf("run ended with %v", err)
 		}
 	})
@@ -160,11 +166,11 @@ func TestHangupStopsNothing(t *testing.T) {
 		hangup := make(chan os.Signal, 1)
 		hangup <- syscall.SIGHUP
 		var logs bytes.Buffer
-		h := startHeadless(t, &Process{Stderr: &logs, Hangup: hangup})
+		h := startRun(t, &Process{Stderr: &logs, Hangup: hangup})
 		defer h.end()
 		f := newFakeEngine()
 		began := time.Now()
-		if err := h.run(t.Context(), f.endpoint(), time.Minute); err != nil || time.Since(began) != time.Minute {
+		if err := h.within(time.Minute).live(t.Context(), f.endpoint()); err != nil || time.Since(began) != time.Minute {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		if !strings.Contains(logs.String(), "reload is not supported yet") {
@@ -178,7 +184,7 @@ func TestStdoutThatNobodyReadsDoesNotHoldUpTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		defer r.Close()
-		h := startHeadless(t, &Process{Stdout: w})
+		h := startRun(t, &Process{Stdout: w})
 		for range 100_000 {
 			h.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: "one of many"})
 		}
@@ -193,7 +199,7 @@ func TestStdoutThatNobodyReadsDoesNotHoldUpTheEnd(t *testing.T) {
 func TestLastLinesAreWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		h := startHeadless(t, &Process{Stdout: &out})
+		h := startRun(t, &Process{Stdout: &out})
 		h.notice("a notice")
 		h.bus.Publish(engine.Event{Kind: engine.KindStopped, Totals: &engine.Totals{}})
 		h.end()
@@ -210,13 +216,13 @@ func TestClosedStdoutEndsNothing(t *testing.T) {
 		r, w := io.Pipe()
 		r.Close()
 		var logs bytes.Buffer
-		h := startHeadless(t, &Process{Stdout: w, Stderr: &logs})
+		h := startRun(t, &Process{Stdout: w, Stderr: &logs})
 		for range 3 {
 			h.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: "one of many"})
 			synctest.Wait()
 		}
 		began := time.Now()
-		if err := h.run(t.Context(), newFakeEngine().endpoint(), time.Minute); err != nil {
+		if err := h.within(time.Minute).live(t.Context(), newFakeEngine().endpoint()); err != nil {
 			t.Errorf("run ended with %v", err)
 		}
 		h.end()
@@ -238,7 +244,7 @@ func TestEventsOfAnotherKindAreNotPrinted(t *testing.T) {
 	} {
 		t.Run(events, func(t *testing.T) {
 			var out bytes.Buffer
-			h, err := newHeadless(&Process{Stdout: &out, Stderr: io.Discard}, events, "info")
+			h, err := newRun(&Process{Stdout: &out, Stderr: io.Discard}, plan{events: events, level: "info"})
 			if err != nil {
 				t.Fatal(err)
 			}
