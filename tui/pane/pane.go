@@ -235,6 +235,12 @@ type (
 	}
 	// EditFilter opens the filter line of the screen, which is [Filtered].
 	EditFilter struct{}
+	// Perform runs what takes time off the dashboard's goroutine, for at most
+	// 10 s; then the dashboard does what it returned. Do touches nothing that
+	// Draw reads.
+	Perform struct {
+		Do func(ctx context.Context, s Source, operator string) Effect
+	}
 )
 
 // A Sequence is a list that one item was opened from, for going to the next and
@@ -272,3 +278,4 @@ func (ChooseColumns) effect()  {}
 func (EditFilter) effect()     {}
 func (Run) effect()            {}
 func (UseTheme) effect()       {}
+func (Perform) effect()        {}

@@ -1,0 +1,133 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"adit/keys"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/pane"
+)
+
+const (
+	headRows = 2 // identity, tabs
+	footRows = 1
+	// titleEvery is the shortest time between two titles of the window.
+	titleEvery = time.Second
+)
+
+// draw makes the view that the program shows until the next one.
+func (m *model) draw() {
+	start := time.Now()
+	f := &m.frame
+	m.dirty, m.clock = false, f.Now.Unix()
+	m.view.AltScreen = !m.o.Inline
+	m.view.ReportFocus = true
+	m.view.MouseMode = tea.MouseModeCellMotion
+	if m.noMouse {
+		m.view.MouseMode = tea.MouseModeNone
+	}
+	m.view.BackgroundColor = nil
+	if f.Theme.Paints {
+		m.view.BackgroundColor = f.Theme.Nominal
+	}
+	if f.Now.Sub(m.titled) >= titleEvery {
+		m.titled, m.view.WindowTitle = f.Now, m.windowTitle()
+	}
+	m.view.Cursor = nil
+	if f.Width > 0 && f.Height > 0 {
+		m.canvas.Resize(f.Width, f.Height)
+		m.canvas.Clear()
+		m.compose(m.canvas.Area())
+		m.view.Content = m.canvas.Encode(f.Theme)
+	}
+	m.drawn = time.Now()
+	m.lastWork += m.drawn.Sub(start)
+}
+
+// compose draws everything on a.
+func (m *model) compose(a canvas.Area) {
+	f := &m.frame
+	if f.Class == pane.Tiny {
+		m.area = canvas.Rect{}
+		m.drawCard(a)
+	} else {
+		body := a.Sub(0, headRows, a.W(), a.H()-headRows-footRows)
+		m.area = body.Bounds()
+		m.top().Draw(body, f)
+		if !f.Stale.IsZero() {
+			for y := range body.H() {
+				body.Restyle(0, y, body.W(), muted)
+			}
+		}
+		m.drawHead(a)
+		m.drawFoot(a.Sub(0, a.H()-footRows, a.W(), footRows))
+	}
+	for _, o := range m.overlays {
+		x, y, cursor := o.Draw(a, f)
+		m.view.Cursor = nil
+		if cursor {
+			m.view.Cursor = tea.NewCursor(x, y)
+			m.view.Cursor.Blink = false
+		}
+	}
+}
+
+// muted is the style of what is old.
+func muted(s canvas.Style) canvas.Style {
+	const attributes = ^canvas.Style(0xff)
+	return s&attributes | canvas.Of(themes.Muted)
+}
+
+// footing is what the footer says, kept while what it depends on is the same.
+type footing struct {
+	actions  []keys.Action
+	contexts []keys.Context
+	hints    []pane.Hint
+}
+
+// footHints are the keys for what is under the cursor.
+func (m *model) footHints() []pane.Hint {
+	f := &m.frame
+	if n := len(m.overlays); n > 0 {
+		return m.overlays[n-1].Hints(f)
+	}
+	actions, contexts := m.top().Hints(f), m.top().Contexts(f)
+	if slices.Equal(actions, m.footing.actions) && slices.Equal(contexts, m.footing.contexts) && m.footing.hints != nil {
+		return m.footing.hints
+	}
+	c := &m.footing
+	c.actions = append(c.actions[:0], actions...)
+	c.contexts = append(c.contexts[:0], contexts...)
+	c.hints = c.hints[:0]
+	all := append(slices.Clone(contexts), keys.Everywhere)
+	for _, a := range append(slices.Clone(actions), keys.Palette, keys.Help) {
+		info := keys.Of(a)
+		if info.Mutating && f.ReadOnly {
+			continue
+		}
+		if k := f.Keys.Keys(a, f.Glyphs.ASCII, all...); len(k) > 0 {
+			c.hints = append(c.hints, pane.Hint{Key: k[0], Text: info.Short})
+		}
+	}
+	return c.hints
+}
+
+// status is the word at the right of the second row.
+func (m *model) status() string {
+	f := &m.frame
+	switch {
+	case !f.Stale.IsZero():
+		return "STALE " + f.Now.Sub(f.Stale).Truncate(time.Second).String()
+	case f.Paused:
+		return strings.TrimSpace(f.Glyphs.Paused + " PAUSED +" + m.since())
+	}
+	if s := m.top().Status(f); s != "" {
+		return s
+	}
+	return "LIVE"
+}

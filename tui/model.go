@@ -1,0 +1,386 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"adit/engine"
+	"adit/engine/observe"
+	"adit/keys"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/memory"
+	"adit/tui/pane"
+)
+
+const (
+	framesEvery  = 100 * time.Millisecond
+	remoteEvery  = 200 * time.Millisecond // the terminal is behind SSH
+	slowEvery    = 200 * time.Millisecond // after a frame that was a lot of work
+	blurredEvery = time.Second
+	idleEvery    = time.Second // nothing moves but the clock
+	slowFrame    = 50 * time.Millisecond
+	// drawEvery is the shortest time between two drawings: keys and events of
+	// the mouse that come faster are all taken, then drawn once.
+	drawEvery = 12 * time.Millisecond
+	// settled is how long nothing has to have moved until rates are at rest.
+	settled = 5 * time.Second
+
+	keptEvents = 10_000 // rows of the event log
+)
+
+// A model is the dashboard: the only Bubble Tea model. Everything in it belongs
+// to the goroutine of the program's loop.
+type model struct {
+	ctx   context.Context
+	o     Options
+	now   func() time.Time
+	end   End   // 0 while it runs
+	err   error // why it ended, where that is a fault
+	first []tea.Cmd
+
+	feed     *feed
+	chain    uint64 // of the feed's commands: a message of another chain is not for us
+	every    time.Duration
+	latest   *engine.Snapshot // the newest; frame.Snapshot is older while paused
+	newest   engine.RequestID // of the log, when latest was taken
+	lastGood time.Time        // when latest came
+	lastFull time.Time        // when a frame with a snapshot was last ordered
+	lastWork time.Duration    // what the last frame took, collecting and drawing
+	moved    time.Time        // when something in the engine last moved
+	ended    bool             // the engine is done
+	blurred  bool
+	failure  string // why there is no newer snapshot
+
+	frame  pane.Frame
+	spare  *engine.Snapshot // for the collector, while the frame's is shown
+	rows   pane.Rows
+	rooms  rooms
+	levels [screenCount][]level // the screens; each with the screen itself at the bottom
+	shown  int                  // of levels
+
+	overlays   []pane.Overlay
+	notes      notes
+	memory     *memory.Memory
+	keeping    bool // the memory is being written
+	mouse      mouse
+	noMouse    bool
+	asked      time.Time // when ctrl+c was last pressed
+	themes     *themes.Set
+	background themes.Background // of the terminal
+	keptAt     time.Time         // when the memory was last written
+
+	canvas  *canvas.Canvas
+	view    tea.View
+	dirty   bool
+	wanted  bool // something was asked for that the next frame brings
+	awaited bool // that was so when the frame was ordered
+	putOff  bool // a drawMsg is on its way
+	drawn   time.Time
+	clock   int64 // second of the time that was drawn
+	titled  time.Time
+	footing footing
+	area    canvas.Rect // of the screen, when it was last drawn
+}
+
+// drawMsg: draw what was put off.
+type drawMsg struct{}
+
+// newModel returns the dashboard of o; its feed runs from now on. Who runs it
+// calls close when the program has ended, and then result.
+func newModel(ctx context.Context, o Options) (*model, error) {
+	return newModelAt(ctx, o, time.Now)
+}
+
+func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, error) {
+	keymap, problems, err := keys.Load(o.KeySet, o.KeysFile)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	m := &model{ctx: ctx, o: o, now: now, canvas: canvas.New(), every: framesEvery,
+		latest: new(engine.Snapshot), spare: new(engine.Snapshot), noMouse: o.NoMouse}
+	if o.LookupEnv != nil {
+		if _, ssh := o.LookupEnv("SSH_CONNECTION"); ssh {
+			m.every = remoteEvery
+		}
+	}
+	m.memory, err = memory.Open(o.StateFile)
+	if err != nil {
+		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
+	}
+	if len(problems) > 0 {
+		m.notes.add(pane.Say{Text: fmt.Sprintf("%d problems in the keys: ? shows them", len(problems)), Bad: true}, now())
+	}
+	m.frame = pane.Frame{
+		Now:      now(),
+		Keys:     keymap,
+		ReadOnly: o.ReadOnly,
+		Snapshot: m.latest,
+		Meter:    observe.NewMeter(),
+		Rows:     &m.rows,
+		Events:   pane.NewEventLog(keptEvents),
+		Settings: o.Settings,
+		Problems: problems,
+		Commands: o.Commands,
+		Memory:   m.memory,
+	}
+	m.frame.UTC = m.memory.Get("utc") == "yes"
+	if m.frame.Glyphs, err = themes.GlyphsFor(o.Glyphs, o.LookupEnv); err != nil {
+		return nil, err
+	}
+	m.canvas.SetASCII(m.frame.Glyphs.ASCII)
+	var faults []themes.Problem
+	m.themes, faults = themes.Load(o.ThemesDir)
+	for _, p := range faults {
+		m.notes.add(pane.Say{Text: p.String(), Bad: true}, now())
+	}
+	m.useTheme(m.wantedTheme())
+	m.rooms = newRooms(o)
+	for i, s := range m.rooms.screens {
+		m.levels[i] = []level{{screen: s}}
+	}
+	m.lastGood, m.moved = now(), now()
+	m.feed = newFeed(ctx, pane.Source{Engine: o.Engine, Log: o.Log})
+	return m, nil
+}
+
+// close ends the feed and keeps what is not kept yet.
+func (m *model) close() {
+	m.feed.close()
+	if err := m.memory.Write(); err != nil && m.o.Logger != nil {
+		m.o.Logger.Warn("dashboard: " + err.Error())
+	}
+}
+
+// result says why the dashboard ended, once the program has.
+func (m *model) result() (End, error) {
+	if m.end == 0 {
+		return EndStop, m.err
+	}
+	return m.end, m.err
+}
+
+// Init implements [tea.Model].
+func (m *model) Init() tea.Cmd {
+	m.chain++
+	return tea.Batch(append(m.first, m.order(true))...)
+}
+
+// Update implements [tea.Model].
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := m.update(msg)
+	if m.end != 0 {
+		m.draw()
+		return m, tea.Batch(cmd, tea.Quit)
+	}
+	if !m.dirty {
+		return m, cmd
+	}
+	if _, now := msg.(drawMsg); !now && time.Since(m.drawn) < drawEvery {
+		if m.putOff {
+			return m, cmd
+		}
+		m.putOff = true
+		return m, tea.Batch(cmd, tea.Tick(drawEvery, func(time.Time) tea.Msg { return drawMsg{} }))
+	}
+	m.draw()
+	return m, cmd
+}
+
+// View implements [tea.Model].
+func (m *model) View() tea.View { return m.view }
+
+// update does what a message asks for, but for drawing.
+func (m *model) update(msg tea.Msg) tea.Cmd {
+	m.frame.Now = m.now()
+	switch msg := msg.(type) {
+	case dueMsg:
+		if msg.chain != m.chain {
+			return nil
+		}
+		m.ended = m.ended || msg.ended
+		return m.order(m.ended || m.frame.Now.Sub(m.lastFull) >= m.pace()-soonest)
+	case frameMsg:
+		if msg.chain != m.chain {
+			return nil
+		}
+		return m.deliver()
+	case overdueMsg:
+		return m.overdue(msg)
+	case stopMsg:
+		m.finish(EndStop, nil)
+	case drawMsg:
+		m.putOff = false
+	case tea.WindowSizeMsg:
+		// The layout is made for the next frame: a storm of sizes costs nothing.
+		m.frame.Width, m.frame.Height = max(msg.Width, 0), max(msg.Height, 0)
+		m.frame.Class = pane.ClassOf(msg.Width, msg.Height)
+		m.dirty = true
+	case tea.FocusMsg:
+		m.blurred = false
+		m.feed.soon()
+	case tea.BlurMsg:
+		m.blurred = true
+	case tea.BackgroundColorMsg:
+		m.background = themes.Light
+		if msg.IsDark() {
+			m.background = themes.Dark
+		}
+		m.useTheme(m.wantedTheme())
+	case tea.KeyPressMsg:
+		return m.key(msg)
+	case tea.PasteMsg:
+		return m.paste(msg)
+	case tea.MouseMsg:
+		return m.mouseEvent(msg)
+	case performedMsg:
+		m.changed()
+		return m.effect(msg.effect)
+	case keptMsg:
+		m.keeping = false
+		if msg.err != nil {
+			m.say(pane.Say{Text: msg.err.Error(), Bad: true})
+		}
+	}
+	return nil
+}
+
+// finish ends the dashboard; the first reason counts.
+func (m *model) finish(why End, err error) {
+	if m.end == 0 {
+		m.end, m.err = why, err
+	}
+}
+
+// changed says that the screen has to be drawn and what it wants may differ.
+func (m *model) changed() {
+	m.dirty, m.wanted = true, true
+	m.feed.soon()
+}
+
+// pace returns how often frames come now.
+func (m *model) pace() time.Duration {
+	switch {
+	case m.blurred:
+		return blurredEvery
+	case m.lastWork > slowFrame:
+		return max(m.every, slowEvery)
+	}
+	return m.every
+}
+
+// order has the next frame collected.
+func (m *model) order(full bool) tea.Cmd {
+	o := order{full: full, wants: m.top().Wants(&m.frame)}
+	m.awaited, m.wanted = m.wanted, false
+	if full {
+		m.lastFull = m.frame.Now
+		m.feed.got.spare = m.spare
+	}
+	return m.feed.collect(m.ctx, m.chain, o, m.ended)
+}
+
+// deliver takes what was collected and goes on to the next frame.
+func (m *model) deliver() tea.Cmd {
+	start := time.Now()
+	got := &m.feed.got
+	if got.panicked != nil {
+		panic(got.panicked) // the program restores the terminal
+	}
+	f := &m.frame
+	if got.order.full {
+		m.arrived(got)
+	}
+	m.told(got)
+	for _, w := range got.order.wants {
+		w.Deliver(f)
+	}
+	// Where nothing moves, the clock is drawn.
+	if len(got.batches) > 0 || m.awaited || f.Now.Sub(m.moved) < settled || f.Now.Unix() != m.clock {
+		m.dirty = true
+	}
+	m.notes.expire(f.Now)
+	cmd := m.keep()
+	if m.ended {
+		m.say(pane.Say{Text: "the engine has ended"})
+		m.finish(EndEngine, nil)
+		return cmd
+	}
+	m.lastWork = got.took + time.Since(start)
+	return tea.Batch(cmd, m.feed.wait(m.ctx, m.chain, m.pace(), m.ended))
+}
+
+// arrived takes a snapshot, or that there is none.
+func (m *model) arrived(got *collected) {
+	f := &m.frame
+	if got.failed != nil {
+		m.failure = got.failed.Error()
+		if f.Stale.IsZero() {
+			f.Stale = m.lastGood
+		}
+		m.dirty = true
+		return
+	}
+	if !f.Stale.IsZero() {
+		m.say(pane.Say{Text: "back: " + f.Now.Sub(f.Stale).Round(time.Second).String() + " without data"})
+		f.Stale, m.failure = time.Time{}, ""
+	}
+	m.lastGood = f.Now
+	old := m.latest
+	if old.Seq != got.snapshot.Seq || old.Totals != got.snapshot.Totals || got.newest != m.newest {
+		m.moved = f.Now
+	}
+	m.newest = got.newest
+	m.latest = got.snapshot
+	m.spare = old
+	if !f.Paused {
+		m.show()
+	} else if old == f.Snapshot {
+		m.spare = new(engine.Snapshot) // the frame keeps the other
+	}
+}
+
+// show makes the newest snapshot the one that is shown.
+func (m *model) show() {
+	f := &m.frame
+	f.Snapshot = m.latest
+	f.Meter.Add(f.Snapshot)
+	m.rows.Update(f.Snapshot)
+}
+
+// told takes events.
+func (m *model) told(got *collected) {
+	for _, b := range got.batches {
+		batch := engine.Batch{Events: got.events[b.from:b.to], Dropped: b.dropped}
+		m.frame.Events.Add(batch)
+		if b.dropped > 0 {
+			m.notes.lost(b.dropped, m.frame.Now)
+		}
+		for i := range batch.Events {
+			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && e.Operator != m.o.Operator {
+				m.say(pane.Say{Text: e.Operator + ": " + string(e.Action) + " " + e.Target})
+			}
+		}
+	}
+}
+
+// overdue says that the data is old while the collector waits for the engine.
+func (m *model) overdue(msg overdueMsg) tea.Cmd {
+	if msg.chain != m.chain {
+		return nil
+	}
+	if m.frame.Stale.IsZero() {
+		m.frame.Stale, m.failure = m.lastGood, "no answer"
+	}
+	m.dirty = true
+	m.notes.expire(m.frame.Now)
+	if msg.ended {
+		m.ended = true
+		m.finish(EndEngine, nil)
+		return nil
+	}
+	return m.feed.await(m.ctx, m.chain, m.ended)
+}

@@ -1,0 +1,111 @@
+package tui
+
+import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"adit/tui/pane"
+)
+
+const (
+	doubleWithin = 400 * time.Millisecond
+	mouseEvery   = 16 * time.Millisecond
+)
+
+// A mouse is what is remembered of it between its events.
+type mouse struct {
+	pressed bool // the left button, on the screen
+	x, y    int  // of the last click
+	clicked time.Time
+	passed  time.Time // when a wheel or a motion was last let through
+	wheel   int       // rows that were not let through; down is positive
+}
+
+// filter merges the events of wheel and motion to one in 16 ms, so that keys do
+// not queue behind them. It is for [tea.WithFilter] and runs on the loop.
+func filter(of tea.Model, msg tea.Msg) tea.Msg {
+	m, ok := of.(*model)
+	if !ok {
+		return msg
+	}
+	switch msg := msg.(type) {
+	case tea.MouseWheelMsg:
+		m.mouse.wheel += rows(msg)
+	case tea.MouseMotionMsg:
+	default:
+		return msg
+	}
+	now := m.now()
+	if since := now.Sub(m.mouse.passed); since >= 0 && since < mouseEvery {
+		return nil
+	}
+	m.mouse.passed = now
+	return msg
+}
+
+// rows is what one event of a wheel scrolls.
+func rows(msg tea.MouseWheelMsg) int {
+	switch msg.Button {
+	case tea.MouseWheelDown:
+		return 3
+	case tea.MouseWheelUp:
+		return -3
+	}
+	return 0
+}
+
+// mouseEvent gives an event of the mouse to the overlay, the tabs or the screen.
+func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
+	if m.noMouse {
+		return nil
+	}
+	if len(m.overlays) > 0 {
+		m.mouse.wheel, m.mouse.pressed = 0, false
+		return m.overlay(msg)
+	}
+	at := msg.Mouse()
+	switch msg.(type) {
+	case tea.MouseClickMsg:
+		if at.Button != tea.MouseLeft {
+			return nil
+		}
+		if n := m.tabAt(at.X, at.Y); n >= 0 {
+			m.goTo(n)
+			return nil
+		}
+		double := at.X == m.mouse.x && at.Y == m.mouse.y && m.frame.Now.Sub(m.mouse.clicked) <= doubleWithin
+		m.mouse.x, m.mouse.y, m.mouse.clicked = at.X, at.Y, m.frame.Now
+		if !m.area.Contains(at.X, at.Y) {
+			return nil
+		}
+		m.mouse.pressed = true
+		kind := pane.Click
+		if double {
+			kind = pane.DoubleClick
+			m.mouse.clicked = time.Time{} // a third click is the first again
+		}
+		return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: kind})
+	case tea.MouseMotionMsg:
+		if m.mouse.pressed {
+			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Drag})
+		}
+	case tea.MouseReleaseMsg:
+		if m.mouse.pressed {
+			m.mouse.pressed = false
+			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Release})
+		}
+	case tea.MouseWheelMsg:
+		amount := m.mouse.wheel
+		m.mouse.wheel = 0
+		if amount != 0 && m.area.Contains(at.X, at.Y) {
+			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Wheel, Amount: amount})
+		}
+	}
+	return nil
+}
+
+func (m *model) pointed(at pane.Mouse) tea.Cmd {
+	m.changed()
+	return m.effect(m.top().Mouse(at, &m.frame))
+}
