@@ -1,0 +1,186 @@
+package keys
+
+import "slices"
+
+// Groups of help, in its order.
+const (
+	GroupMove = "MOVE"
+	GroupFind = "FIND"
+	GroupAct  = "ACT"
+	GroupCopy = "COPY / EXPORT"
+	GroupView = "VIEW"
+)
+
+// Groups returns the groups of help in its order.
+func Groups() []string { return []string{GroupMove, GroupFind, GroupAct, GroupCopy, GroupView} }
+
+// An Info is what is to be said of an action.
+type Info struct {
+	Action   Action
+	Contexts []Context // where it means something
+	Short    string    // for the footer: "kill"
+	Title    string    // for the palette: "kill… (asks)"
+	Group    string    // of help: one of Groups
+	Mutating bool      // acts on the engine: absent with --read-only
+}
+
+// In reports whether the action means something in c. What does so everywhere or
+// in any list does so in what is inside of it.
+func (i Info) In(c Context) bool {
+	return slices.Contains(i.Contexts, c) || c != Confirm && slices.Contains(i.Contexts, Everywhere) ||
+		isList(c) && slices.Contains(i.Contexts, List)
+}
+
+func isList(c Context) bool { return c == List || c == Connections || c == Requests || c == Events }
+
+// A Row is a line of help: actions that belong together.
+type Row struct {
+	Group   string
+	Title   string
+	Actions []Action
+}
+
+// Actions returns all of them, in the order of help.
+func Actions() []Info { return slices.Clone(infos) }
+
+// Of returns what is to be said of a.
+func Of(a Action) Info {
+	for i := range infos {
+		if infos[i].Action == a {
+			return infos[i]
+		}
+	}
+	return Info{Action: a}
+}
+
+// Rows returns the lines of help. Every action is in one of them.
+func Rows() []Row { return slices.Clone(rows) }
+
+// Contexts returns all contexts, in the order of documentation.
+func Contexts() []Context {
+	return []Context{Everywhere, List, Connections, Connection, Requests, Request, Events, Config, Confirm}
+}
+
+var (
+	everywhere = []Context{Everywhere}
+	lists      = []Context{List}
+	conns      = []Context{Connections, Connection}
+)
+
+var infos = []Info{
+	{MoveDown, everywhere, "down", "next row", GroupMove, false},
+	{MoveUp, everywhere, "up", "previous row", GroupMove, false},
+	{MoveFirst, everywhere, "first", "first row", GroupMove, false},
+	{MoveLast, everywhere, "last", "last row", GroupMove, false},
+	{MovePageDown, everywhere, "page down", "half a page down", GroupMove, false},
+	{MovePageUp, everywhere, "page up", "half a page up", GroupMove, false},
+	{MoveLeft, everywhere, "left", "scroll columns to the left", GroupMove, false},
+	{MoveRight, everywhere, "right", "scroll columns to the right", GroupMove, false},
+	{PaneNext, everywhere, "pane", "next pane", GroupMove, false},
+	{PanePrevious, everywhere, "previous pane", "previous pane", GroupMove, false},
+	{ScreenOverview, everywhere, "overview", "screen 1: overview", GroupMove, false},
+	{ScreenConnections, everywhere, "connections", "screen 2: connections", GroupMove, false},
+	{ScreenRequests, everywhere, "requests", "screen 3: requests", GroupMove, false},
+	{ScreenEvents, everywhere, "events", "screen 4: events", GroupMove, false},
+	{ScreenConfig, everywhere, "config", "screen 5: config", GroupMove, false},
+	{ItemPrevious, everywhere, "prev", "previous item", GroupMove, false},
+	{ItemNext, everywhere, "next", "next item", GroupMove, false},
+	{Open, everywhere, "open", "open what is selected", GroupMove, false},
+	{Back, everywhere, "back", "back, or clear filter and marks", GroupMove, false},
+
+	{Filter, everywhere, "filter", "filter this view", GroupFind, false},
+	{MatchNext, everywhere, "match", "next match", GroupFind, false},
+	{MatchPrevious, everywhere, "previous match", "previous match", GroupFind, false},
+	{Palette, everywhere, "cmd", "command palette", GroupFind, false},
+	{Help, everywhere, "help", "help", GroupFind, false},
+	{Sort, everywhere, "sort", "sort by the next column", GroupFind, false},
+	{SortReverse, everywhere, "reverse", "sort the other way", GroupFind, false},
+	{Columns, everywhere, "columns", "columns…", GroupFind, false},
+	{Tree, everywhere, "tree", "tree / flat", GroupFind, false},
+	{Follow, everywhere, "follow", "follow the newest", GroupFind, false},
+	{Pause, everywhere, "pause", "pause the screen", GroupFind, false},
+	{Level, []Context{Events}, "level", "least level shown", GroupFind, false},
+
+	{Mark, lists, "mark", "mark row", GroupAct, false},
+	{MarkRange, lists, "range", "mark range", GroupAct, false},
+	{MarkAll, lists, "mark all", "mark all that the filter shows", GroupAct, false},
+	{Kill, conns, "kill", "kill… (asks)", GroupAct, true},
+	{Drain, []Context{Connections, Connection, Confirm}, "drain", "drain, then close (asks)", GroupAct, true},
+	{Cancel, []Context{Connection, Requests, Request}, "cancel", "cancel stream… (kills one request)", GroupAct, true},
+	{Ban, conns, "ban", "ban client… (asks)", GroupAct, true},
+	{Unban, conns, "unban", "lift a ban… (asks)", GroupAct, true},
+	{DrainAll, everywhere, "drain all", "drain everything, then end (asks)", GroupAct, true},
+	{Undo, lists, "undo", "undo (unmark, filter)", GroupAct, false},
+	{Bookmark, []Context{Events}, "bookmark", "bookmark event", GroupAct, false},
+	{Acknowledge, everywhere, "acknowledge", "acknowledge errors", GroupAct, false},
+
+	{Copy, everywhere, "copy", "copy…", GroupCopy, false},
+	{CopyCurl, []Context{Requests, Request}, "curl", "copy as curl", GroupCopy, false},
+	{Write, everywhere, "write", "write to file…", GroupCopy, false},
+	{Reveal, []Context{Requests, Request}, "reveal", "reveal secrets", GroupCopy, false},
+
+	{PaneGrow, everywhere, "grow", "grow pane", GroupView, false},
+	{PaneShrink, everywhere, "shrink", "shrink pane", GroupView, false},
+	{PaneZoom, everywhere, "zoom", "zoom pane", GroupView, false},
+	{PanePreview, everywhere, "preview", "preview on / off", GroupView, false},
+	{RawGreeting, conns, "raw", "greeting as it was received", GroupView, false},
+	{ResetCounters, conns, "reset", "reset the counters shown", GroupView, false},
+	{Theme, everywhere, "theme", "theme…", GroupView, false},
+	{UTC, everywhere, "UTC", "times in UTC / local", GroupView, false},
+	{Mouse, everywhere, "mouse", "mouse on / off", GroupView, false},
+	{Redraw, everywhere, "redraw", "redraw", GroupView, false},
+	{Suspend, everywhere, "suspend", "suspend", GroupView, false},
+	{Quit, everywhere, "quit", "quit / detach", GroupView, false},
+}
+
+var rows = []Row{
+	{GroupMove, "row", []Action{MoveDown, MoveUp}},
+	{GroupMove, "first / last", []Action{MoveFirst, MoveLast}},
+	{GroupMove, "half page", []Action{MovePageDown, MovePageUp}},
+	{GroupMove, "scroll columns", []Action{MoveLeft, MoveRight}},
+	{GroupMove, "next / prev pane", []Action{PaneNext, PanePrevious}},
+	{GroupMove, "screen", []Action{ScreenOverview, ScreenConnections, ScreenRequests, ScreenEvents, ScreenConfig}},
+	{GroupMove, "prev / next item", []Action{ItemPrevious, ItemNext}},
+	{GroupMove, "open", []Action{Open}},
+	{GroupMove, "back / clear", []Action{Back}},
+
+	{GroupFind, "filter (this view)", []Action{Filter}},
+	{GroupFind, "next / prev match", []Action{MatchNext, MatchPrevious}},
+	{GroupFind, "command palette", []Action{Palette}},
+	{GroupFind, "sort column / reverse", []Action{Sort, SortReverse}},
+	{GroupFind, "columns…", []Action{Columns}},
+	{GroupFind, "tree / flat", []Action{Tree}},
+	{GroupFind, "follow tail", []Action{Follow}},
+	{GroupFind, "pause screen", []Action{Pause}},
+	{GroupFind, "level", []Action{Level}},
+	{GroupFind, "help", []Action{Help}},
+
+	{GroupAct, "mark row", []Action{Mark}},
+	{GroupAct, "mark range", []Action{MarkRange}},
+	{GroupAct, "mark all filtered", []Action{MarkAll}},
+	{GroupAct, "kill… (asks)", []Action{Kill}},
+	{GroupAct, "drain, then close", []Action{Drain}},
+	{GroupAct, "cancel stream…", []Action{Cancel}},
+	{GroupAct, "ban / unban client…", []Action{Ban, Unban}},
+	{GroupAct, "drain all… (asks)", []Action{DrainAll}},
+	{GroupAct, "undo (unmark, filter)", []Action{Undo}},
+	{GroupAct, "bookmark", []Action{Bookmark}},
+	{GroupAct, "acknowledge errors", []Action{Acknowledge}},
+
+	{GroupCopy, "copy…", []Action{Copy}},
+	{GroupCopy, "copy as curl", []Action{CopyCurl}},
+	{GroupCopy, "write to file", []Action{Write}},
+	{GroupCopy, "reveal secrets", []Action{Reveal}},
+
+	{GroupView, "grow / shrink pane", []Action{PaneGrow, PaneShrink}},
+	{GroupView, "zoom pane", []Action{PaneZoom}},
+	{GroupView, "preview on / off", []Action{PanePreview}},
+	{GroupView, "raw greeting", []Action{RawGreeting}},
+	{GroupView, "theme…", []Action{Theme}},
+	{GroupView, "reset counters", []Action{ResetCounters}},
+	{GroupView, "UTC / local times", []Action{UTC}},
+	{GroupView, "mouse on / off", []Action{Mouse}},
+	{GroupView, "redraw", []Action{Redraw}},
+	{GroupView, "suspend", []Action{Suspend}},
+	{GroupView, "quit / detach", []Action{Quit}},
+}
