@@ -75,11 +75,12 @@ type Request struct {
 
 // Heads are the header fields of one exchange as they went through the tunnel:
 // our own credentials are not among them, those of the traffic are, so a front
-// end masks them. Each is lines "name: value", ended by \n, in order; names of
-// a message from HTTP/1.1 as they came.
+// end masks them. Each is lines "name: value", ended by \n, in the order in which
+// they went. A request begins with its host; at a server it has lost the caller's
+// order and case of names (net/http).
 type Heads struct {
 	Request, Response string // each at most [MaxHead] bytes
-	Cut               bool   // a head was longer
+	Cut               bool   // fields were left out
 }
 
 // MaxHead is the bound, in bytes, of each head of [Heads]. Fields that do not
@@ -93,6 +94,12 @@ type Live struct {
 	Status        atomic.Int32  // 0 before the head
 	RequestBytes  atomic.Int64  // content so far
 	ResponseBytes atomic.Int64
+}
+
+// HasFailed reports whether an exchange that ended is one to look at: its outcome
+// is neither completed nor caller_gone, or its status is 500 or more.
+func (r *Request) HasFailed() bool {
+	return r.Status >= 500 || r.Outcome != OutcomeCompleted && r.Outcome != OutcomeCallerGone
 }
 
 // OutcomeOf maps the reason an exchange failed for to its outcome.

@@ -114,6 +114,6 @@ type Snapshot struct {
 	Expose      []Expose     // of a client
 	Banned      []string     // client ids
 	Waiting     int          // callers that wait for a connection
-	Closes      []CloseCount // ended connections by code, in order of code; at most 32
+	Closes      []CloseCount // ended connections by code, in order; at most 32, beyond that all others under 0
 	Totals      Totals
 }

@@ -23,6 +23,7 @@ type connection struct {
 	opened     time.Time
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
+	failed     atomic.Uint64 // exchanges, as in engine.Connection
 
 	mu        sync.Mutex // guards what follows
 	exchanges map[engine.RequestID]*exchange
@@ -120,13 +121,16 @@ func (n *connection) awaitRegistered() {
 
 // fill sets what this layer knows beside the tunnel.
 func (n *connection) fill(s *engine.Connection) {
+	failed := n.failed.Load()
 	n.session.Status(s)
+	s.Failed = min(failed, s.Exchanges)
 	s.ID = n.id
 	s.Client = n.c.o.ID
 	s.Server = n.e.text
 	s.Protocol = n.session.Protocol()
 	s.Opened, s.GreetingReady = n.opened, n.opened
 	s.Traffic = n.counters.Traffic()
+	s.ShapeIn, s.ShapeOut = n.counters.Shapes()
 	if s.Peer == "" {
 		s.Peer = n.e.address
 	}

@@ -31,6 +31,7 @@ func (c *Client) Snapshot(_ context.Context, into *engine.Snapshot) error {
 		Expose:      into.Expose[:0],
 		Listen:      into.Listen[:0],
 		Banned:      into.Banned[:0],
+		Closes:      c.totals.Closes(into.Closes[:0]),
 	}
 	c.mu.Lock()
 	into.Draining = c.state == stateDraining

@@ -32,10 +32,12 @@ func (x *exchange) serveConnect(to wire.Connect) error {
 		raw.Close()
 		return x.fail(err)
 	}
-	x.headOut, x.upgraded = true, true
+	x.upgraded = true
+	status := 0
 	if to.Route == 0 {
-		x.status = http.StatusOK
+		status = http.StatusOK
 	}
+	x.answered(status)
 	return x.carry(raw)
 }
 
@@ -101,7 +103,7 @@ func (x *exchange) toOrigin(raw origin.Raw) error {
 	for {
 		piece, err := x.in.Next()
 		if len(piece) > 0 {
-			x.requestBytes += int64(len(piece))
+			x.sent(len(piece))
 			if _, werr := raw.Write(piece); werr != nil {
 				werr = x.why("write to origin", werr)
 				x.fail(werr)
@@ -131,7 +133,7 @@ func (x *exchange) fromOrigin(raw origin.Raw, said *atomic.Bool) error {
 				x.firstByte = time.Since(x.in.Arrived())
 			}
 			written, werr := x.in.Write(buf[:n])
-			x.responseBytes += int64(written)
+			x.received(written)
 			if werr != nil {
 				return werr
 			}

@@ -192,7 +192,7 @@ func (c *Client) unregister(n *connection, code engine.CloseCode, reason string,
 	traffic := s.Traffic
 	c.mu.Lock()
 	delete(c.sessions, n.id)
-	c.totals.ConnectionEnded(traffic)
+	c.totals.ConnectionEnded(traffic, code)
 	c.mu.Unlock()
 	c.o.Bus.Publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: n.id, Client: c.o.ID,
 		Peer: s.Peer, Protocol: s.Protocol, Server: n.e.text, Reason: engine.Bound(reason), Code: uint16(code),

@@ -33,6 +33,8 @@ type exchange struct {
 	upgraded       bool
 	connect        time.Duration
 	firstByte      time.Duration
+	live           *engine.Live // nil where nobody wants it
+	heads          *engine.Heads
 
 	// Parts of it, so that an exchange is one allocation.
 	out     origin.Request
@@ -51,7 +53,10 @@ func (n *connection) serve(in tunnel.Incoming) {
 		rec = x.record()
 	}
 	if bus.Wants(engine.KindRequestStarted) {
+		x.live = new(engine.Live)
+		x.live.Connection.Store(uint64(n.id))
 		begun := *rec
+		begun.Live = x.live
 		bus.Publish(n.event(engine.KindRequestStarted, &begun))
 	}
 	err := errPanicked
@@ -106,7 +111,10 @@ func (x *exchange) record() *engine.Request {
 // finish gives the exchange its one outcome.
 func (x *exchange) finish(rec *engine.Request, err error) {
 	outcome, why := x.outcome(err)
-	x.n.c.totals.RequestEnded(outcome)
+	x.n.c.totals.RequestEnded(outcome, x.status)
+	if (&engine.Request{Outcome: outcome, Status: x.status}).HasFailed() {
+		x.n.failed.Add(1)
+	}
 	if rec == nil {
 		return
 	}
@@ -115,6 +123,9 @@ func (x *exchange) finish(rec *engine.Request, err error) {
 	rec.Connect, rec.FirstByte = x.connect, x.firstByte
 	rec.LastByte = time.Since(rec.Arrived)
 	rec.Outcome, rec.Reason = outcome, engine.Bound(why)
+	if x.n.c.o.Bus.WantsHeads() {
+		rec.Heads = x.requestHead()
+	}
 	x.n.c.o.Bus.Publish(x.n.event(engine.KindRequestFinished, rec))
 }
 
@@ -275,7 +286,7 @@ type requestContent struct{ x *exchange }
 
 func (c *requestContent) Read(p []byte) (int, error) {
 	n, err := c.x.in.Read(p)
-	c.x.requestBytes += int64(n)
+	c.x.sent(n)
 	return n, err
 }
 
@@ -312,7 +323,8 @@ func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {
 			return x.originFault(err)
 		}
 		if done {
-			x.status, x.headOut, x.responseBytes = head.Status, true, int64(n)
+			x.answered(head.Status)
+			x.received(n)
 			return nil
 		}
 	}
@@ -340,14 +352,59 @@ func (x *exchange) head(resp *origin.Response) *wire.Response {
 		FirstByte: microseconds(x.firstByte),
 		Fields:    resp.Fields,
 	}
+	if x.n.c.o.Bus.WantsHeads() {
+		// Now: the fields are the origin connection's, which goes on to its next.
+		x.heads = new(engine.Heads)
+		x.heads.Response, x.heads.Cut = wire.Lines("", resp.Fields, engine.MaxHead)
+	}
 	return &x.answer
+}
+
+// requestHead completes the heads; nil for a byte stream.
+func (x *exchange) requestHead() *engine.Heads {
+	r := x.in.Request()
+	if r == nil {
+		return nil
+	}
+	h := x.heads
+	if h == nil {
+		h = new(engine.Heads)
+	}
+	var cut bool
+	h.Request, cut = wire.Lines(r.Authority, r.Fields, engine.MaxHead)
+	h.Cut = h.Cut || cut
+	return h
+}
+
+// sent counts request content that came.
+func (x *exchange) sent(n int) {
+	x.requestBytes += int64(n)
+	if x.live != nil {
+		x.live.RequestBytes.Store(x.requestBytes)
+	}
+}
+
+// received counts response content that went.
+func (x *exchange) received(n int) {
+	x.responseBytes += int64(n)
+	if x.live != nil {
+		x.live.ResponseBytes.Store(x.responseBytes)
+	}
+}
+
+// answered notes the final head.
+func (x *exchange) answered(status int) {
+	x.status, x.headOut = status, true
+	if x.live != nil {
+		x.live.Status.Store(int32(status))
+	}
 }
 
 func (x *exchange) writeHead(head *wire.Response, end bool) error {
 	if err := x.originFault(x.in.WriteResponse(head, end)); err != nil {
 		return err
 	}
-	x.status, x.headOut = head.Status, true
+	x.answered(head.Status)
 	return nil
 }
 
@@ -357,7 +414,7 @@ func (x *exchange) copyContent(resp *origin.Response, buf []byte, n int, err err
 	for {
 		if n > 0 {
 			written, werr := x.in.Write(buf[:n])
-			x.responseBytes += int64(written)
+			x.received(written)
 			if werr != nil {
 				return werr
 			}

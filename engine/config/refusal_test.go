@@ -216,8 +216,8 @@ func TestPoliciesFollowTheSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for token, want := range map[string]bool{"a": true, "b": true, "c": false} {
-		if got := s.ClientPolicy().Admit(h(token)) == nil; got != want {
-			t.Errorf("client with %q: %v, want %v", token, got, want)
+		if _, err := s.ClientPolicy().Admit(h(token)); (err == nil) != want {
+			t.Errorf("client with %q: %v, want %v", token, err, want)
 		}
 	}
 }

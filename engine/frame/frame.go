@@ -1,11 +1,13 @@
-// Package frame counts WebSocket frames on the wire: a passive parser of
-// RFC 6455 §5.2 frame headers in a net.Conn below the WebSocket library, which
-// hides continuation frames. It copies nothing, locks nothing and never alters
-// or delays a byte; what it can't parse it stops counting.
+// Package frame counts WebSocket frames on the wire: a passive parser of RFC 6455
+// §5.2 frame headers in a net.Conn below the WebSocket library, which hides
+// continuation frames. It copies nothing, locks nothing and never alters or
+// delays a byte; what it can't parse it stops counting. For five seconds after
+// somebody asked it also keeps the newest headers, on a tape.
 package frame
 
 import (
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"adit/engine"
@@ -20,6 +22,8 @@ type Counters struct {
 	// out follows at a distance that holds for any alignment of Counters.
 	out direction
 	_   [cacheLine]byte
+
+	asking sync.Mutex // of who asks for the tape; a leaf but for tape.mu
 }
 
 // cacheLine is the size in bytes of the unit that cores contend for.
@@ -27,8 +31,41 @@ const cacheLine = 64
 
 // A direction holds what went one way.
 type direction struct {
-	bytes  atomic.Uint64
-	frames [6]atomic.Uint64 // by slot
+	bytes      atomic.Uint64
+	frames     [6]atomic.Uint64 // by slot
+	sizes      [4]atomic.Uint64 // of data frames, as in engine.FrameShape
+	fragmented atomic.Uint64
+	last       atomic.Uint64        // newest frame: opcode<<60 | length, so that both are of one frame
+	tape       atomic.Pointer[tape] // nil while nobody watches
+}
+
+// lastLength masks the length in direction.last. Lengths end at 2⁶³: those that
+// nobody ever sends are cut.
+const lastLength = 1<<60 - 1
+
+// note counts one frame whose header was read, of which length is the payload.
+func (d *direction) note(slot int, opcode byte, fin bool, length uint64) {
+	d.frames[slot].Add(1)
+	if opcode < 8 {
+		d.sizes[sizeClass(length)].Add(1)
+		if !fin && opcode != 0 {
+			d.fragmented.Add(1)
+		}
+	}
+	d.last.Store(uint64(opcode)<<60 | min(length, lastLength))
+}
+
+// sizeClass returns the place of a payload in engine.FrameShape.Sizes.
+func sizeClass(length uint64) int {
+	switch {
+	case length < 128:
+		return 0
+	case length < 1<<10:
+		return 1
+	case length < 16<<10:
+		return 2
+	}
+	return 3
 }
 
 // Traffic returns the counts so far. Each count is exact; counts that change
@@ -40,6 +77,19 @@ func (c *Counters) Traffic() engine.Traffic {
 		FramesIn:  c.in.load(),
 		FramesOut: c.out.load(),
 	}
+}
+
+// Shapes returns what the frames of both directions look like so far. As in
+// Traffic, each count is exact.
+func (c *Counters) Shapes() (in, out engine.FrameShape) { return c.in.shape(), c.out.shape() }
+
+func (d *direction) shape() engine.FrameShape {
+	last := d.last.Load()
+	s := engine.FrameShape{Fragmented: d.fragmented.Load(), LastOpcode: uint8(last >> 60), LastLength: last & lastLength}
+	for i := range s.Sizes {
+		s.Sizes[i] = d.sizes[i].Load()
+	}
+	return s
 }
 
 // BytesIn returns the bytes read so far, handshake excluded: liveness.
@@ -78,7 +128,9 @@ type Conn struct {
 // NewConn returns a counting conn. At a server reads start now, writes after the head;
 // at a client both after the head.
 func NewConn(c net.Conn, counters *Counters, read, write Start) *Conn {
-	return &Conn{Conn: c, counters: counters, read: newTap(read), write: newTap(write)}
+	conn := &Conn{Conn: c, counters: counters, read: newTap(read), write: newTap(write)}
+	conn.write.out = true
+	return conn
 }
 
 // Read reads from the connection below and counts what came.

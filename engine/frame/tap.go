@@ -20,9 +20,11 @@ type tap struct {
 	opcode   byte
 	fin      bool
 	masked   bool
-	extended uint8  // phaseExtended: bytes of length still to come
-	matched  uint8  // phaseHead: bytes of CRLF CRLF seen
+	extended uint8 // phaseExtended: bytes of length still to come
+	matched  uint8 // phaseHead: bytes of CRLF CRLF seen
+	out      bool
 	messages uint64 // whose last byte was seen
+	taping   *tape  // on which the frame that is passing is noted
 }
 
 func newTap(s Start) tap {
@@ -73,6 +75,9 @@ func (t *tap) observe(d *direction, chunk []byte) {
 			}
 		case phasePayload:
 			n := min(t.left, uint64(len(chunk)))
+			if t.taping != nil {
+				t.taping = t.taping.peek(d, t, chunk[:n])
+			}
 			chunk = chunk[n:]
 			if t.left -= n; t.left == 0 {
 				t.leavePayload()
@@ -90,7 +95,10 @@ func (t *tap) enterPayload(d *direction) {
 		return
 	}
 	i, _ := slot(t.opcode)
-	d.frames[i].Add(1)
+	d.note(i, t.opcode, t.fin, t.left)
+	if tp := d.tape.Load(); tp != nil {
+		t.taping = tp.begin(d, t)
+	}
 	if t.masked {
 		t.left += 4
 	}

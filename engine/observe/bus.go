@@ -18,9 +18,10 @@ import (
 // A ring holds its slots for as long as the subscription lasts, and what their
 // events point to (records, greetings, strings of at most [engine.MaxText]
 // bytes) until they are overwritten: with the default of 4,096 slots 1 MiB and
-// at most as many records.
+// at most as many records, each with up to twice [engine.MaxHead] bytes while
+// anybody wants heads.
 type Bus struct {
-	wants atomic.Uint32 // engine.Kinds that any subscriber asks for; written under mu
+	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, and wantsHeads; written under mu
 	_     [60]byte      // readers of wants do not share a cache line with mu
 
 	mu          sync.Mutex // held for a few hundred nanoseconds at most; a leaf
@@ -55,6 +56,13 @@ func (b *Bus) Publish(e engine.Event) {
 // for an event asks first.
 func (b *Bus) Wants(k engine.Kind) bool { return engine.Kinds(b.wants.Load()).Has(k) }
 
+// wantsHeads is a bit of Bus.wants beyond the kinds.
+const wantsHeads = 1 << 31
+
+// WantsHeads reports whether anybody wants the heads of the requests that end:
+// like Wants, whoever would have to make them asks first.
+func (b *Bus) WantsHeads() bool { return b.wants.Load()&wantsHeads != 0 }
+
 // Seq returns the newest sequence number.
 func (b *Bus) Seq() uint64 { return b.seq.Load() }
 
@@ -76,6 +84,7 @@ func (b *Bus) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan 
 	}
 	slots := 1 << bits.Len(uint(min(o.Slots, maxSlots)-1))
 	s := newSubscriber(o.Kinds, slots)
+	s.heads = o.Heads && o.Kinds.Has(engine.KindRequestFinished)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,9 +124,12 @@ func (b *Bus) remove(s *subscriber) {
 
 // updateWants is called with mu held.
 func (b *Bus) updateWants() {
-	var all engine.Kinds
+	var all uint32
 	for _, s := range b.subscribers {
-		all |= s.kinds
+		all |= uint32(s.kinds) &^ wantsHeads
+		if s.heads {
+			all |= wantsHeads
+		}
 	}
-	b.wants.Store(uint32(all))
+	b.wants.Store(all)
 }

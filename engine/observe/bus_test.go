@@ -359,18 +359,64 @@ func TestTotalsAddUp(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for o := engine.OutcomeCompleted; o <= engine.OutcomeTruncated; o++ {
-				totals.RequestEnded(o)
+				totals.RequestEnded(o, 100*int(o)) // up to 700
 			}
-			totals.ConnectionEnded(traffic)
+			totals.ConnectionEnded(traffic, engine.CloseNormal)
 		})
 	}
 	wg.Wait()
 	want := engine.Totals{
-		Requests: 28, Failed: 24, BytesIn: 4, BytesOut: 8,
+		Requests: 28, Failed: 24, BytesIn: 4, BytesOut: 8, Statuses: [6]uint64{0, 4, 4, 4, 4, 12},
 		FramesIn:  engine.Frames{Text: 12, Binary: 16, Continuation: 20, Close: 24, Ping: 28, Pong: 32},
 		FramesOut: engine.Frames{Text: 36, Binary: 40, Continuation: 44, Close: 48, Ping: 52, Pong: 56},
 	}
 	if got := totals.Load(); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := totals.Closes(nil); len(got) != 1 || got[0] != (engine.CloseCount{Code: engine.CloseNormal, Count: 4}) {
+		t.Errorf("closes %+v", got)
+	}
+}
+
+// TestCloseCodesAreBounded: a peer may close with as many codes as there are.
+func TestCloseCodesAreBounded(t *testing.T) {
+	var totals Totals
+	for range 2 {
+		for code := 4999; code >= 4900; code-- {
+			totals.ConnectionEnded(engine.Traffic{}, engine.CloseCode(code))
+		}
+	}
+	got := totals.Closes(nil)
+	if len(got) != maxCloses || got[0] != (engine.CloseCount{Code: 0, Count: 2 * (100 - maxCloses + 1)}) {
+		t.Fatalf("%d codes, first %+v", len(got), got[0])
+	}
+	for i, c := range got[1:] {
+		if c.Code != engine.CloseCode(5000-maxCloses+1+i) || c.Count != 2 {
+			t.Errorf("%+v at %d", c, i)
+		}
+	}
+}
+
+func TestHeadsAreWantedByWhoAsks(t *testing.T) {
+	b := NewBus()
+	defer b.Close()
+	ctx, leave := context.WithCancel(t.Context())
+	for _, o := range []engine.SubscribeOptions{{}, {Heads: true, Kinds: engine.KindSet(engine.KindNotice)}, {Kinds: engine.Kinds(1) << 31}} {
+		if _, err := b.Subscribe(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+		if b.WantsHeads() {
+			t.Fatalf("heads are wanted by %+v", o)
+		}
+	}
+	batches := subscribe(t, b, ctx, engine.SubscribeOptions{Heads: true})
+	if !b.WantsHeads() {
+		t.Error("heads are not wanted")
+	}
+	leave()
+	for range batches {
+	}
+	if b.WantsHeads() {
+		t.Error("heads are wanted by one who left")
 	}
 }

@@ -19,6 +19,7 @@ const (
 // A subscriber is one ring and the pump goroutine that empties it.
 type subscriber struct {
 	kinds engine.Kinds
+	heads bool // wants the heads of requests
 	mask  uint64
 	out   chan engine.Batch // unbuffered; closed by the pump
 	wake  chan struct{}     // capacity 1; never closed

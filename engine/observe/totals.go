@@ -1,6 +1,9 @@
 package observe
 
 import (
+	"cmp"
+	"slices"
+	"sync"
 	"sync/atomic"
 
 	"adit/engine"
@@ -9,43 +12,88 @@ import (
 // Totals counts what ended in this process. Its methods may be called from any
 // goroutine. The zero value is ready.
 type Totals struct {
-	requests, failed    atomic.Uint64
+	statuses            [6]atomic.Uint64 // the requests, by status / 100
+	failed              atomic.Uint64
 	bytesIn, bytesOut   atomic.Uint64
 	framesIn, framesOut frames
+
+	mu     sync.Mutex          // a leaf
+	closes []engine.CloseCount // in order of code
 }
 
 type frames struct {
 	text, binary, continuation, close, ping, pong atomic.Uint64
 }
 
-// RequestEnded counts a request.
-func (t *Totals) RequestEnded(o engine.Outcome) {
-	t.requests.Add(1)
+// RequestEnded counts a request; status is 0 where there was none.
+func (t *Totals) RequestEnded(o engine.Outcome, status int) {
+	t.statuses[StatusClass(status)].Add(1)
 	if o != engine.OutcomeCompleted {
 		t.failed.Add(1)
 	}
 }
 
-// ConnectionEnded adds the traffic of a connection that ended.
-func (t *Totals) ConnectionEnded(tr engine.Traffic) {
+// StatusClass returns status / 100, 0 for what is below 100. What is above 599
+// counts as 5 (RFC 9110 §15).
+func StatusClass(status int) int { return min(max(status, 0)/100, 5) }
+
+// ConnectionEnded adds the traffic of a connection that ended, and its code.
+func (t *Totals) ConnectionEnded(tr engine.Traffic, code engine.CloseCode) {
+	t.closed(code)
 	t.bytesIn.Add(tr.BytesIn)
 	t.bytesOut.Add(tr.BytesOut)
 	t.framesIn.add(tr.FramesIn)
 	t.framesOut.add(tr.FramesOut)
 }
 
+// maxCloses bounds the close codes that are told apart: peers choose them.
+const maxCloses = 32
+
+// closed counts a close code, under 0 where it would be one too many.
+func (t *Totals) closed(code engine.CloseCode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i, known := t.findClose(code)
+	if !known && len(t.closes) >= maxCloses-1 {
+		code = 0
+		i, known = t.findClose(code)
+	}
+	if !known {
+		t.closes = slices.Insert(t.closes, i, engine.CloseCount{Code: code})
+	}
+	t.closes[i].Count++
+}
+
+func (t *Totals) findClose(code engine.CloseCode) (int, bool) {
+	return slices.BinarySearchFunc(t.closes, code, func(c engine.CloseCount, code engine.CloseCode) int {
+		return cmp.Compare(c.Code, code)
+	})
+}
+
+// Closes appends how often connections ended with which code, in order of code,
+// to into.
+func (t *Totals) Closes(into []engine.CloseCount) []engine.CloseCount {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append(into, t.closes...)
+}
+
 // Load returns the sums; whoever takes a snapshot adds the open connections.
-// Failed is never above Requests.
+// Failed is never above Requests, which is the sum of Statuses.
 func (t *Totals) Load() engine.Totals {
 	failed := t.failed.Load() // first: it is counted last
-	return engine.Totals{
-		Requests:  t.requests.Load(),
+	sum := engine.Totals{
 		Failed:    failed,
 		BytesIn:   t.bytesIn.Load(),
 		BytesOut:  t.bytesOut.Load(),
 		FramesIn:  t.framesIn.load(),
 		FramesOut: t.framesOut.load(),
 	}
+	for i := range t.statuses {
+		sum.Statuses[i] = t.statuses[i].Load()
+		sum.Requests += sum.Statuses[i]
+	}
+	return sum
 }
 
 func (f *frames) add(n engine.Frames) {

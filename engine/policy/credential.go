@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"adit/engine"
@@ -32,18 +33,21 @@ func NewSecrets(values ...string) *Secrets {
 // Empty reports whether the set has no credential.
 func (s *Secrets) Empty() bool { return s == nil || len(s.hashes) == 0 }
 
-// Match reports whether v is in the set. Every entry is compared, so that the
+// Match reports whether v is in the set.
+func (s *Secrets) Match(v string) bool { return s.find(v) >= 0 }
+
+// find returns the place of v in the set, -1 where it is not. Every entry is compared, so that the
 // time taken tells neither which entry matched nor how much of one.
-func (s *Secrets) Match(v string) bool {
+func (s *Secrets) find(v string) int {
 	if s.Empty() || v == "" {
-		return false
+		return -1
 	}
 	sum := sha256.Sum256([]byte(v))
-	found := 0
+	place := -1
 	for i := range s.hashes {
-		found |= subtle.ConstantTimeCompare(sum[:], s.hashes[i][:])
+		place = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], s.hashes[i][:]), i, place)
 	}
-	return found == 1
+	return place
 }
 
 // Field names in canonical form, as net/http keeps them.
@@ -72,30 +76,38 @@ type Clients struct {
 // which the original clients send, is none. A repeated or contradictory
 // credential is ReasonMalformed, a wrong one ReasonUnauthorized. The error is an
 // *engine.Error; h is not changed.
-func (c *Clients) Admit(h http.Header) error {
+//
+// name says which credential it was, "shared secret" for the first of the set,
+// "shared secret 2" for the second; "" where none is asked for.
+func (c *Clients) Admit(h http.Header) (name string, err error) {
 	const op = "admit client"
 	key, ok := single(h, fieldSecretKey)
 	if !ok {
-		return fail(op, engine.ReasonMalformed, textRepeated)
+		return "", fail(op, engine.ReasonMalformed, textRepeated)
 	}
 	authorization, ok := single(h, fieldAuthorization)
 	if !ok {
-		return fail(op, engine.ReasonMalformed, textRepeated)
+		return "", fail(op, engine.ReasonMalformed, textRepeated)
 	}
 	token, _ := bearer(authorization)
 	if key != "" && token != "" && !equal(key, token) {
-		return fail(op, engine.ReasonMalformed, textContradiction)
+		return "", fail(op, engine.ReasonMalformed, textContradiction)
 	}
 	if key == "" {
 		key = token
 	}
-	switch {
-	case c.Secrets.Empty(), c.Secrets.Match(key):
-		return nil
-	case key == "":
-		return fail(op, engine.ReasonUnauthorized, textMissing)
+	if c.Secrets.Empty() {
+		return "", nil
 	}
-	return fail(op, engine.ReasonUnauthorized, textWrong)
+	switch place := c.Secrets.find(key); {
+	case place == 0:
+		return "shared secret", nil
+	case place > 0:
+		return "shared secret " + strconv.Itoa(place+1), nil
+	case key == "":
+		return "", fail(op, engine.ReasonUnauthorized, textMissing)
+	}
+	return "", fail(op, engine.ReasonUnauthorized, textWrong)
 }
 
 // Callers decides which callers may use the ways in.

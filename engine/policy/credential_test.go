@@ -70,7 +70,10 @@ func TestClientCredentials(t *testing.T) {
 			if tt.open {
 				c = &policy.Clients{}
 			}
-			err := c.Admit(tt.h)
+			name, err := c.Admit(tt.h)
+			if (name != "") != (err == nil && !tt.open) {
+				t.Errorf("admitted by %q with %v", name, err)
+			}
 			if got := engine.ReasonOf(err); got != tt.want {
 				t.Fatalf("reason %v (%v), want %v", got, err, tt.want)
 			}
@@ -78,6 +81,15 @@ func TestClientCredentials(t *testing.T) {
 				t.Fatalf("the error shows a credential: %v", err)
 			}
 		})
+	}
+}
+
+func TestCredentialIsNamedByItsPlace(t *testing.T) {
+	c := &policy.Clients{Secrets: policy.NewSecrets("one", "", "two", "one")}
+	for key, want := range map[string]string{"one": "shared secret 3", "two": "shared secret 2"} {
+		if name, err := c.Admit(http.Header{"X-Secret-Key": {key}}); name != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", key, name, err, want)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 		Servers:     into.Servers[:0],
 		Expose:      into.Expose[:0],
 		Banned:      into.Banned[:0],
+		Closes:      s.totals.Closes(into.Closes[:0]),
 		Waiting:     int(s.dispatch.waiting.Load()),
 	}
 	s.life.Lock()

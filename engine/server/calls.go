@@ -41,6 +41,9 @@ type call struct {
 	failed bool
 	over   bool   // the record is published
 	peer   string // of the connection; "" where none was found
+	on     *link  // where the newest exchange ran; nil before
+	resp   *wire.Response
+	live   *engine.Live // nil where nobody wants it; no other call gets it
 
 	shard      *callShard
 	prev, next *call // guarded by shard.mu, like ex and out
@@ -95,7 +98,10 @@ func (c *call) started() {
 	if !c.s.bus.Wants(engine.KindRequestStarted) {
 		return
 	}
+	c.live = new(engine.Live)
+	c.up.live = c.live
 	rec := c.rec
+	rec.Live = c.live
 	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: rec.Client, Request: &rec})
 }
 
@@ -127,9 +133,15 @@ func (c *call) end() {
 	if !c.failed {
 		c.rec.Outcome = engine.OutcomeCompleted
 	}
-	s.totals.RequestEnded(c.rec.Outcome)
+	s.totals.RequestEnded(c.rec.Outcome, c.rec.Status)
+	if c.on != nil && c.rec.HasFailed() {
+		c.on.failed.Add(1)
+	}
 	if s.bus.Wants(engine.KindRequestFinished) {
 		rec := c.rec
+		if s.bus.WantsHeads() {
+			rec.Heads = c.heads()
+		}
 		s.publish(engine.Event{Kind: engine.KindRequestFinished, Connection: rec.Connection, Client: rec.Client,
 			Peer: c.peer, Protocol: rec.Protocol, Reason: rec.Reason, Request: &rec})
 	}
@@ -177,6 +189,55 @@ func (c *call) found(sl slot) {
 	c.rec.Client = sl.l.client
 	c.rec.Protocol = sl.l.conn.Protocol()
 	c.rec.Queued = time.Since(c.rec.Arrived)
+	if c.live != nil {
+		c.live.Connection.Store(uint64(sl.l.id))
+	}
+}
+
+// opened notes the exchange that was begun on the connection that was found.
+func (c *call) opened(l *link, ex tunnel.Exchange, out writeDeadliner) {
+	c.on = l
+	c.attach(ex, out)
+}
+
+// again gives the exchange up for another one: it failed, though its caller may
+// never learn.
+func (c *call) again() {
+	c.on.failed.Add(1)
+	c.on = nil
+}
+
+// answered notes the final response.
+func (c *call) answered(status int, r *wire.Response) {
+	c.head.Store(true)
+	c.rec.Status, c.resp = status, r
+	if c.live != nil {
+		c.live.Status.Store(int32(status))
+	}
+}
+
+// received counts response content.
+func (c *call) received(n int) {
+	c.rec.ResponseBytes += int64(n)
+	if c.live != nil {
+		c.live.ResponseBytes.Store(c.rec.ResponseBytes)
+	}
+}
+
+// heads returns the heads as they went through the tunnel, nil where none did, as
+// for a byte stream.
+func (c *call) heads() *engine.Heads {
+	if c.on == nil || c.sent.Method == "" {
+		return nil
+	}
+	h := new(engine.Heads)
+	h.Request, h.Cut = wire.Lines(c.sent.Authority, c.sent.Fields, engine.MaxHead)
+	if c.resp != nil {
+		var cut bool
+		h.Response, cut = wire.Lines("", c.resp.Fields, engine.MaxHead)
+		h.Cut = h.Cut || cut
+	}
+	return h
 }
 
 // waterfall notes the times of the final response head. A byte stream (r has

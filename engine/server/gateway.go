@@ -90,13 +90,14 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 			return
 		}
 		out, _ := w.(writeDeadliner)
-		c.attach(ex, out)
+		c.opened(sl.l, ex, out)
 		if content {
 			c.up.start(w, r, ex, s.o.Stall, sl.l.native && expectsContinue(r))
 		}
 		if s.relay(w, r, c, t, ex, attempt == 1) {
 			return
 		}
+		c.again()
 		t.to.not = sl.l
 	}
 }
@@ -158,8 +159,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 		lingerAfter(r)
 	}
 	trailers := announced(h)
-	c.head.Store(true)
-	c.rec.Status = resp.Status
+	c.answered(resp.Status, resp)
 	w.WriteHeader(resp.Status)
 	for name := range trailers {
 		delete(h, name) // net/http would send a field of the head again
@@ -203,7 +203,7 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 			deadline.extend()
 		}
 		n, err := w.Write(piece)
-		c.rec.ResponseBytes += int64(n)
+		c.received(n)
 		if err != nil {
 			return errCallerLeft
 		}

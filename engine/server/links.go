@@ -19,6 +19,8 @@ type link struct {
 	peer     string
 	opened   time.Time
 	counters frame.Counters
+	failed   atomic.Uint64 // exchanges, as in engine.Connection
+	admitted string        // name of the credential
 
 	registered atomic.Bool
 	conn       tunnel.Conn
@@ -49,6 +51,7 @@ type killOrder struct {
 
 // status fills c with the link as it is now.
 func (l *link) status(c *engine.Connection) {
+	failed := l.failed.Load() // first: it is counted last
 	*c = engine.Connection{State: engine.StateGreeting}
 	if l.registered.Load() {
 		l.conn.Status(c)
@@ -56,7 +59,9 @@ func (l *link) status(c *engine.Connection) {
 		c.Protocol = l.conn.Protocol()
 	}
 	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
+	c.Failed, c.Credential = min(failed, c.Exchanges), l.admitted
 	c.Traffic = l.counters.Traffic()
+	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
 }
 
 // abort ends a link that greets; the registration then finds the order.

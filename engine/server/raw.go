@@ -31,7 +31,7 @@ type rawEnd interface {
 // the direction from the caller where it runs already, else nil.
 func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEnd, early []byte, up *rawUpload) {
 	if up == nil {
-		up = s.startUpload(ex, end, early)
+		up = s.startUpload(c, ex, end, early)
 	}
 	var fault error
 	for {
@@ -47,7 +47,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 			c.rec.FirstByte = time.Since(c.rec.Arrived)
 		}
 		n, err := end.Write(piece)
-		c.rec.ResponseBytes += int64(n)
+		c.received(n)
 		if err == nil && !ex.Buffered() {
 			err = end.flush()
 		}
@@ -79,8 +79,8 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 	end.finish(aborted)
 }
 
-func (s *Server) startUpload(ex tunnel.Exchange, end rawEnd, early []byte) *rawUpload {
-	up := &rawUpload{ex: ex, end: end, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
+func (s *Server) startUpload(c *call, ex tunnel.Exchange, end rawEnd, early []byte) *rawUpload {
+	up := &rawUpload{ex: ex, end: end, live: c.live, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
 	go up.run(early)
 	return up
 }
@@ -100,18 +100,26 @@ type rawUpload struct {
 	ex         tunnel.Exchange
 	end        rawEnd
 	half       time.Duration
-	n          int64       // bytes; for others after done, like ended
-	ended      bool        // the caller has sent FIN
-	stopped    atomic.Bool // the other direction has failed
-	halfClosed atomic.Bool // the other direction has ended
-	gone       atomic.Bool // the caller failed
+	n          int64        // bytes; for others after done, like ended
+	live       *engine.Live // of the call; may be nil
+	ended      bool         // the caller has sent FIN
+	stopped    atomic.Bool  // the other direction has failed
+	halfClosed atomic.Bool  // the other direction has ended
+	gone       atomic.Bool  // the caller failed
 	done       chan struct{}
+}
+
+func (u *rawUpload) took(n int) {
+	u.n += int64(n)
+	if u.live != nil {
+		u.live.RequestBytes.Store(u.n)
+	}
 }
 
 func (u *rawUpload) run(early []byte) {
 	defer close(u.done)
 	if len(early) > 0 {
-		u.n += int64(len(early))
+		u.took(len(early))
 		if _, err := u.ex.Write(early); err != nil {
 			return
 		}
@@ -121,7 +129,7 @@ func (u *rawUpload) run(early []byte) {
 	for {
 		n, err := u.end.Read(buf[:])
 		if n > 0 {
-			u.n += int64(n)
+			u.took(n)
 			if _, werr := u.ex.Write(buf[:n]); werr != nil {
 				return
 			}
@@ -154,8 +162,8 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 		return
 	}
 	c.waterfall(ex, resp)
-	c.head.Store(true)
-	c.rec.Upgraded, c.rec.Status = true, http.StatusOK
+	c.answered(http.StatusOK, resp)
+	c.rec.Upgraded = true
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
@@ -196,9 +204,9 @@ func (s *Server) openConnect(ctx context.Context, c *call, o *connect) (tunnel.E
 			}
 			continue
 		}
-		c.attach(ex, o.out)
+		c.opened(sl.l, ex, o.out)
 		if o.end != nil {
-			o.up = s.startUpload(ex, o.end, nil)
+			o.up = s.startUpload(c, ex, o.end, nil)
 		}
 		resp, err := ex.ReadResponse()
 		for err == nil && resp.Status < 200 {
@@ -225,6 +233,7 @@ func (s *Server) openConnect(ctx context.Context, c *call, o *connect) (tunnel.E
 			o.refuse(reason)
 			return nil, nil, false
 		}
+		c.again()
 	}
 }
 
@@ -242,8 +251,8 @@ func (s *Server) serveUpgrade(w http.ResponseWriter, r *http.Request, c *call, e
 		head = append(head, "\r\n"...)
 	}
 	head = append(head, "\r\n"...)
-	c.head.Store(true)
-	c.rec.Upgraded, c.rec.Status = true, http.StatusSwitchingProtocols
+	c.answered(http.StatusSwitchingProtocols, resp)
+	c.rec.Upgraded = true
 	s.hijack(r.Context(), w, c, ex, head)
 }
 

@@ -18,7 +18,8 @@ import (
 
 // register admits a client and serves its WebSocket until it ends.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	if reason, text := s.admitClient(w, r); reason != engine.ReasonNone {
+	credential, reason, text := s.admitClient(r)
+	if reason != engine.ReasonNone {
 		status := s.statusOf(0, reason, false)
 		if reason == engine.ReasonMalformed && text != "" {
 			status = http.StatusUpgradeRequired
@@ -27,7 +28,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.greeting.Add(-1)
-	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
+	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now(), admitted: credential}
 	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l}
 	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{
 		ID: l.id, Limits: s.o.Limits, Protocol: s.o.Protocol, Growth: s.growth, Counters: &l.counters,
@@ -58,28 +59,30 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 
 // admitClient decides on a request for /register, before any state is made for
 // it. A text with ReasonMalformed says that it is no WebSocket handshake. On
-// ReasonNone it has counted a greeting.
-func (s *Server) admitClient(w http.ResponseWriter, r *http.Request) (engine.Reason, string) {
-	if err := s.o.Clients.Admit(r.Header); err != nil {
-		return engine.ReasonOf(err), ""
+// ReasonNone it has counted a greeting; credential is then the name of what
+// admitted the client.
+func (s *Server) admitClient(r *http.Request) (credential string, reason engine.Reason, text string) {
+	credential, err := s.o.Clients.Admit(r.Header)
+	if err != nil {
+		return "", engine.ReasonOf(err), ""
 	}
 	if len(r.Header["Origin"]) > 0 {
-		return engine.ReasonDenied, "browsers may not register"
+		return "", engine.ReasonDenied, "browsers may not register"
 	}
 	if r.Method != http.MethodGet || r.ProtoMajor != 1 ||
 		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") ||
 		!httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket") ||
 		r.Header.Get("Sec-Websocket-Version") != "13" {
-		return engine.ReasonMalformed, "/register wants a websocket handshake (version 13) over http/1.1"
+		return "", engine.ReasonMalformed, "/register wants a websocket handshake (version 13) over http/1.1"
 	}
 	if s.draining.Load() {
-		return engine.ReasonDraining, ""
+		return "", engine.ReasonDraining, ""
 	}
 	if s.greeting.Add(1) > maxGreetings {
 		s.greeting.Add(-1)
-		return engine.ReasonQueueFull, "too many clients are registering: try again"
+		return "", engine.ReasonQueueFull, "too many clients are registering: try again"
 	}
-	return engine.ReasonNone, ""
+	return credential, engine.ReasonNone, ""
 }
 
 func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, status int, reason engine.Reason, text string) {
@@ -162,7 +165,7 @@ func (s *Server) half(l *link) {
 func (s *Server) closed(l *link, protocol engine.Protocol, code engine.CloseCode, reason string) {
 	s.links.remove(l)
 	traffic := l.counters.Traffic()
-	s.totals.ConnectionEnded(traffic)
+	s.totals.ConnectionEnded(traffic, code)
 	s.publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: l.id, Client: l.client, Peer: l.peer,
 		Protocol: protocol, Code: uint16(code), Reason: engine.Bound(reason),
 		Duration: time.Since(l.opened), Closed: &traffic})

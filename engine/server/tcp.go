@@ -91,7 +91,7 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 		return
 	}
 	c.waterfall(ex, resp)
-	c.head.Store(true)
+	c.answered(0, resp)
 	c.rec.Upgraded = true
 	s.raw(s.base, c, ex, end, nil, o.up)
 }

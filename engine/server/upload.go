@@ -34,6 +34,7 @@ type upload struct {
 	eof     atomic.Bool   // all content was read
 	failed  atomic.Uint32 // an engine.Reason: the caller left, or what it sent can't pass
 	n       int64         // bytes taken; for others after done
+	live    *engine.Live  // of the call; may be nil
 
 	mu       sync.Mutex // w.WriteHeader for 1xx, and what follows
 	final    bool       // the final head came, or the end: no deadline any more
@@ -74,6 +75,9 @@ func (u *upload) run() {
 		}
 		if n > 0 {
 			u.n += int64(n)
+			if u.live != nil {
+				u.live.RequestBytes.Store(u.n)
+			}
 			if _, werr := u.ex.Write(buf[:n]); werr != nil {
 				return
 			}

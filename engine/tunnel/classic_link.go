@@ -44,6 +44,7 @@ type classicLink struct {
 	rttMin atomic.Int64
 	pings  atomic.Uint64 // number of the newest ping
 	pinged atomic.Int64  // when it was sent, nanoseconds since opened; 0 answered
+	pingAt atomic.Int64  // when the next one goes, if the connection is idle then; Unix nanoseconds
 
 	ctx    context.Context // ends when the end is decided
 	cancel context.CancelFunc
@@ -226,6 +227,7 @@ func (l *classicLink) watch() {
 	looked := time.Since(l.opened)
 	next := looked + pace(time.Now(), interval) // when to ping
 	due := next                                 // when to look
+	l.pingAt.Store(l.opened.Add(next).UnixNano())
 	seen := l.counters.BytesIn()
 	timer := time.NewTimer(next - looked)
 	defer timer.Stop()
@@ -262,6 +264,7 @@ func (l *classicLink) watch() {
 				l.ping()
 			}
 			next = now + pace(time.Now(), interval)
+			l.pingAt.Store(l.opened.Add(next).UnixNano())
 		}
 		if due = next; idle {
 			due = min(due, life+2*interval)
@@ -432,6 +435,10 @@ func (l *classicLink) Status(c *engine.Connection) {
 	c.Traffic = l.counters.Traffic()
 	c.InFlight = l.InFlight()
 	c.Exchanges = l.exchanges.Load()
+	c.PingEvery = l.limits.Ping
+	if at := l.pingAt.Load(); at != 0 {
+		c.PingNext = time.Unix(0, at)
+	}
 	c.RTT, c.RTTMin = time.Duration(l.rtt.Load()), time.Duration(l.rttMin.Load())
 	switch {
 	case l.isClosing():

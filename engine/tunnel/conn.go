@@ -36,6 +36,7 @@ type conn struct {
 	rtt      atomic.Int64 // nanoseconds, newest
 	rttMin   atomic.Int64
 	life     atomic.Int64 // when a byte was last read, nanoseconds since opened
+	pingAt   atomic.Int64 // beat.nextPing for others to see, Unix nanoseconds
 
 	writer   atomic.Int32 // writerRests and so on
 	rang     atomic.Bool  // the clock did, and nobody looked yet
@@ -94,6 +95,7 @@ func (c *conn) start() {
 	now := time.Now()
 	// The first ping measures the round trip before anything can stand in its way.
 	c.beat = keepalive{nextPing: now.Add(pace(now, c.limits.Ping)), wanted: true}
+	c.pingAt.Store(c.beat.nextPing.UnixNano())
 	c.beat.due = c.nextLook()
 	c.clock = time.AfterFunc(time.Hour, c.look)
 	c.clock.Reset(c.beat.due.Sub(now)) // look finds c.clock set
@@ -202,6 +204,7 @@ func (c *conn) Status(s *engine.Connection) {
 	s.Exchanges = c.finished.Load()
 	s.RTT, s.RTTMin = time.Duration(c.rtt.Load()), time.Duration(c.rttMin.Load())
 	s.LateRecords = c.late.Load()
+	s.PingEvery, s.PingNext = c.limits.Ping, time.Unix(0, c.pingAt.Load())
 	c.mu.Lock()
 	ended, draining := c.end != nil, c.draining.asked || c.draining.marked
 	c.mu.Unlock()

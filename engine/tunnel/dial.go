@@ -102,6 +102,7 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 			_ = tap.Close()
 			return nil, &DialError{Err: fmt.Errorf("greet: %w", err)}
 		}
+		o.Greeting = said(o.Greeting, greeting)
 		return newClassicSession(s, o), nil
 	}
 	welcome, err := greet(s, &o)
@@ -248,6 +249,13 @@ func selected(resp *http.Response, want engine.Protocol, needsV1 bool) (native b
 	}
 }
 
+// said returns a copy of g with the text that was sent.
+func said(g *engine.Greeting, text []byte) *engine.Greeting {
+	own := *g
+	keepRaw(&own, text)
+	return &own
+}
+
 // greet sends the greeting and waits for the welcome. On error the socket is closed.
 func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
 	deadline := time.Now().Add(s.limits.Welcome)
@@ -257,13 +265,15 @@ func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
 	}
 	hello := &wire.Hello{Greeting: *o.Greeting, MaxExchanges: s.limits.MaxExchanges, Window: s.limits.Window}
 	_ = s.ws.SetWriteDeadline(deadline)
-	if err := s.ws.WriteMessage(websocket.TextMessage, wire.AppendHello(nil, hello)); err != nil {
+	text := wire.AppendHello(nil, hello)
+	if err := s.ws.WriteMessage(websocket.TextMessage, text); err != nil {
 		return fail(fmt.Errorf("greet: %w", err))
 	}
+	o.Greeting = said(o.Greeting, text)
 	_ = s.tap.SetReadDeadline(deadline)
 	s.ws.SetReadLimit(wire.MaxTextMessage)
 	s.quietHandlers(deadline)
-	kind, text, err := s.ws.ReadMessage()
+	kind, answer, err := s.ws.ReadMessage()
 	if err != nil {
 		end := endingOf(err)
 		if end.remote {
@@ -277,7 +287,7 @@ func greet(s *socket, o *DialOptions) (*wire.Welcome, error) {
 		s.refuse(engine.CloseWrongType, "the welcome is not a text message")
 		return nil, &DialError{Err: errors.New("welcome: not a text message")}
 	}
-	welcome, err := wire.ParseWelcome(text)
+	welcome, err := wire.ParseWelcome(answer)
 	if err != nil {
 		s.refuse(engine.CloseProtocolError, err.Error())
 		return nil, &DialError{Err: fmt.Errorf("welcome: %w", err)}

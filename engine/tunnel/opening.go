@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
@@ -154,8 +155,26 @@ func (g *Registration) readGreeting() (ending, bool) {
 		}
 		g.hello, g.Greeting = hello, &hello.Greeting
 	}
+	keepRaw(g.Greeting, text)
 	_ = s.tap.SetReadDeadline(time.Time{})
 	return ending{}, true
+}
+
+// maxRaw bounds engine.Greeting.Raw, in bytes.
+const maxRaw = 1 << 10
+
+// keepRaw notes in g the text that it was read from or written as.
+func keepRaw(g *engine.Greeting, text []byte) {
+	raw := text[:min(len(text), maxRaw)]
+	if len(raw) < len(text) {
+		for end := len(raw); end > len(raw)-utf8.UTFMax; end-- {
+			if utf8.RuneStart(text[end]) {
+				raw = raw[:end]
+				break
+			}
+		}
+	}
+	g.Raw, g.Size = string(raw), len(text)
 }
 
 // quietHandlers replaces the library's handlers, which write from the reader,

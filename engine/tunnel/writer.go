@@ -289,6 +289,12 @@ func (x *exchange) takenLocked(n int, now time.Time) {
 	}
 }
 
+// pingNext sets when the ping after this one goes.
+func (c *conn) pingNext(now time.Time) {
+	c.beat.nextPing = now.Add(pace(now, c.limits.Ping))
+	c.pingAt.Store(c.beat.nextPing.UnixNano())
+}
+
 // nextLook returns when the writer must look at the clock again.
 func (c *conn) nextLook() time.Time {
 	k := &c.beat
@@ -314,7 +320,7 @@ func (c *conn) tick() bool {
 		// This process was stopped: what the peer sent meanwhile may lie unread.
 		k.mercy = now.Add(interval)
 		k.wanted = true
-		k.nextPing = now.Add(pace(now, interval))
+		c.pingNext(now)
 	}
 	if now.Sub(c.lastLife()) >= 2*interval && !now.Before(k.mercy) {
 		c.finish(ending{code: engine.CloseAbnormal, text: "no sign of life for two ping intervals", reason: engine.ReasonTunnelSilent})
@@ -322,7 +328,7 @@ func (c *conn) tick() bool {
 	}
 	if !now.Before(k.nextPing) {
 		k.wanted = true
-		k.nextPing = now.Add(pace(now, interval))
+		c.pingNext(now)
 		c.sweep(now)
 	}
 	k.due = c.nextLook()
