@@ -1,0 +1,208 @@
+package requests
+
+import (
+	"strings"
+
+	"adit/engine"
+	"adit/tui/pane"
+)
+
+// A column is one that a list can show.
+type column uint8
+
+// In order of priority: what comes later is dropped first where there is no
+// room. The path takes the slack.
+const (
+	colTime column = iota
+	colMethod
+	colStatus
+	colDuration
+	colPath
+	colClient
+	colSize
+	colConnection
+	colHost
+	colCaller
+	colOutcome
+	colID
+	columnsEnd
+)
+
+// A columnFact is what is always so of a column.
+type columnFact struct {
+	name, title string
+	width       int // 0: the slack
+	right       bool
+	order       engine.RequestOrder
+	sorts       bool
+	place       int // from the left
+}
+
+// columnFacts has them by column.
+var columnFacts = [columnsEnd]columnFact{
+	colTime:       {"time", "TIME", 12, false, engine.ByArrival, true, 0},
+	colMethod:     {"method", "METH", 6, false, 0, false, 1},
+	colStatus:     {"status", "ST", 3, false, engine.ByStatus, true, 2},
+	colDuration:   {"duration", "DUR", 7, true, engine.ByDuration, true, 3},
+	colSize:       {"size", "SIZE", 6, true, engine.BySize, true, 4},
+	colClient:     {"client", "CLIENT", 13, false, engine.ByClient, true, 5},
+	colConnection: {"conn", "CONN", 7, false, 0, false, 6},
+	colHost:       {"host", "HOST", 22, false, 0, false, 7},
+	colCaller:     {"caller", "CALLER", 21, false, 0, false, 8},
+	colOutcome:    {"outcome", "OUTCOME", 13, false, 0, false, 9},
+	colID:         {"id", "ID", 9, false, 0, false, 10},
+	colPath:       {"path", "PATH", 0, false, engine.ByPath, true, 11},
+}
+
+const (
+	pathLeast   = 20 // cells that the path keeps: before that, others go
+	gutter      = 3  // for cursor, mark and failure
+	timeCompact = 8  // without milliseconds
+)
+
+// A placed is a column of the layout that was drawn.
+type placed struct {
+	column column
+	x, w   int
+}
+
+// defaults returns the columns that a class shows if nobody chose.
+func defaults(c pane.Class) []column {
+	all := [...]column{colTime, colMethod, colStatus, colDuration, colPath, colClient, colSize, colConnection}
+	if c == pane.Compact || c == pane.Tiny {
+		return all[:6:6]
+	}
+	return all[:]
+}
+
+// lay places the columns that fit into w cells into l.layout.
+func (l *List) lay(w int, f *pane.Frame) {
+	shown := l.columns
+	if shown == nil {
+		shown = defaults(f.Class)
+	}
+	var has [columnsEnd]bool
+	for _, c := range shown {
+		has[c] = true
+	}
+	compact := f.Class <= pane.Compact
+	width := func(c column) int {
+		switch {
+		case c == colTime && compact:
+			return timeCompact
+		case c == colClient && compact:
+			return 12
+		}
+		return columnFacts[c].width
+	}
+	used := gutter + pathLeast
+	for c := range columnsEnd {
+		if has[c] && c != colPath {
+			used += width(c) + 1
+		}
+	}
+	for c := columnsEnd - 1; c > colTime && used > w; c-- {
+		if has[c] && c != colPath {
+			used -= width(c) + 1
+			has[c] = false
+		}
+	}
+	l.layout = l.layout[:0]
+	x := gutter
+	for place := range int(columnsEnd) {
+		for c := range columnsEnd {
+			if !has[c] || columnFacts[c].place != place {
+				continue
+			}
+			cells := width(c)
+			if c == colPath {
+				cells = max(w-1-x, 0)
+			}
+			l.layout = append(l.layout, placed{c, x, cells})
+			x += cells + 1
+		}
+	}
+}
+
+// headerAt returns the order that a click at column x of the header asks for.
+func (l *List) headerAt(x int) (engine.RequestOrder, bool) {
+	for _, p := range l.layout {
+		if x >= p.x && x <= p.x+p.w {
+			return columnFacts[p.column].order, columnFacts[p.column].sorts
+		}
+	}
+	return 0, false
+}
+
+// chooseColumns opens the menu of columns.
+func (l *List) chooseColumns(f *pane.Frame) pane.Effect {
+	shown := l.columns
+	if shown == nil {
+		shown = defaults(f.Class)
+	}
+	var has [columnsEnd]bool
+	for _, c := range shown {
+		has[c] = true
+	}
+	menu := make([]pane.Column, 0, columnsEnd)
+	for c := range columnsEnd {
+		menu = append(menu, pane.Column{Name: columnFacts[c].name, Title: columnFacts[c].title, Shown: has[c]})
+	}
+	memory := f.Memory
+	return pane.ChooseColumns{Columns: menu, Apply: func(chosen []pane.Column) {
+		names := make([]string, 0, len(chosen))
+		for _, c := range chosen {
+			if c.Shown {
+				names = append(names, c.Name)
+			}
+		}
+		text := strings.Join(names, ",")
+		l.columns = parseColumns(text)
+		if memory != nil {
+			memory.Set(l.memoryName(), text)
+		}
+	}}
+}
+
+func (l *List) memoryName() string { return "columns." + l.o.Name }
+
+// load reads once what was chosen before.
+func (l *List) load(f *pane.Frame) {
+	if l.loaded || f.Memory == nil {
+		return
+	}
+	l.loaded = true
+	l.columns = parseColumns(f.Memory.Get(l.memoryName()))
+}
+
+// parseColumns reads names with commas between; unknown ones are left out, and
+// without any known one it is nil. Time is always among them: a list without
+// a column is none.
+func parseColumns(text string) []column {
+	var columns []column
+	for name := range strings.SplitSeq(text, ",") {
+		for c := range columnsEnd {
+			if columnFacts[c].name == name {
+				columns = append(columns, c)
+			}
+		}
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	return append(columns, colTime)
+}
+
+// splitTarget returns host and path of a target: absolute-form has both,
+// origin-form no host, authority-form is all path.
+func splitTarget(target string) (host, path string) {
+	i := strings.Index(target, "://")
+	if i < 0 || strings.HasPrefix(target, "/") {
+		return "", target
+	}
+	rest := target[i+len("://"):]
+	if j := strings.IndexAny(rest, "/?#"); j >= 0 {
+		return rest[:j], rest[j:]
+	}
+	return rest, "/"
+}

@@ -1,0 +1,357 @@
+package requests
+
+import (
+	"strconv"
+	"time"
+
+	"adit/engine"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/format"
+	"adit/tui/pane"
+)
+
+// Draw draws the pane with its frame.
+func (l *List) Draw(a canvas.Area, f *pane.Frame, focused bool) {
+	l.load(f)
+	box := canvas.Box{Title: l.title(f), Right: l.right(f), Foot: l.foot(f), Focused: focused, Glyphs: f.Glyphs}
+	l.DrawRows(a.Box(box), f, focused)
+}
+
+// DrawRows draws the header and the rows without a frame around them.
+func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
+	l.load(f)
+	w, h := a.Size()
+	l.lay(w, f)
+	l.header(a, f)
+	l.rows = canvas.Rect{X: a.Bounds().X, Y: a.Bounds().Y + 1, W: w, H: max(h-1, 0)}
+	if l.rows.H == 0 {
+		return
+	}
+	// The size may be another than when the page came.
+	if l.at >= l.top+l.rows.H {
+		l.top = l.at - l.rows.H + 1
+	}
+	if l.following && l.ascending && l.order == engine.ByArrival {
+		l.top = max(l.matched()-l.rows.H, 0)
+	}
+	switch {
+	case l.err != nil:
+		l.lines(a, f, "The log of requests can't be read:", l.err.Error(), "It is tried again.")
+		return
+	case l.page == nil:
+		return
+	case l.page.Matched == 0:
+		l.empty(a, f)
+		return
+	}
+	for y := range l.rows.H {
+		r := l.row(l.top + y)
+		if r == nil {
+			if l.top+y < l.page.Matched {
+				a.Text(gutter, y+1, f.Glyphs.Cut, canvas.Of(themes.Muted))
+			}
+			continue
+		}
+		line := a.Sub(0, y+1, w, 1)
+		if l.top+y == l.at && (focused || !l.following) {
+			line = line.With(canvas.Selected)
+			line.Fill(0)
+			l.drawRow(line, r, f, true)
+			continue
+		}
+		l.drawRow(line, r, f, false)
+	}
+}
+
+// header draws the titles, the order's with its mark.
+func (l *List) header(a canvas.Area, f *pane.Frame) {
+	style := canvas.Of(themes.Muted)
+	for _, p := range l.layout {
+		fact := &columnFacts[p.column]
+		end := p.x
+		if fact.right {
+			a.Right(p.x, 0, p.w, fact.title, style)
+			end = p.x + p.w
+		} else {
+			end = a.Cut(p.x, 0, p.w, fact.title, f.Glyphs.Cut, style)
+		}
+		if fact.sorts && fact.order == l.order && !(l.following && l.order == engine.ByArrival && !l.ascending) {
+			a.Text(end, 0, l.arrow(f), canvas.Of(themes.Accent))
+		}
+	}
+}
+
+func (l *List) arrow(f *pane.Frame) string {
+	if l.ascending {
+		return f.Glyphs.Ascending
+	}
+	return f.Glyphs.Descending
+}
+
+func (l *List) drawRow(a canvas.Area, r *engine.Request, f *pane.Frame, cursor bool) {
+	failed, marked := Failed(r), l.Marked(r.ID)
+	x := 1
+	if cursor {
+		if failed || marked {
+			x = 0
+		}
+		a.Text(x, 0, f.Glyphs.Selected, canvas.Of(themes.Accent))
+		x = 1
+	}
+	switch {
+	case marked:
+		a.Text(x, 0, f.Glyphs.Marked, canvas.Of(themes.Mark))
+		if failed {
+			a.Text(2, 0, f.Glyphs.Failed, canvas.Of(themes.Err))
+		}
+	case failed:
+		a.Text(x, 0, f.Glyphs.Failed, canvas.Of(themes.Err))
+	}
+	plain := canvas.Of(themes.Fg)
+	if !f.Stale.IsZero() {
+		plain = canvas.Of(themes.Muted)
+	}
+	for _, p := range l.layout {
+		l.cell(a, p, r, f, plain)
+	}
+}
+
+// cell draws one column of one row.
+func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, plain canvas.Style) {
+	cut, muted := f.Glyphs.Cut, canvas.Of(themes.Muted)
+	left := func(s string, style canvas.Style) {
+		if l.scroll > 0 {
+			s = skip(s, l.scroll)
+		}
+		a.Cut(p.x, 0, p.w, s, cut, style)
+	}
+	switch p.column {
+	case colTime:
+		if p.w > timeCompact {
+			l.text = format.AppendTime(l.text[:0], r.Arrived, f.UTC)
+		} else {
+			l.text = format.AppendTimeShort(l.text[:0], r.Arrived, f.UTC)
+		}
+		a.Bytes(p.x, 0, l.text, muted)
+	case colMethod:
+		a.Cut(p.x, 0, p.w, orDash(r.Method), cut, plain)
+	case colStatus:
+		s, style := l.status(r, f)
+		a.Bytes(p.x, 0, s, style)
+	case colDuration:
+		l.text = l.text[:0]
+		if d, known := l.duration(r); known {
+			l.text = format.AppendDuration(l.text, d)
+		} else {
+			l.text = append(l.text, '?')
+		}
+		a.RightBytes(p.x, 0, p.w, l.text, plain)
+	case colSize:
+		l.text = format.AppendSize(l.text[:0], uint64(max(r.RequestBytes, 0)+max(r.ResponseBytes, 0)))
+		a.RightBytes(p.x, 0, p.w, l.text, plain)
+	case colClient:
+		a.Cut(p.x, 0, p.w, orDash(r.Client), cut, plain)
+	case colConnection:
+		l.text = append(l.text[:0], '-')
+		if r.Connection != 0 {
+			l.text = strconv.AppendUint(append(l.text[:0], "c-"...), uint64(r.Connection), 10)
+		}
+		a.Bytes(p.x, 0, l.text[:min(len(l.text), p.w)], muted)
+	case colID:
+		l.text = strconv.AppendUint(append(l.text[:0], "r-"...), uint64(r.ID), 10)
+		a.Bytes(p.x, 0, l.text[:min(len(l.text), p.w)], muted)
+	case colHost:
+		host, _ := splitTarget(r.Target)
+		a.Cut(p.x, 0, p.w, orDash(host), cut, plain)
+	case colCaller:
+		a.Cut(p.x, 0, p.w, orDash(r.Caller), cut, plain)
+	case colOutcome:
+		outcome := r.Outcome.String()
+		switch {
+		case running(r):
+			outcome = "in flight"
+		case r.Outcome == engine.OutcomeNone:
+			outcome = "unknown"
+		}
+		a.Cut(p.x, 0, p.w, outcome, cut, plain)
+	case colPath:
+		_, path := splitTarget(r.Target)
+		left(path, plain)
+	}
+}
+
+// status returns the text of the status: a mark while it is in flight, since it
+// may still change, and one where it is not known.
+func (l *List) status(r *engine.Request, f *pane.Frame) ([]byte, canvas.Style) {
+	switch {
+	case running(r):
+		l.text = append(l.text[:0], f.Glyphs.Cut...)
+		return l.text, canvas.Of(themes.Info)
+	case r.Outcome == engine.OutcomeNone:
+		l.text = append(l.text[:0], '?')
+		return l.text, canvas.Of(themes.Warn)
+	case r.Status == 0:
+		l.text = append(l.text[:0], '-')
+		return l.text, canvas.Of(themes.Muted)
+	}
+	l.text = strconv.AppendInt(l.text[:0], int64(r.Status), 10)
+	return l.text, StatusStyle(r.Status)
+}
+
+// StatusStyle returns the style of a status code.
+func StatusStyle(status int) canvas.Style {
+	switch status / 100 {
+	case 1, 2:
+		return canvas.Of(themes.OK)
+	case 3:
+		return canvas.Of(themes.Info)
+	case 4:
+		return canvas.Of(themes.Warn)
+	}
+	return canvas.Of(themes.Err)
+}
+
+// Failed reports whether r counts as failed: its end was neither completion nor
+// the caller's will, or the answer was an error of the origin.
+func Failed(r *engine.Request) bool {
+	switch r.Outcome {
+	case engine.OutcomeNone, engine.OutcomeCompleted, engine.OutcomeCallerGone:
+		return r.Status >= 500
+	}
+	return true
+}
+
+// duration returns how long r took, or has taken when the page came.
+func (l *List) duration(r *engine.Request) (time.Duration, bool) { return Duration(r, l.asOf) }
+
+// Duration returns how long r took, or has taken at now; false if nobody knows.
+func Duration(r *engine.Request, now time.Time) (time.Duration, bool) {
+	switch {
+	case running(r):
+		return max(now.Sub(r.Arrived), 0), true
+	case r.Outcome == engine.OutcomeNone || r.LastByte < 0:
+		return 0, false
+	}
+	return r.LastByte, true
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// skip leaves out the first n characters.
+func skip(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[i:]
+		}
+		n--
+	}
+	return ""
+}
+
+// title names the pane, with what keeps it from showing everything.
+func (l *List) title(f *pane.Frame) string {
+	if l.sampled.oneIn == 0 || !l.following || f.Paused {
+		return l.o.Title
+	}
+	dot := " " + f.Glyphs.Dot + " "
+	b := append(l.text[:0], l.o.Title...)
+	b = append(append(append(b, ' '), f.Glyphs.Normal.Top...), " SAMPLED 1 in "...)
+	b = strconv.AppendInt(b, int64(l.sampled.oneIn), 10)
+	b = append(format.AppendRate(append(b, dot...), l.rate.perSecond), "/s"...)
+	b = append(append(b, dot...), "counters exact"...)
+	l.text = b
+	return string(b)
+}
+
+// right says whether it follows, else how it is sorted, and what is marked.
+func (l *List) right(f *pane.Frame) string {
+	dot := " " + f.Glyphs.Dot + " "
+	b := l.text[:0]
+	switch {
+	case l.following && !f.Paused:
+		b = append(append(b, f.Glyphs.Following...), " following"...)
+		if l.o.Scope == "" && l.sampled.oneIn == 0 && l.rate.perSecond > 0 {
+			b = append(format.AppendRate(append(b, dot...), l.rate.perSecond), "/s"...)
+		}
+	default:
+		b = append(append(b, orderTitle(l.order)...), l.arrow(f)...)
+	}
+	if l.o.Scope != "" && l.page != nil {
+		b = format.AppendExact(append(b, dot...), uint64(l.page.Matched))
+	}
+	if len(l.marks) > 0 {
+		b = format.AppendExact(append(b, dot...), uint64(len(l.marks)))
+		b = append(b, " marked"...)
+	}
+	l.text = b
+	return string(b)
+}
+
+// foot says where the cursor is and what the log keeps, and what it lost.
+func (l *List) foot(f *pane.Frame) string {
+	p := l.page
+	if p == nil {
+		return ""
+	}
+	dot := " " + f.Glyphs.Dot + " "
+	b := l.text[:0]
+	if p.Lost > 0 {
+		b = format.AppendExact(b, p.Lost)
+		b = append(b, " not recorded"...)
+	}
+	if l.o.Full && p.Matched > 0 {
+		if len(b) > 0 {
+			b = append(b, dot...)
+		}
+		if f.Class > pane.Compact {
+			b = append(b, "row "...)
+			b = format.AppendExact(b, uint64(l.at+1))
+			b = format.AppendExact(append(b, " of "...), uint64(p.Matched))
+		} else {
+			b = strconv.AppendInt(b, int64(l.at+1), 10)
+			b = strconv.AppendInt(append(b, '/'), int64(p.Matched), 10)
+		}
+	}
+	if l.o.Full && f.Class > pane.Compact && p.Capacity > 0 {
+		if len(b) > 0 {
+			b = append(b, dot...)
+		}
+		b = format.AppendShort(append(b, "ring keeps last "...), uint64(p.Capacity))
+	}
+	l.text = b
+	return string(b)
+}
+
+// empty says why there is nothing, and what to do.
+func (l *List) empty(a canvas.Area, f *pane.Frame) {
+	switch {
+	case l.filter != "":
+		b := format.AppendExact(append([]byte(nil), "0 of "...), uint64(l.page.Kept))
+		l.lines(a, f, string(b)+" match", l.filter, "esc clears the filter")
+	case l.o.Scope != "":
+		l.lines(a, f, "No request here yet.")
+	default:
+		l.lines(a, f, "No request has come yet.", "Each one stands here as soon as it begins.")
+	}
+}
+
+// lines draws a few lines of text below the header.
+func (l *List) lines(a canvas.Area, f *pane.Frame, texts ...string) {
+	y := 1
+	if a.H() > len(texts)+3 {
+		y = 3
+	}
+	for i, s := range texts {
+		style := canvas.Of(themes.Fg)
+		if i > 0 {
+			style = canvas.Of(themes.Muted)
+		}
+		a.Cut(gutter, y+i, max(a.W()-gutter-1, 0), s, f.Glyphs.Cut, style)
+	}
+}

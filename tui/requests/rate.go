@@ -1,0 +1,66 @@
+package requests
+
+import (
+	"time"
+
+	"adit/engine"
+)
+
+// arrivals is how fast records come, by their ids, which have no gaps.
+type arrivals struct {
+	perSecond float64
+	newest    engine.RequestID
+	at        time.Time
+}
+
+func (a *arrivals) add(newest engine.RequestID, now time.Time) {
+	passed := now.Sub(a.at)
+	if a.at.IsZero() || passed > 3*time.Second || newest < a.newest {
+		*a = arrivals{newest: newest, at: now}
+		return
+	}
+	if passed < 200*time.Millisecond {
+		return
+	}
+	// The weight of what was is such that half of it is gone after a second.
+	weight := min(passed.Seconds()/1.4, 1)
+	a.perSecond += (float64(newest-a.newest)/passed.Seconds() - a.perSecond) * weight
+	if a.perSecond < 0.05 {
+		a.perSecond = 0
+	}
+	a.newest, a.at = newest, now
+}
+
+// sampling says how many records there are for each one that a following list
+// shows. It counts ids: the ids that came since the page before, over those
+// that the rows on the screen span.
+type sampling struct {
+	oneIn int // 0: every record was on the screen, or nearly
+	top   engine.RequestID
+	since time.Time
+}
+
+// sampledFrom is from how many on the list says so: below, rows are skipped for
+// a moment, not wholesale.
+const sampledFrom = 4
+
+func (s *sampling) add(l *List, now time.Time) {
+	first, last := l.row(l.top), l.row(l.top+l.height()-1)
+	if !l.following || l.order != engine.ByArrival || l.ascending || first == nil {
+		*s = sampling{}
+		return
+	}
+	before := s.top
+	s.top = first.ID
+	oneIn := 0
+	if before != 0 && last != nil && last.ID > before {
+		span := uint64(first.ID-last.ID) + 1
+		oneIn = int((uint64(first.ID-before) + span - 1) / span)
+	}
+	switch {
+	case oneIn >= sampledFrom:
+		s.oneIn, s.since = oneIn, now
+	case now.Sub(s.since) > time.Second:
+		s.oneIn = 0
+	}
+}
