@@ -52,17 +52,40 @@ func draw[T string | []byte](a Area, x, y int, s T, style Style) int {
 		return x + width(s)
 	}
 	for i := 0; i < len(s); {
-		if b := s[i]; b >= ' ' && b < 0x7f {
-			a.c.put(a.at.X+x, a.at.Y+y, rune(b), 1, style|a.add, a.clip)
-			i++
-			x++
+		n := 0
+		for i+n < len(s) && s[i+n] >= ' ' && s[i+n] < 0x7f {
+			n++
+		}
+		if n > 0 {
+			ascii(a, x, y, s[i:i+n], style)
+			i += n
+			x += n
 			continue
 		}
-		r, n := decode(s[i:])
+		r, size := decode(s[i:])
 		x = a.rune(x, y, r, style)
-		i += n
+		i += size
 	}
 	return x
+}
+
+// ascii draws what takes one cell a byte.
+func ascii[T string | []byte](a Area, x, y int, s T, style Style) {
+	x, y = x+a.at.X, y+a.at.Y
+	if y < a.clip.Y || y >= a.clip.Y+a.clip.H {
+		return
+	}
+	from, to := max(x, a.clip.X), min(x+len(s), a.clip.X+a.clip.W)
+	if from >= to {
+		return
+	}
+	row := a.c.cells[y*a.c.w : (y+1)*a.c.w]
+	a.c.set(row, from, cell{' ', 0})
+	a.c.set(row, to-1, cell{' ', 0})
+	style |= a.add
+	for i := from; i < to; i++ {
+		row[i] = cell{rune(s[i-x]), style}
+	}
 }
 
 func (a Area) rune(x, y int, r rune, style Style) int {
@@ -149,9 +172,17 @@ func (a Area) Repeat(x, y, w int, s string, style Style) {
 
 // Fill makes all cells of the area spaces of a style.
 func (a Area) Fill(style Style) {
-	for y := range a.clip.H {
-		for x := range a.clip.W {
-			a.c.put(a.clip.X+x, a.clip.Y+y, ' ', 1, style|a.add, a.clip)
+	if a.clip.W == 0 {
+		return
+	}
+	to := cell{' ', style | a.add}
+	for y := a.clip.Y; y < a.clip.Y+a.clip.H; y++ {
+		row := a.c.cells[y*a.c.w : (y+1)*a.c.w]
+		a.c.set(row, a.clip.X, to)
+		a.c.set(row, a.clip.X+a.clip.W-1, to)
+		row = row[a.clip.X : a.clip.X+a.clip.W]
+		for x := range row {
+			row[x] = to
 		}
 	}
 }

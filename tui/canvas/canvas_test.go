@@ -1,6 +1,7 @@
 package canvas
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -76,6 +77,32 @@ func TestCharacterThatJoinsOrHasTwoWidths(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// A glyph of a theme that is drawn as a stand-in would be lost on every screen.
+func TestGlyphsDrawnAsThemselves(t *testing.T) {
+	var check func(v reflect.Value)
+	check = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				check(v.Field(i))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				check(v.Index(i))
+			}
+		case reflect.String:
+			for _, r := range v.String() {
+				if drawn, w := glyph(r); drawn != r || w != 1 {
+					t.Errorf("%q (%U) is drawn as %q, %d wide", r, r, drawn, w)
+				}
+			}
+		}
+	}
+	for _, g := range []*themes.Glyphs{themes.Unicode(), themes.Block(), themes.ASCII()} {
+		check(reflect.ValueOf(*g))
 	}
 }
 
