@@ -33,6 +33,7 @@
 //	engine/wire       messages of both protocols as pure functions
 //	engine/frame      passive count of frames by opcode, below the WebSocket library
 //	engine/tcp        system calls of TCP that the scheduler need not know of
+//	engine/filter     the language that narrows requests, connections and events
 //	engine/procs      one processor while there is little to do
 //	engine/policy     credentials, rules, resolve-check-dial
 //	engine/observe    event bus, totals, event lines
