@@ -107,9 +107,9 @@ func buttons(a canvas.Area, y int, all ...button) []canvas.Rect {
 }
 
 // plural writes a number with its noun.
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
 	}
-	return strconv.Itoa(n) + " " + what
+	return strconv.Itoa(n) + " " + more
 }

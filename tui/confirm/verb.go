@@ -1,0 +1,261 @@
+package confirm
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"adit/engine"
+	"adit/keys"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/pane"
+)
+
+// A verb is how one action is spoken of.
+type verb struct {
+	word, done, button string
+	breaks             func(d *dialog, f *pane.Frame) string
+}
+
+func verbOf(a keys.Action) verb {
+	switch a {
+	case keys.Kill:
+		return verb{"kill", "killed", "kill now", breaksKill}
+	case keys.Drain:
+		return verb{"drain", "draining", "drain", breaksDrain}
+	case keys.Ban:
+		return verb{"ban", "banned", "ban", breaksBan}
+	case keys.Unban:
+		return verb{"unban", "unbanned", "unban", func(*dialog, *pane.Frame) string {
+			return "It may connect again from now on."
+		}}
+	case keys.DrainAll:
+		return verb{"drain", "draining", "drain and end", breaksDrainAll}
+	case keys.Cancel:
+		return verb{"cancel", "cancelled", "cancel request", breaksCancel}
+	}
+	return verb{string(a), string(a), string(a), func(*dialog, *pane.Frame) string { return "" }}
+}
+
+// title states verb and count.
+func (d *dialog) title() string {
+	what := ""
+	switch {
+	case d.ask.Action == keys.DrainAll:
+		return "Drain everything and end?"
+	case len(d.ask.Connections) > 0:
+		what = plural(len(d.ask.Connections), "connection", "connections")
+	case len(d.ask.Clients) > 0:
+		what = plural(len(d.ask.Clients), "client", "clients")
+	default:
+		what = plural(len(d.ask.Requests), "request", "requests")
+	}
+	word := d.verb.word
+	return string(word[0]-'a'+'A') + word[1:] + " " + what + "?"
+}
+
+// target draws the i-th of what the action is done to, as it is now.
+func (d *dialog) target(in canvas.Area, row, i int, f *pane.Frame) {
+	cut := f.Glyphs.Cut
+	half := in.W() / 2
+	switch {
+	case i < len(d.ask.Connections):
+		id := d.ask.Connections[i]
+		c := find(f.Snapshot, id)
+		if c == nil {
+			in.Cut(1, row, half-2, id.String(), cut, overlay(themes.Muted))
+			in.Cut(half, row, in.W()-half-1, f.Glyphs.Closed+" closed already", cut, overlay(themes.Muted))
+			return
+		}
+		who := c.Client
+		if f.Snapshot.Role == engine.RoleClient {
+			who = c.Server
+		}
+		// The id is never cut.
+		name := id.String()
+		end := in.Cut(1, row, max(half-5-canvas.Width(name), 1), who, cut, overlay(themes.Fg))
+		in.Text(end, row, " / "+name, overlay(themes.Fg))
+		end = in.Text(half, row, stateGlyph(f.Glyphs, c.State)+" "+c.State.String(), overlay(stateRole(c.State)))
+		in.Cut(max(end+1, half+11), row, in.W()-half-11, plural(c.InFlight, "request", "requests")+" in flight", cut, overlay(themes.Fg))
+	case i < len(d.ask.Connections)+len(d.ask.Clients):
+		name := d.ask.Clients[i-len(d.ask.Connections)]
+		n, flying := ofClient(f.Snapshot, name)
+		in.Cut(1, row, half-2, name, cut, overlay(themes.Fg))
+		in.Cut(half, row, in.W()-half-1, plural(n, "connection", "connections")+", "+strconv.Itoa(flying)+" in flight", cut, overlay(themes.Fg))
+	default:
+		id := d.ask.Requests[i-len(d.ask.Connections)-len(d.ask.Clients)]
+		in.Cut(1, row, in.W()-2, id.String(), cut, overlay(themes.Fg))
+	}
+}
+
+// find returns the connection of an id, nil if there is none now.
+func find(s *engine.Snapshot, id engine.ConnectionID) *engine.Connection {
+	i, ok := slices.BinarySearchFunc(s.Connections, id, func(c engine.Connection, id engine.ConnectionID) int {
+		return int(min(max(int64(c.ID)-int64(id), -1), 1))
+	})
+	if !ok {
+		return nil
+	}
+	return &s.Connections[i]
+}
+
+// ofClient counts the connections of a client and their requests.
+func ofClient(s *engine.Snapshot, client string) (connections, flying int) {
+	for i := range s.Connections {
+		if s.Connections[i].Client == client {
+			connections++
+			flying += s.Connections[i].InFlight
+		}
+	}
+	return connections, flying
+}
+
+func stateGlyph(g *themes.Glyphs, s engine.ConnectionState) string {
+	switch s {
+	case engine.StateGreeting:
+		return g.Connecting
+	case engine.StateIdle:
+		return g.Idle
+	case engine.StateBusy:
+		return g.Busy
+	case engine.StateDraining:
+		return g.Draining
+	}
+	return g.Closed
+}
+
+func stateRole(s engine.ConnectionState) themes.Role {
+	switch s {
+	case engine.StateBusy:
+		return themes.OK
+	case engine.StateDraining, engine.StateGreeting:
+		return themes.Warn
+	}
+	return themes.Muted
+}
+
+// flying counts the requests in flight on the targets.
+func (d *dialog) flying(f *pane.Frame) int {
+	n := 0
+	for _, id := range d.ask.Connections {
+		if c := find(f.Snapshot, id); c != nil {
+			n += c.InFlight
+		}
+	}
+	for _, client := range d.ask.Clients {
+		_, flying := ofClient(f.Snapshot, client)
+		n += flying
+	}
+	return n
+}
+
+func fail(n int, f *pane.Frame) string {
+	switch {
+	case n == 0:
+		return "No request is in flight there now."
+	case f.Snapshot.Role == engine.RoleClient:
+		return plural(n, "request", "requests") + " will fail."
+	}
+	return plural(n, "request", "requests") + " will fail with 502."
+}
+
+func breaksKill(d *dialog, f *pane.Frame) string {
+	again := "The clients will reconnect (pool size is kept)."
+	if f.Snapshot.Role == engine.RoleClient {
+		again = "This client will reconnect (pool size is kept)."
+	}
+	return fail(d.flying(f), f) + " " + again
+}
+
+func breaksDrain(d *dialog, f *pane.Frame) string {
+	return "No new request goes there; " + plural(d.flying(f), "request", "requests") +
+		" in flight may finish, then the connection is closed and replaced by a new one."
+}
+
+func breaksBan(d *dialog, f *pane.Frame) string {
+	return fail(d.flying(f), f) + " Connections are closed, and new ones refused until unban or the end of this run."
+}
+
+func breaksDrainAll(_ *dialog, f *pane.Frame) string {
+	n := 0
+	for i := range f.Snapshot.Connections {
+		n += f.Snapshot.Connections[i].InFlight
+	}
+	return "No new request is taken; " + plural(n, "request", "requests") +
+		" in flight may finish. Then all " + plural(len(f.Snapshot.Connections), "connection", "connections") +
+		" are closed and the run ends."
+}
+
+func breaksCancel(_ *dialog, f *pane.Frame) string {
+	return "The caller gets an error, or the end of the response if it has begun. The connection stays."
+}
+
+// act returns what does ask for a reason and says how it went.
+func act(ask pane.Ask, reason string) func(context.Context, pane.Source, string) pane.Effect {
+	return func(ctx context.Context, s pane.Source, operator string) pane.Effect {
+		by := engine.Operator{Name: operator, Reason: reason}
+		var t tally
+		for _, id := range ask.Connections {
+			if ask.Action == keys.Kill {
+				t.add(id.String(), s.Engine.CloseConnection(ctx, id, engine.CloseKilled, by), "already closed")
+			} else {
+				t.add(id.String(), s.Engine.Drain(ctx, id, by), "already closed")
+			}
+		}
+		for _, client := range ask.Clients {
+			if ask.Action == keys.Unban {
+				t.add(client, s.Engine.Unban(ctx, client, by), "is not banned")
+			} else {
+				t.add(client, s.Engine.Ban(ctx, client, by), "no such client")
+			}
+		}
+		for _, id := range ask.Requests {
+			t.add(id.String(), s.Engine.CancelExchange(ctx, id, by), "already over")
+		}
+		if ask.Action == keys.DrainAll {
+			t.add("everything", s.Engine.Drain(ctx, 0, by), "already over")
+		}
+		return t.say(verbOf(ask.Action))
+	}
+}
+
+// A tally is what came of an action on several targets.
+type tally struct {
+	first  string // that it was done to
+	done   int
+	failed int
+	why    string // of the first that failed
+}
+
+func (t *tally) add(target string, err error, gone string) {
+	switch {
+	case err == nil:
+		if t.done == 0 {
+			t.first = target
+		}
+		t.done++
+		return
+	case errors.Is(err, engine.ErrNotFound):
+		err = errors.New(gone)
+	case errors.Is(err, context.DeadlineExceeded):
+		err = errors.New("no answer in time; it may still happen")
+	}
+	if t.failed == 0 {
+		t.why = target + ": " + err.Error()
+	}
+	t.failed++
+}
+
+func (t *tally) say(v verb) pane.Say {
+	switch {
+	case t.failed == 0 && t.done == 1:
+		return pane.Say{Text: v.done + " " + t.first}
+	case t.failed == 0:
+		return pane.Say{Text: v.done + " " + strconv.Itoa(t.done)}
+	case t.failed == 1 && t.done == 0:
+		return pane.Say{Text: v.word + " " + t.why, Bad: true}
+	}
+	return pane.Say{Text: v.done + " " + strconv.Itoa(t.done) + " of " + strconv.Itoa(t.done+t.failed) + "; " + t.why, Bad: true}
+}
