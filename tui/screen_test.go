@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -61,6 +62,7 @@ func start(t *testing.T, o Options, w, h int) *terminal {
 	go func() {
 		defer close(s.ended)
 		_, s.err = s.p.Run()
+		_ = in.Close() // nobody reads any more
 	}()
 	t.Cleanup(func() {
 		s.p.Quit()
@@ -85,7 +87,7 @@ func (s *terminal) text() string {
 // typed sends bytes as a terminal does.
 func (s *terminal) typed(bytes string) {
 	s.t.Helper()
-	if _, err := s.keys.Write([]byte(bytes)); err != nil {
+	if _, err := s.keys.Write([]byte(bytes)); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		s.t.Fatal(err)
 	}
 }

@@ -19,7 +19,9 @@ import (
 	"adit/tui/pane"
 )
 
-func at(n int) time.Time { return time.Date(2026, 11, 22, 15, 4, 12, n*int(time.Millisecond), time.UTC) }
+func at(n int) time.Time {
+	return time.Date(2026, 11, 22, 15, 4, 12, n*int(time.Millisecond), time.UTC)
+}
 
 func frame(s engine.Snapshot) *pane.Frame {
 	return &pane.Frame{Now: at(0), Width: 80, Height: 24, Glyphs: themes.Unicode(), Snapshot: &s}
