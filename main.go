@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
 	"syscall"
 
 	"charm.land/fang/v2"
@@ -20,6 +21,7 @@ import (
 	"adit/engine/procs"
 	"adit/store"
 	"adit/tui"
+	"adit/tui/restore"
 )
 
 // version is set by the linker of a release build (-X main.version=1.2.3).
@@ -30,14 +32,17 @@ func main() {
 }
 
 func run() int {
+	if len(os.Args) > 1 && os.Args[1] == restore.Verb {
+		return guardTerminal(os.Args[2:])
+	}
 	// A reader of stdout that goes away costs lines, not the tunnel.
 	signal.Ignore(syscall.SIGPIPE)
 	defer procs.Govern()()
 	defer procs.RoomToGrow()()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	ctx, stop, done := interrupts()
-	defer done()
+	in := newInterrupts()
+	defer in.end()
 
 	p := &command.Process{
 		Stdout:        os.Stdout,
@@ -45,13 +50,13 @@ func run() int {
 		Terminal:      isTerminal(os.Stdout),
 		InputTerminal: isTerminal(os.Stdin),
 		LookupEnv:     os.LookupEnv,
-		Stop:          stop,
+		Stop:          in.second,
 		Hangup:        hangup,
 		Version:       version,
-		Dashboard:     dashboard,
+		Dashboard:     in.dashboard,
 		OpenLog:       openLog,
 	}
-	return p.Finish(fang.Execute(ctx, command.Root(p),
+	return p.Finish(fang.Execute(in.ctx, command.Root(p),
 		fang.WithVersion(command.BuildVersion(version)),
 		fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) { fmt.Fprintln(w, "adit:", err) })))
 }
@@ -60,8 +65,15 @@ func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
 }
 
+// guardTerminal is what a process does that another one of this binary started
+// to look after its terminal. What the terminal signals is meant for that one.
+func guardTerminal(args []string) int {
+	signal.Ignore(restore.Ignored()...)
+	return restore.Main(args)
+}
+
 // dashboard connects a run to the dashboard.
-func dashboard(ctx context.Context, v command.View) (func() (command.Shown, error), error) {
+func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (command.Shown, error), error) {
 	o := tui.Options{
 		Engine:    v.Engine,
 		Log:       v.Log,
@@ -87,16 +99,43 @@ func dashboard(ctx context.Context, v command.View) (func() (command.Shown, erro
 		o.KeysFile = filepath.Join(dir, "adit", "keys.yaml")
 		o.ThemesDir = filepath.Join(dir, "adit", "themes")
 	}
+	if v.Plain {
+		return in.showing(v.Logger, func() (tui.End, error) { return tui.RunPlain(ctx, o) }), nil
+	}
+	if self, err := os.Executable(); err == nil {
+		o.Guard = []string{self, restore.Verb}
+	}
+	d, err := tui.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return in.showing(v.Logger, d.Show), nil
+}
+
+// showing makes what shows a dashboard out of how to: meanwhile SIGQUIT stops
+// the run at once instead of printing every goroutine over the screen, and what
+// libraries log to nobody in particular goes to the log.
+func (in *interrupts) showing(log *slog.Logger, show func() (tui.End, error)) func() (command.Shown, error) {
 	return func() (command.Shown, error) {
-		// Libraries that log to nobody in particular must not draw on the screen.
-		slog.SetDefault(v.Logger)
-		show := tui.Run
-		if v.Plain {
-			show = tui.RunPlain
-		}
-		end, err := show(ctx, o)
+		slog.SetDefault(log)
+		signals, over, joined := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+		signal.Notify(signals, syscall.SIGQUIT)
+		go func() {
+			defer close(joined)
+			select {
+			case <-signals:
+				in.now()
+			case <-over:
+			}
+		}()
+		defer func() {
+			signal.Stop(signals)
+			close(over)
+			<-joined
+		}()
+		end, err := show()
 		return whyShown(end), err
-	}, nil
+	}
 }
 
 func whyShown(end tui.End) command.Shown {
@@ -120,17 +159,24 @@ func openLog(e engine.Engine) (engine.RequestLog, func(), error) {
 	return log, log.Close, nil
 }
 
-// interrupts returns a context that the first SIGINT or SIGTERM ends, and a
-// channel that the second one closes. The caller calls done.
-func interrupts() (ctx context.Context, stop <-chan struct{}, done func()) {
+// interrupts are the signals that end a run.
+type interrupts struct {
+	ctx    context.Context // ended by the first SIGINT or SIGTERM
+	second chan struct{}   // closed by the second
+	now    func()          // closes second
+	end    func()          // called when there is no run any more
+}
+
+func newInterrupts() *interrupts {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	second := make(chan struct{})
+	now := sync.OnceFunc(func() { close(second) })
 	over, joined := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(joined)
-		for _, react := range []func(){cancel, func() { close(second) }} {
+		for _, react := range []func(){cancel, now} {
 			select {
 			case <-signals:
 				react()
@@ -139,10 +185,11 @@ func interrupts() (ctx context.Context, stop <-chan struct{}, done func()) {
 			}
 		}
 	}()
-	return ctx, second, func() {
+	end := func() {
 		signal.Stop(signals)
 		close(over)
 		<-joined
 		cancel()
 	}
+	return &interrupts{ctx, second, now, end}
 }

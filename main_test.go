@@ -20,9 +20,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"adit/tui/restore"
 )
 
 func TestMain(m *testing.M) {
+	// The guard of a terminal is started from this binary too.
+	if len(os.Args) > 1 && os.Args[1] == restore.Verb {
+		os.Exit(guardTerminal(os.Args[2:]))
+	}
 	testscript.Main(m, map[string]func(){"adit": main})
 }
 

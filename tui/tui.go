@@ -35,6 +35,9 @@ type Options struct {
 	ReadOnly  bool // no action on the engine
 	Remote    bool // the engine is not in this process: quitting and suspending harm nothing
 
+	Guard   []string // command that starts a process which calls restore.Main; nil: none
+	Environ []string // of the terminal; nil: of this process
+
 	Input     io.Reader
 	Output    io.Writer
 	LookupEnv func(string) (string, bool)
@@ -51,10 +54,6 @@ const (
 	EndEngine                // the engine has ended
 	EndStop                  // ctx has ended
 )
-
-// Run shows the dashboard until it ends. It returns after the terminal is as it
-// was, whatever happens; a panic becomes the error.
-func Run(ctx context.Context, o Options) (End, error) { return EndQuit, errors.ErrUnsupported }
 
 // RunPlain is line mode: one line for each notable event, a summary every 10 s,
 // commands from the input. It ends as Run does.
