@@ -58,6 +58,7 @@ const (
 	pathLeast   = 20 // cells that the path keeps: before that, others go
 	gutter      = 3  // for cursor, mark and failure
 	timeCompact = 8  // without milliseconds
+	narrow      = 96 // cells; below, times are compact and some columns have to be chosen
 )
 
 // A placed is a column of the layout that was drawn.
@@ -66,26 +67,26 @@ type placed struct {
 	x, w   int
 }
 
-// defaults returns the columns that a class shows if nobody chose.
-func defaults(c pane.Class) []column {
+// defaults returns the columns that w cells show if nobody chose.
+func defaults(w int) []column {
 	all := [...]column{colTime, colMethod, colStatus, colDuration, colPath, colClient, colSize, colConnection}
-	if c == pane.Compact || c == pane.Tiny {
+	if w < narrow {
 		return all[:6:6]
 	}
 	return all[:]
 }
 
 // lay places the columns that fit into w cells into l.layout.
-func (l *List) lay(w int, f *pane.Frame) {
+func (l *List) lay(w int) {
 	shown := l.columns
 	if shown == nil {
-		shown = defaults(f.Class)
+		shown = defaults(w)
 	}
 	var has [columnsEnd]bool
 	for _, c := range shown {
 		has[c] = true
 	}
-	compact := f.Class <= pane.Compact
+	compact := w < narrow
 	width := func(c column) int {
 		switch {
 		case c == colTime && compact:
@@ -138,7 +139,7 @@ func (l *List) headerAt(x int) (engine.RequestOrder, bool) {
 func (l *List) chooseColumns(f *pane.Frame) pane.Effect {
 	shown := l.columns
 	if shown == nil {
-		shown = defaults(f.Class)
+		shown = defaults(l.rows.W)
 	}
 	var has [columnsEnd]bool
 	for _, c := range shown {
@@ -191,18 +192,4 @@ func parseColumns(text string) []column {
 		return nil
 	}
 	return append(columns, colTime)
-}
-
-// splitTarget returns host and path of a target: absolute-form has both,
-// origin-form no host, authority-form is all path.
-func splitTarget(target string) (host, path string) {
-	i := strings.Index(target, "://")
-	if i < 0 || strings.HasPrefix(target, "/") {
-		return "", target
-	}
-	rest := target[i+len("://"):]
-	if j := strings.IndexAny(rest, "/?#"); j >= 0 {
-		return rest[:j], rest[j:]
-	}
-	return rest, "/"
 }

@@ -7,6 +7,7 @@ import (
 	"adit/engine"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/exchange"
 	"adit/tui/format"
 	"adit/tui/pane"
 )
@@ -22,7 +23,7 @@ func (l *List) Draw(a canvas.Area, f *pane.Frame, focused bool) {
 func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
 	l.load(f)
 	w, h := a.Size()
-	l.lay(w, f)
+	l.lay(w)
 	l.header(a, f)
 	l.rows = canvas.Rect{X: a.Bounds().X, Y: a.Bounds().Y + 1, W: w, H: max(h-1, 0)}
 	if l.rows.H == 0 {
@@ -90,7 +91,7 @@ func (l *List) arrow(f *pane.Frame) string {
 }
 
 func (l *List) drawRow(a canvas.Area, r *engine.Request, f *pane.Frame, cursor bool) {
-	failed, marked := Failed(r), l.Marked(r.ID)
+	failed, marked := exchange.Failed(r), l.Marked(r.ID)
 	x := 1
 	if cursor {
 		if failed || marked {
@@ -162,21 +163,21 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 		l.text = strconv.AppendUint(append(l.text[:0], "r-"...), uint64(r.ID), 10)
 		a.Bytes(p.x, 0, l.text[:min(len(l.text), p.w)], muted)
 	case colHost:
-		host, _ := splitTarget(r.Target)
+		host, _ := exchange.SplitTarget(r.Target)
 		a.Cut(p.x, 0, p.w, orDash(host), cut, plain)
 	case colCaller:
 		a.Cut(p.x, 0, p.w, orDash(r.Caller), cut, plain)
 	case colOutcome:
 		outcome := r.Outcome.String()
 		switch {
-		case running(r):
+		case exchange.Running(r):
 			outcome = "in flight"
 		case r.Outcome == engine.OutcomeNone:
 			outcome = "unknown"
 		}
 		a.Cut(p.x, 0, p.w, outcome, cut, plain)
 	case colPath:
-		_, path := splitTarget(r.Target)
+		_, path := exchange.SplitTarget(r.Target)
 		left(path, plain)
 	}
 }
@@ -185,7 +186,7 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 // may still change, and one where it is not known.
 func (l *List) status(r *engine.Request, f *pane.Frame) ([]byte, canvas.Style) {
 	switch {
-	case running(r):
+	case exchange.Running(r):
 		l.text = append(l.text[:0], f.Glyphs.Cut...)
 		return l.text, canvas.Of(themes.Info)
 	case r.Outcome == engine.OutcomeNone:
@@ -196,45 +197,11 @@ func (l *List) status(r *engine.Request, f *pane.Frame) ([]byte, canvas.Style) {
 		return l.text, canvas.Of(themes.Muted)
 	}
 	l.text = strconv.AppendInt(l.text[:0], int64(r.Status), 10)
-	return l.text, StatusStyle(r.Status)
-}
-
-// StatusStyle returns the style of a status code.
-func StatusStyle(status int) canvas.Style {
-	switch status / 100 {
-	case 1, 2:
-		return canvas.Of(themes.OK)
-	case 3:
-		return canvas.Of(themes.Info)
-	case 4:
-		return canvas.Of(themes.Warn)
-	}
-	return canvas.Of(themes.Err)
-}
-
-// Failed reports whether r counts as failed: its end was neither completion nor
-// the caller's will, or the answer was an error of the origin.
-func Failed(r *engine.Request) bool {
-	switch r.Outcome {
-	case engine.OutcomeNone, engine.OutcomeCompleted, engine.OutcomeCallerGone:
-		return r.Status >= 500
-	}
-	return true
+	return l.text, exchange.StatusStyle(r.Status)
 }
 
 // duration returns how long r took, or has taken when the page came.
-func (l *List) duration(r *engine.Request) (time.Duration, bool) { return Duration(r, l.asOf) }
-
-// Duration returns how long r took, or has taken at now; false if nobody knows.
-func Duration(r *engine.Request, now time.Time) (time.Duration, bool) {
-	switch {
-	case running(r):
-		return max(now.Sub(r.Arrived), 0), true
-	case r.Outcome == engine.OutcomeNone || r.LastByte < 0:
-		return 0, false
-	}
-	return r.LastByte, true
-}
+func (l *List) duration(r *engine.Request) (time.Duration, bool) { return exchange.Duration(r, l.asOf) }
 
 func orDash(s string) string {
 	if s == "" {
@@ -309,7 +276,7 @@ func (l *List) foot(f *pane.Frame) string {
 		if len(b) > 0 {
 			b = append(b, dot...)
 		}
-		if f.Class > pane.Compact {
+		if l.rows.W >= narrow {
 			b = append(b, "row "...)
 			b = format.AppendExact(b, uint64(l.at+1))
 			b = format.AppendExact(append(b, " of "...), uint64(p.Matched))
@@ -318,7 +285,7 @@ func (l *List) foot(f *pane.Frame) string {
 			b = strconv.AppendInt(append(b, '/'), int64(p.Matched), 10)
 		}
 	}
-	if l.o.Full && f.Class > pane.Compact && p.Capacity > 0 {
+	if l.o.Full && l.rows.W >= narrow && p.Capacity > 0 {
 		if len(b) > 0 {
 			b = append(b, dot...)
 		}

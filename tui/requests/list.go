@@ -50,6 +50,9 @@ type List struct {
 	seek    *seek              // the match that is being looked for
 	lastFor string             // the last filter that was cleared: what n and N look for
 
+	detail   detail
+	revealed engine.RequestID // whose secrets are shown; 0 none
+
 	columns []column // nil: the default of the class
 	loaded  bool     // what Memory has was read
 	rows    canvas.Rect
@@ -173,7 +176,10 @@ func (l *List) toFirst() { l.at, l.top, l.cursor, l.pending = 0, 0, 0, true }
 
 // Wants implements [pane.Sequence] and what a screen's Wants takes of the list.
 func (l *List) Wants(f *pane.Frame) []pane.Want {
-	wants := make([]pane.Want, 0, 2)
+	if r := l.Selected(); r == nil || r.ID != l.revealed {
+		l.revealed = 0 // never longer than the cursor is on it
+	}
+	wants := l.wantDetail(make([]pane.Want, 0, 2), f)
 	if l.collect != nil {
 		wants = append(wants, &collect{l: l, query: l.collect.query, most: l.collect.most})
 	}

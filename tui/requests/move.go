@@ -3,6 +3,7 @@ package requests
 import (
 	"adit/engine"
 	"adit/keys"
+	"adit/tui/exchange"
 	"adit/tui/pane"
 )
 
@@ -57,6 +58,10 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 		return l.cancel(), true
 	case keys.Copy:
 		return l.copyMenu(), true
+	case keys.CopyCurl:
+		return l.copyCurl(), true
+	case keys.Reveal:
+		l.Reveal()
 	case keys.Back:
 		return nil, l.back()
 	default:
@@ -68,7 +73,7 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 // Off says why an action of Do is not possible now.
 func (l *List) Off(a keys.Action, f *pane.Frame) string {
 	switch a {
-	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy:
+	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy, keys.CopyCurl, keys.Reveal:
 		if l.Selected() == nil && len(l.marks) == 0 {
 			return "no request here"
 		}
@@ -210,14 +215,14 @@ func (l *List) cancel() pane.Effect {
 // is not known whether they run; the engine says so if not.
 func (l *List) inFlight() []engine.RequestID {
 	if len(l.marks) == 0 {
-		if r := l.Selected(); r != nil && running(r) {
+		if r := l.Selected(); r != nil && exchange.Running(r) {
 			return []engine.RequestID{r.ID}
 		}
 		return nil
 	}
 	var ids []engine.RequestID
 	for _, id := range l.sorted {
-		if r := l.find(id); r == nil || running(r) {
+		if r := l.find(id); r == nil || exchange.Running(r) {
 			ids = append(ids, id)
 		}
 	}
@@ -245,10 +250,6 @@ func (l *List) find(id engine.RequestID) *engine.Request {
 	}
 	return nil
 }
-
-// running reports whether an exchange is in flight. One whose end was not seen
-// has no outcome either, and a reason that says so.
-func running(r *engine.Request) bool { return r.Outcome == engine.OutcomeNone && r.Reason == "" }
 
 // Mouse does what the mouse asks for within the area of the last Draw; ok is
 // false if it was elsewhere.

@@ -1,4 +1,4 @@
-package requests
+package exchange
 
 import (
 	"strings"
@@ -127,9 +127,10 @@ func Quote(s string) string {
 	return b.String()
 }
 
-// Choices are what can be copied of a record.
+// Choices are what can be copied of a record: what it does not have is not
+// among them.
 func Choices(r *engine.Request, revealed bool) []pane.Choice {
-	return []pane.Choice{
+	all := [...]pane.Choice{
 		{Title: "url", Text: URL(r, HostOf(r))},
 		{Title: "request id", Text: r.ID.String()},
 		{Title: "curl", Text: Curl(r, revealed)},
@@ -138,20 +139,11 @@ func Choices(r *engine.Request, revealed bool) []pane.Choice {
 		{Title: "caller", Text: r.Caller},
 		{Title: "reason", Text: r.Reason},
 	}
-}
-
-// copyMenu offers what there is of the row.
-func (l *List) copyMenu() pane.Effect {
-	r := l.Selected()
-	if r == nil {
-		return pane.Say{Text: "no request to copy"}
-	}
-	choices := Choices(r, false)
-	kept := choices[:0]
-	for _, c := range choices {
+	choices := make([]pane.Choice, 0, len(all))
+	for _, c := range all {
 		if c.Text != "" {
-			kept = append(kept, c)
+			choices = append(choices, c)
 		}
 	}
-	return pane.CopyText{Choices: kept}
+	return choices
 }
