@@ -138,8 +138,8 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 	case colMethod:
 		a.Cut(p.x, 0, p.w, orDash(r.Method), cut, plain)
 	case colStatus:
-		s, style := l.status(r, f)
-		a.Bytes(p.x, 0, s, style)
+		l.text = l.appendStatus(l.text[:0], r, f)
+		a.Bytes(p.x, 0, l.text, statusStyle(r))
 	case colDuration:
 		l.text = l.text[:0]
 		if d, known := l.duration(r); known {
@@ -182,22 +182,30 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 	}
 }
 
-// status returns the text of the status: a mark while it is in flight, since it
+// appendStatus appends the status of r: a mark while it is in flight, since it
 // may still change, and one where it is not known.
-func (l *List) status(r *engine.Request, f *pane.Frame) ([]byte, canvas.Style) {
+func (l *List) appendStatus(b []byte, r *engine.Request, f *pane.Frame) []byte {
 	switch {
 	case exchange.Running(r):
-		l.text = append(l.text[:0], f.Glyphs.Cut...)
-		return l.text, canvas.Of(themes.Info)
+		return append(b, f.Glyphs.Cut...)
 	case r.Outcome == engine.OutcomeNone:
-		l.text = append(l.text[:0], '?')
-		return l.text, canvas.Of(themes.Warn)
+		return append(b, '?')
 	case r.Status == 0:
-		l.text = append(l.text[:0], '-')
-		return l.text, canvas.Of(themes.Muted)
+		return append(b, '-')
 	}
-	l.text = strconv.AppendInt(l.text[:0], int64(r.Status), 10)
-	return l.text, exchange.StatusStyle(r.Status)
+	return strconv.AppendInt(b, int64(r.Status), 10)
+}
+
+func statusStyle(r *engine.Request) canvas.Style {
+	switch {
+	case exchange.Running(r):
+		return canvas.Of(themes.Info)
+	case r.Outcome == engine.OutcomeNone:
+		return canvas.Of(themes.Warn)
+	case r.Status == 0:
+		return canvas.Of(themes.Muted)
+	}
+	return exchange.StatusStyle(r.Status)
 }
 
 // duration returns how long r took, or has taken when the page came.

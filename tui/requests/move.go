@@ -28,9 +28,8 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 	case keys.MoveRight:
 		l.scroll = min(l.scroll+8, engine.MaxText)
 	case keys.Follow:
-		if l.following = !l.following || f.Paused; l.following {
-			l.toFirst()
-		}
+		l.following = true
+		l.toFirst()
 	case keys.Sort:
 		l.remember()
 		l.sortBy((l.order + 1) % (engine.ByPath + 1))
