@@ -4,6 +4,29 @@ package observe
 
 import "testing"
 
+func TestMeterDoesNotAllocate(t *testing.T) {
+	m, s, step := crowd(500, 3)
+	for range 300 {
+		step()
+	}
+	if n := testing.AllocsPerRun(200, step); n != 0 {
+		t.Errorf("%v allocations for a snapshot", n)
+	}
+	// Connections that come and go use the memory of those before.
+	next := s.Connections[len(s.Connections)-1].ID
+	if n := testing.AllocsPerRun(200, func() {
+		copy(s.Connections, s.Connections[1:])
+		next++
+		s.Connections[len(s.Connections)-1].ID = next
+		step()
+	}); n != 0 {
+		t.Errorf("%v allocations for a snapshot with one that is new", n)
+	}
+	if n := testing.AllocsPerRun(200, func() { m.Connection(7).RTT.Quantile(0.95); m.Total() }); n != 0 {
+		t.Errorf("%v allocations for a gauge", n)
+	}
+}
+
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	bus := stalledBus(t)
 	e := finished()
