@@ -3,13 +3,19 @@ package tui
 import (
 	"strconv"
 
+	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/format"
 )
 
 func (m *model) drawHead(a canvas.Area) {
 	f := &m.frame
 	a.Text(1, 0, "adit "+f.Snapshot.Role.String()+" "+f.Snapshot.Name, canvas.Of(0))
 	a.Right(0, 0, a.W()-1, f.Now.Format("15:04:05"), canvas.Of(0))
+	if !f.Stale.IsZero() {
+		m.drawBanner(a.Sub(0, 1, a.W(), 1))
+		return
+	}
 	x := 1
 	for i := range screenCount {
 		text := " " + strconv.Itoa(i+1) + " "
@@ -51,5 +57,26 @@ func (m *model) windowTitle() string {
 
 // since says how many requests have ended since the screen stands still.
 func (m *model) since() string {
-	return strconv.FormatUint(m.latest.Totals.Requests-min(m.frame.Snapshot.Totals.Requests, m.latest.Totals.Requests), 10)
+	return format.Exact(m.latest.Totals.Requests - min(m.frame.Snapshot.Totals.Requests, m.latest.Totals.Requests))
+}
+
+// drawBanner says that the data is old: since when, why, and for how long.
+func (m *model) drawBanner(a canvas.Area) {
+	f := &m.frame
+	style := canvas.Of(themes.Err) | canvas.Reverse | canvas.Bold
+	a.Fill(style)
+	b := append(m.scratch[:0], f.Glyphs.Lost...)
+	b = append(b, " LOST "...)
+	b = append(b, f.Snapshot.Name...)
+	if m.failure != "" {
+		b = append(append(append(b, " ("...), m.failure...), ')')
+	}
+	b = append(b, ' ')
+	b = format.AppendElapsed(b, f.Now.Sub(f.Stale))
+	b = append(b, " ago "...)
+	b = append(b, f.Glyphs.Dot...)
+	b = append(b, " data is STALE since "...)
+	b = format.AppendTimeShort(b, f.Stale, f.UTC)
+	m.scratch = b
+	a.Bytes(1, 0, b, style)
 }

@@ -1,8 +1,16 @@
 package tui
 
 import (
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
 	"adit/themes"
+	"adit/tui/pane"
 )
+
+// themesEvery is how often the operator's themes are looked at for changes.
+const themesEvery = 2 * time.Second
 
 // terminal is what is known of the terminal now.
 func (m *model) terminal() themes.Terminal {
@@ -31,4 +39,36 @@ func (m *model) useTheme(name string) bool {
 		m.dirty = true
 	}
 	return ok
+}
+
+// themesMsg: the operator's themes were looked at.
+type themesMsg struct {
+	themes   *themes.Set
+	problems []themes.Problem
+	changed  bool
+}
+
+// watchThemes looks at the operator's themes off the loop, after a while; nil
+// where there are none.
+func (m *model) watchThemes() tea.Cmd {
+	if m.o.ThemesDir == "" {
+		return nil
+	}
+	set := m.themes
+	return tea.Tick(themesEvery, func(time.Time) tea.Msg {
+		next, problems, changed := set.Reload()
+		return themesMsg{next, problems, changed}
+	})
+}
+
+// reloaded takes what has changed of the themes.
+func (m *model) reloaded(msg themesMsg) tea.Cmd {
+	if msg.changed {
+		m.themes = msg.themes
+		for _, p := range msg.problems {
+			m.say(pane.Say{Text: p.String(), Bad: true})
+		}
+		m.useTheme(m.wantedTheme())
+	}
+	return m.watchThemes()
 }

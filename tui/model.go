@@ -83,6 +83,7 @@ type model struct {
 	clock   int64 // second of the time that was drawn
 	titled  time.Time
 	footing footing
+	scratch []byte
 	area    canvas.Rect // of the screen, when it was last drawn
 }
 
@@ -166,7 +167,7 @@ func (m *model) result() (End, error) {
 // Init implements [tea.Model].
 func (m *model) Init() tea.Cmd {
 	m.chain++
-	return tea.Batch(append(m.first, m.order(true))...)
+	return tea.Batch(append(m.first, m.order(true), m.watchThemes())...)
 }
 
 // Update implements [tea.Model].
@@ -239,6 +240,8 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case performedMsg:
 		m.changed()
 		return m.effect(msg.effect)
+	case themesMsg:
+		return m.reloaded(msg)
 	case keptMsg:
 		m.keeping = false
 		if msg.err != nil {

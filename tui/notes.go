@@ -41,7 +41,7 @@ func (n *notes) lost(count uint64, now time.Time) {
 	if now.Sub(n.lostTold) < lostEvery {
 		return
 	}
-	n.add(pane.Say{Text: strconv.FormatUint(n.lostSince, 10) + " events were not shown: they came faster than they were taken; totals are exact"}, now)
+	n.add(pane.Say{Text: strconv.FormatUint(n.lostSince, 10) + " events not shown, too many at once; totals are exact"}, now)
 	n.lostSince, n.lostTold = 0, now
 }
 

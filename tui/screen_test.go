@@ -40,7 +40,7 @@ func (s *terminal) Write(p []byte) (int, error) {
 }
 
 // start runs the dashboard of o at w by h cells until the test ends.
-func start(t *testing.T, o Options, w, h int) *terminal {
+func start(t *testing.T, o Options, w, h int, prepare ...func(*model)) *terminal {
 	t.Helper()
 	if o.Operator == "" {
 		o.Operator = "local"
@@ -52,6 +52,9 @@ func start(t *testing.T, o Options, w, h int) *terminal {
 	m, err := newModel(ctx, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range prepare {
+		f(m)
 	}
 	in, keys := io.Pipe()
 	s := &terminal{t: t, m: m, keys: keys, ended: make(chan struct{}), emulator: vt.NewEmulator(max(w, 1), max(h, 1))}
