@@ -203,6 +203,7 @@ func (m *model) pause(on bool) {
 	if on {
 		f.Until = m.newest
 		f.Events0 = f.Events.Next()
+		f.Meter = m.meter.Copy()
 		return
 	}
 	m.show()

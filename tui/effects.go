@@ -46,12 +46,7 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 	case pane.OpenConnection:
 		m.open(level{m.rooms.connection(e.ID), levelConnection})
 	case pane.OpenRequest:
-		from := m.topLevel()
-		if from.kind == levelRequest {
-			l := m.levels[m.shown]
-			from = l[max(len(l)-2, 0)]
-		}
-		m.open(level{m.rooms.request(e.ID, from.screen), levelRequest})
+		m.open(level{m.rooms.request(e.ID, e.From), levelRequest})
 	case pane.GoBack:
 		m.up()
 	case pane.Ask:

@@ -56,6 +56,7 @@ type model struct {
 	failure  string // why there is no newer snapshot
 
 	frame  pane.Frame
+	meter  *observe.Meter   // of latest; frame.Meter is a copy while paused
 	spare  *engine.Snapshot // for the collector, while the frame's is shown
 	rows   pane.Rows
 	rooms  rooms
@@ -102,7 +103,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	m := &model{ctx: ctx, o: o, now: now, canvas: canvas.New(), every: framesEvery,
-		latest: new(engine.Snapshot), spare: new(engine.Snapshot), noMouse: o.NoMouse}
+		latest: new(engine.Snapshot), spare: new(engine.Snapshot), meter: observe.NewMeter(), noMouse: o.NoMouse}
 	if o.LookupEnv != nil {
 		if _, ssh := o.LookupEnv("SSH_CONNECTION"); ssh {
 			m.every = remoteEvery
@@ -120,7 +121,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		Keys:     keymap,
 		ReadOnly: o.ReadOnly,
 		Snapshot: m.latest,
-		Meter:    observe.NewMeter(),
+		Meter:    m.meter,
 		Rows:     &m.rows,
 		Events:   pane.NewEventLog(keptEvents),
 		Settings: o.Settings,
@@ -339,6 +340,7 @@ func (m *model) arrived(got *collected) {
 	m.newest = got.newest
 	m.latest = got.snapshot
 	m.spare = old
+	m.meter.Add(m.latest)
 	if !f.Paused {
 		m.show()
 	} else if old == f.Snapshot {
@@ -349,8 +351,7 @@ func (m *model) arrived(got *collected) {
 // show makes the newest snapshot the one that is shown.
 func (m *model) show() {
 	f := &m.frame
-	f.Snapshot = m.latest
-	f.Meter.Add(f.Snapshot)
+	f.Snapshot, f.Meter = m.latest, m.meter
 	m.rows.Update(f.Snapshot)
 }
 

@@ -5,6 +5,7 @@ import (
 	"adit/keys"
 	"adit/tui/canvas"
 	"adit/tui/pane"
+	"adit/tui/requests"
 )
 
 // screenCount is how many screens have a number.
@@ -31,7 +32,7 @@ func screenOf(a keys.Action) int {
 type rooms struct {
 	screens    [screenCount]pane.Screen
 	connection func(engine.ConnectionID) pane.Screen
-	request    func(id engine.RequestID, from pane.Screen) pane.Screen
+	request    func(engine.RequestID, pane.Sequence) pane.Screen
 }
 
 func newRooms(o Options) rooms {
@@ -39,8 +40,9 @@ func newRooms(o Options) rooms {
 	for i, name := range []string{"Overview", "Connections", "Requests", "Events", "Config"} {
 		r.screens[i] = &bare{title: name}
 	}
+	r.screens[2] = requests.New()
 	r.connection = func(id engine.ConnectionID) pane.Screen { return &bare{title: id.String()} }
-	r.request = func(id engine.RequestID, _ pane.Screen) pane.Screen { return &bare{title: id.String()} }
+	r.request = func(id engine.RequestID, _ pane.Sequence) pane.Screen { return &bare{title: id.String()} }
 	return r
 }
 
