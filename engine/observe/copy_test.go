@@ -13,9 +13,9 @@ func TestCopyStandsStill(t *testing.T) {
 	m := NewMeter()
 	add := func(i int) {
 		s := engine.Snapshot{Time: at.Add(time.Duration(i) * time.Second), Started: at}
-		s.Totals.BytesIn = uint64(i * 1000)
+		s.Totals.BytesIn = uint64(i * i * 10)
 		c := engine.Connection{ID: 3, Opened: at, RTT: time.Duration(i) * time.Millisecond}
-		c.BytesIn, c.FramesIn.Pong = uint64(i*1000), uint64(i)
+		c.BytesIn, c.FramesIn.Pong = uint64(i*i*10), uint64(i)
 		s.Connections = []engine.Connection{c}
 		m.Add(&s)
 	}
