@@ -107,6 +107,44 @@ const (
 	CloseIDTaken       CloseCode = 4002 // the id is held by another instance
 )
 
+// Text returns the code in words for people, "" for one that nobody has given a
+// meaning.
+func (c CloseCode) Text() string {
+	switch c {
+	case CloseNormal:
+		return "normal"
+	case CloseGoingAway:
+		return "going away"
+	case CloseProtocolError:
+		return "protocol error"
+	case CloseWrongType:
+		return "wrong type"
+	case 1005:
+		return "no code" // in the peer's Close frame
+	case CloseAbnormal:
+		return "no close frame"
+	case CloseInvalidText:
+		return "invalid text"
+	case ClosePolicy:
+		return "policy"
+	case CloseTooBig:
+		return "too big"
+	case CloseInternal:
+		return "internal error"
+	case CloseRestart:
+		return "restart"
+	case CloseTryLater:
+		return "try later"
+	case CloseKilled:
+		return "killed"
+	case CloseBanned:
+		return "banned"
+	case CloseIDTaken:
+		return "id taken"
+	}
+	return ""
+}
+
 // Sentinel errors of [Engine] methods and of the layers below; tested with
 // errors.Is.
 var (

@@ -111,6 +111,7 @@ type Event struct {
 	Client     string
 	Peer       string // address
 	Protocol   Protocol
+	Way        Way // AdmissionRefused: the caller's; 0 for a client that registers
 	Reason     string
 
 	Code     uint16        // ConnectionClosed, GreetingRejected: close code; AdmissionRefused: HTTP status
