@@ -59,6 +59,7 @@ func Curl(r *engine.Request, revealed bool) string {
 			if Secret(name) && !revealed {
 				value = masked
 			}
+			value = Value(name, value, revealed)
 			b.WriteString(" \\\n  -H " + Quote(name+": "+value))
 		}
 		if r.Heads.Cut {

@@ -3,6 +3,7 @@ package exchange
 import (
 	"strings"
 
+	"adit/engine/observe"
 	keymap "adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
@@ -49,9 +50,22 @@ func DrawHead(a canvas.Area, f *pane.Frame, head string, from int, revealed bool
 				}
 			}
 		} else {
-			a.Cut(x, y, max(w-x-1, 0), value, f.Glyphs.Cut, canvas.Of(themes.Fg))
+			a.Cut(x, y, max(w-x-1, 0), Value(key, value, revealed), f.Glyphs.Cut, canvas.Of(themes.Fg))
 		}
 		y++
 	}
 	return y
+}
+
+// Value returns what may be shown of a field that is not secret itself: a field
+// that holds a URL may have secrets in its query.
+func Value(name, value string, revealed bool) string {
+	if revealed {
+		return value
+	}
+	switch strings.ToLower(name) {
+	case "referer", "location", "content-location", "origin", "x-proxy-destination":
+		return observe.Target(value)
+	}
+	return value
 }

@@ -20,11 +20,10 @@ func Running(r *engine.Request) bool { return r.Outcome == engine.OutcomeNone &&
 // Failed reports whether r counts as failed: its end was neither completion nor
 // the caller's will, or the answer was an error of the origin.
 func Failed(r *engine.Request) bool {
-	switch r.Outcome {
-	case engine.OutcomeNone, engine.OutcomeCompleted, engine.OutcomeCallerGone:
+	if r.Outcome == engine.OutcomeNone {
 		return r.Status >= 500
 	}
-	return true
+	return r.HasFailed()
 }
 
 // Duration returns how long r took, or has taken at now; false if nobody knows.

@@ -1,0 +1,367 @@
+package inspector
+
+import (
+	"strconv"
+
+	"adit/engine"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/exchange"
+	"adit/tui/format"
+	"adit/tui/pane"
+)
+
+const headRows = 3
+
+// Draw implements [pane.Screen].
+func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
+	clear(s.areas[:])
+	clear(s.tabs[:])
+	w, h := a.Size()
+	s.drawSummary(a.Sub(0, 0, w, headRows), f)
+	if !s.have {
+		s.drawMissing(a.Sub(0, headRows, w, h-headRows), f)
+		return
+	}
+	s.phases = exchange.Phases(&s.record, s.asOf, s.phases[:0])
+	body := a.Sub(0, headRows, w, h-headRows)
+	w, h = body.Size()
+	switch f.Class {
+	case pane.Wide:
+		third := w / 3
+		s.drawPart(partRequest, body.Sub(0, 0, third, h), f)
+		s.drawPart(partResponse, body.Sub(third, 0, third, h), f)
+		s.drawPart(partTiming, body.Sub(2*third, 0, w-2*third, h), f)
+	case pane.Normal:
+		timing := min(max(len(s.phases)+7, 11), h/2)
+		s.drawPart(partRequest, body.Sub(0, 0, w/2, h-timing), f)
+		s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, h-timing), f)
+		s.drawPart(partTiming, body.Sub(0, h-timing, w, timing), f)
+	default:
+		s.drawTabs(body, f)
+	}
+}
+
+func names() [parts]string { return [...]string{"Request", "Response", "Timing", "Events"} }
+
+// drawPart draws one pane with its frame.
+func (s *Screen) drawPart(p part, a canvas.Area, f *pane.Frame) {
+	box := canvas.Box{Title: names()[p], Focused: s.focus == p, Glyphs: f.Glyphs}
+	in := a.Box(box)
+	s.areas[p] = a.Bounds()
+	s.drawInside(p, in, f)
+	if s.lines[p] > s.rows[p] {
+		// Drawn again, now that it is known how much there is.
+		b := strconv.AppendInt(s.text[:0], int64(s.offset[p]+min(s.rows[p], s.lines[p])), 10)
+		b = strconv.AppendInt(append(b, '/'), int64(s.lines[p]), 10)
+		s.text = b
+		a.RightBytes(0, a.H()-1, a.W()-3, b, canvas.Of(themes.Muted))
+	}
+}
+
+// drawTabs draws one pane at a time, with the others' names in its frame.
+func (s *Screen) drawTabs(a canvas.Area, f *pane.Frame) {
+	in := a.Box(canvas.Box{Focused: true, Glyphs: f.Glyphs})
+	x := 2
+	open, shut := "┤", "├"
+	if f.Glyphs.ASCII {
+		open, shut = "[", "]"
+	}
+	for p, name := range names() {
+		from := x
+		if part(p) == s.focus {
+			x = a.Text(x, 0, open, canvas.Of(themes.BorderFocus))
+			x = a.Text(x, 0, name, canvas.Of(themes.Title)|canvas.Bold)
+			x = a.Text(x, 0, shut, canvas.Of(themes.BorderFocus))
+		} else {
+			x = a.Text(x, 0, " ", canvas.Of(themes.Muted))
+			x = a.Text(x, 0, name, canvas.Of(themes.Muted))
+			x = a.Text(x, 0, " ", canvas.Of(themes.Muted))
+		}
+		s.tabs[p] = canvas.Rect{X: a.Bounds().X + from, Y: a.Bounds().Y, W: x - from, H: 1}
+		x++
+	}
+	s.areas[s.focus] = in.Bounds()
+	s.drawInside(s.focus, in, f)
+}
+
+func (s *Screen) drawInside(p part, a canvas.Area, f *pane.Frame) {
+	s.rows[p] = a.H()
+	p2 := pen{s: s, a: a, f: f, skip: s.offset[p]}
+	switch p {
+	case partRequest:
+		s.writeRequest(&p2)
+	case partResponse:
+		s.writeResponse(&p2)
+		if f.Class != pane.Compact {
+			p2.blank()
+			s.writeEvents(&p2)
+		}
+	case partTiming:
+		s.writeTiming(&p2)
+	case partEvents:
+		s.writeEvents(&p2)
+	}
+	s.lines[p] = p2.lines
+	if most := max(p2.lines-a.H(), 0); s.offset[p] > most {
+		s.offset[p] = most
+	}
+}
+
+// A pen writes lines into a pane that is scrolled: those above are skipped.
+type pen struct {
+	s     *Screen
+	a     canvas.Area
+	f     *pane.Frame
+	skip  int
+	lines int // so far, skipped ones too
+}
+
+// line returns where the next line is to be drawn; y is outside of the pane if
+// it is not seen.
+func (p *pen) line() (y int) {
+	y = p.lines - p.skip
+	p.lines++
+	return y
+}
+
+func (p *pen) blank() { p.lines++ }
+
+func (p *pen) text(x int, s string, style canvas.Style) {
+	p.a.Cut(x, p.line(), max(p.a.W()-x-1, 0), s, p.f.Glyphs.Cut, style)
+}
+
+// fact draws "name value".
+func (p *pen) fact(name, value string) {
+	const indent, width = 3, 15
+	y := p.line()
+	p.a.Cut(indent, y, width, name, p.f.Glyphs.Cut, canvas.Of(themes.Muted))
+	x := indent + width + 1
+	p.a.Cut(x, y, max(p.a.W()-x-1, 0), value, p.f.Glyphs.Cut, canvas.Of(themes.Fg))
+}
+
+// head draws the fields of a head.
+func (p *pen) head(head string, revealed bool) {
+	n := exchange.Fields(head)
+	y := p.lines - p.skip
+	from := max(-y, 0)
+	top := max(y, 0)
+	exchange.DrawHead(p.a.Sub(0, top, p.a.W(), max(p.a.H()-top, 0)), p.f, head, from, revealed)
+	p.lines += n
+}
+
+func (s *Screen) counted(title string, n int) string {
+	return title + " (" + strconv.Itoa(n) + ")"
+}
+
+func (s *Screen) writeRequest(p *pen) {
+	r := &s.record
+	plain, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
+	switch {
+	case r.Heads != nil:
+		p.text(1, s.counted("Headers", exchange.Fields(r.Heads.Request)), plain)
+		p.head(r.Heads.Request, s.revealed)
+		if r.Heads.Cut {
+			p.text(3, "fields that were too long are left out", canvas.Of(themes.Warn))
+		}
+	default:
+		p.text(1, noHeads(r), muted)
+	}
+	p.blank()
+	p.text(1, s.content(r, r.RequestBytes, "Content"), plain)
+	p.blank()
+	p.text(1, "Exchange", plain)
+	p.fact("target", r.Target)
+	if r.Caller != "" {
+		p.fact("caller", r.Caller)
+	}
+	if r.Way != 0 {
+		p.fact("way", r.Way.String())
+	}
+	if r.Protocol != 0 {
+		p.fact("protocol", r.Protocol.String())
+	}
+	if r.Client != "" {
+		p.fact("client", r.Client)
+	}
+	if r.Connection != 0 {
+		p.fact("connection", r.Connection.String())
+	}
+	p.fact("id", r.ID.String())
+}
+
+func (s *Screen) writeResponse(p *pen) {
+	r := &s.record
+	plain, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
+	if r.Heads != nil && r.Heads.Response != "" {
+		p.text(1, s.counted("Headers", exchange.Fields(r.Heads.Response)), plain)
+		p.head(r.Heads.Response, s.revealed)
+	} else if r.Heads == nil {
+		p.text(1, noHeads(r), muted)
+	} else {
+		p.text(1, "no answer of the origin", muted)
+	}
+	p.blank()
+	p.text(1, s.content(r, r.ResponseBytes, "Content"), plain)
+}
+
+// content says how much there was, and that nothing of it is kept.
+func (s *Screen) content(r *engine.Request, n int64, name string) string {
+	if exchange.Raw(r) {
+		name = "Bytes"
+	}
+	b := append(append(s.text[:0], name...), "  "...)
+	b = format.AppendSize(b, uint64(max(n, 0)))
+	switch {
+	case exchange.Running(r):
+		b = append(b, " so far"...)
+	case n > 0:
+		b = append(b, " (not kept)"...)
+	}
+	s.text = b
+	return string(b)
+}
+
+// noHeads says why there are no header fields.
+func noHeads(r *engine.Request) string {
+	switch {
+	case exchange.Running(r):
+		return "Header fields come with the end."
+	case exchange.Raw(r):
+		return "Bytes, not HTTP: there are no header fields."
+	}
+	return "Its header fields are not kept any more."
+}
+
+func (s *Screen) writeTiming(p *pen) {
+	r := &s.record
+	y := p.lines - p.skip
+	p.lines += exchange.DrawTiming(p.a.Sub(0, y, p.a.W(), max(p.a.H()-y, 0)), p.f, s.phases)
+	p.blank()
+	style := canvas.Of(themes.Fg)
+	if exchange.Failed(r) {
+		style = canvas.Of(themes.Err)
+	}
+	p.text(1, "outcome  "+exchange.Outcome(r), style)
+	if r.Reason != "" {
+		p.text(1, "reason   "+r.Reason, canvas.Of(themes.Warn))
+	}
+	if longest, share := exchange.Longest(s.phases); share > 0 {
+		b := format.AppendShare(append(s.text[:0], "where its time went  "...), share)
+		b = append(append(b, "% "...), longest.Name...)
+		s.text = b
+		p.text(1, string(b), canvas.Of(themes.Fg))
+	}
+	if s.gone {
+		p.text(1, "It is not in the log any more: this is what was seen of it.", canvas.Of(themes.Warn))
+	}
+}
+
+func (s *Screen) writeEvents(p *pen) {
+	p.text(1, "Related events", canvas.Of(themes.Fg))
+	l := p.f.Events
+	n := 0
+	for _, position := range s.related {
+		if l == nil {
+			break
+		}
+		row := l.At(position)
+		if row == nil {
+			continue
+		}
+		n++
+		y := p.line()
+		s.text = format.AppendTime(s.text[:0], row.Event.Time, p.f.UTC)
+		x := p.a.Bytes(3, y, s.text, canvas.Of(themes.Muted))
+		x = p.a.Text(x+1, y, pane.LevelWord(row.Level), pane.LevelStyle(row.Level))
+		p.a.Cut(x+1, y, max(p.a.W()-x-2, 0), row.Text, p.f.Glyphs.Cut, canvas.Of(themes.Fg))
+	}
+	if n == 0 {
+		p.text(3, "none", canvas.Of(themes.Muted))
+	}
+}
+
+// drawSummary draws what the exchange was in one line.
+func (s *Screen) drawSummary(a canvas.Area, f *pane.Frame) {
+	r := &s.record
+	title, right := s.id.String(), ""
+	if s.have {
+		title = r.Target
+		if r.Method != "" {
+			title = r.Method + " " + r.Target
+		}
+	}
+	if s.from != nil && s.from.Marked(s.id) {
+		right = "marked"
+	}
+	in := a.Box(canvas.Box{Title: title, Right: right, Glyphs: f.Glyphs})
+	if !s.have {
+		return
+	}
+	dot := " " + f.Glyphs.Dot + " "
+	compact := f.Class == pane.Compact
+	muted := canvas.Of(themes.Muted)
+	x := 1
+	switch {
+	case exchange.Running(r):
+		x = in.Text(x, 0, "in flight", canvas.Of(themes.Info))
+	case r.Outcome == engine.OutcomeNone:
+		x = in.Text(x, 0, "its end was not seen", canvas.Of(themes.Warn))
+	case r.Status == 0:
+		x = in.Text(x, 0, r.Outcome.String(), canvas.Of(themes.Fg))
+	default:
+		s.text = strconv.AppendInt(s.text[:0], int64(r.Status), 10)
+		if name := exchange.StatusText(r.Status); name != "" && !compact {
+			s.text = append(append(s.text, ' '), name...)
+		}
+		x = in.Bytes(x, 0, s.text, exchange.StatusStyle(r.Status)|canvas.Bold)
+	}
+	b := s.text[:0]
+	if d, known := exchange.Duration(r, s.asOf); known {
+		b = format.AppendDuration(append(b, dot...), d)
+	}
+	b = append(append(b, dot...), f.Glyphs.In...)
+	b = format.AppendSize(b, uint64(max(r.RequestBytes, 0)))
+	b = append(append(b, ' '), f.Glyphs.Out...)
+	b = format.AppendSize(b, uint64(max(r.ResponseBytes, 0)))
+	if compact {
+		b = append(append(b, dot...), r.Client...)
+		b = append(append(b, '/'), r.Connection.String()...)
+		b = append(append(b, ' '), r.ID.String()...)
+	} else {
+		if r.Client != "" {
+			b = append(append(append(b, dot...), "client "...), r.Client...)
+		}
+		if r.Connection != 0 {
+			b = append(append(append(b, dot...), "conn "...), r.Connection.String()...)
+		}
+		b = append(append(b, dot...), r.ID.String()...)
+		b = format.AppendTime(append(b, dot...), r.Arrived, f.UTC)
+	}
+	if r.Upgraded {
+		b = append(append(b, dot...), "upgraded"...)
+	}
+	if r.Replay {
+		b = append(append(b, dot...), "replay"...)
+	}
+	s.text = b
+	in.Cut(x, 0, max(in.W()-x-1, 0), string(b), f.Glyphs.Cut, muted)
+}
+
+// drawMissing says why there is nothing to show.
+func (s *Screen) drawMissing(a canvas.Area, f *pane.Frame) {
+	in := a.Box(canvas.Box{Title: "Request", Focused: true, Glyphs: f.Glyphs})
+	y := min(2, max(in.H()-3, 0))
+	say := func(line int, text string, style canvas.Style) {
+		in.Cut(3, y+line, max(in.W()-4, 0), text, f.Glyphs.Cut, style)
+	}
+	switch {
+	case s.gone:
+		say(0, s.id.String()+" is not in the log any more.", canvas.Of(themes.Fg))
+		say(1, "The log keeps the newest requests only; it came too long ago.", canvas.Of(themes.Muted))
+	case s.err != nil:
+		say(0, "The log of requests can't be read:", canvas.Of(themes.Fg))
+		say(1, s.err.Error(), canvas.Of(themes.Err))
+		say(2, "It is tried again.", canvas.Of(themes.Muted))
+	}
+}
