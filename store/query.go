@@ -1,0 +1,316 @@
+package store
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"adit/engine"
+	"adit/engine/filter"
+)
+
+const (
+	maxStanding = 8
+	maxCount    = 1000
+
+	// turn is how long a query holds the ring's lock before it lets the
+	// ingest in, and how many records it looks at between two looks at the clock.
+	turn      = 300 * time.Microsecond
+	turnSteps = 64
+
+	// refind is how often a query whose answers change with the time, or with
+	// heads that are dropped, is answered anew.
+	refind = time.Second
+
+	// attempts is how often a scan is begun again because records that rested
+	// have moved; the last one keeps the lock.
+	attempts = 3
+)
+
+// An entry stands for a record in the order of a query.
+type entry struct {
+	key  int64
+	text string
+	id   engine.RequestID
+}
+
+func compare(a, b entry) int {
+	switch {
+	case a.key != b.key:
+		if a.key < b.key {
+			return -1
+		}
+		return 1
+	case a.text != b.text:
+		return strings.Compare(a.text, b.text)
+	case a.id < b.id:
+		return -1
+	case a.id > b.id:
+		return 1
+	}
+	return 0
+}
+
+func entryOf(r *engine.Request, o engine.RequestOrder) entry {
+	e := entry{id: r.ID}
+	switch o {
+	case engine.ByDuration:
+		e.key = int64(r.LastByte)
+	case engine.BySize:
+		e.key = r.RequestBytes + r.ResponseBytes
+	case engine.ByStatus:
+		e.key = int64(r.Status)
+	case engine.ByClient:
+		e.text = r.Client
+	case engine.ByPath:
+		e.text = filter.Path(r.Target)
+	}
+	return e
+}
+
+// A standing is a query that is asked again and again. What it knows of records
+// that rest it keeps; those in flight it asks each time. Under Log.queries.
+type standing struct {
+	filter  *filter.Filter
+	order   engine.RequestOrder
+	context filter.Context
+	marked  []engine.RequestID
+
+	rest  []entry // of those that rest and are selected, in order
+	live  []entry // of those in flight when it was last asked, in order
+	fresh []entry // scratch
+	until []entry // scratch
+
+	valid   bool // what follows says what rest is true for
+	sorted  bool // rest is in order
+	seq     uint64
+	epoch   uint64
+	oldest  engine.RequestID
+	scanned time.Time
+	dropped uint64
+	labels  uint64
+}
+
+// find returns the standing query for q.
+func (l *Log) find(q *engine.RequestQuery) (*standing, error) {
+	for i, s := range l.standing {
+		if s.order == q.Order && s.filter.String() == q.Filter {
+			copy(l.standing[1:i+1], l.standing[:i])
+			l.standing[0] = s
+			return s, nil
+		}
+	}
+	f, err := filter.Parse(filter.Requests, q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	s := &standing{filter: f, order: q.Order}
+	s.context.Marked = func(id uint64) bool {
+		_, ok := slices.BinarySearch(s.marked, engine.RequestID(id))
+		return ok
+	}
+	s.context.Labels = func(client string) map[string]string { return l.labels.of[client] }
+	if len(l.standing) == maxStanding {
+		l.standing = l.standing[:maxStanding-1]
+	}
+	l.standing = slices.Insert(l.standing, 0, s)
+	return s, nil
+}
+
+// refresh brings s up to date.
+func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) error {
+	needs := s.filter.Needs()
+	s.context.Now = time.Now()
+	if needs&filter.NeedsMarked != 0 && !slices.Equal(s.marked, q.Marked) {
+		s.marked = append(s.marked[:0], q.Marked...)
+		s.valid = false
+	}
+	if old := s.context.Now.Sub(s.scanned) >= refind; old && needs&filter.NeedsNow != 0 {
+		s.valid = false
+	}
+
+	h := l.hold(ctx)
+	defer h.release()
+	l.believe()
+	if needs&filter.NeedsHeads != 0 && s.dropped != l.ring.dropped && s.context.Now.Sub(s.scanned) >= refind ||
+		needs&filter.NeedsLabels != 0 && s.labels != l.labels.version {
+		s.valid = false
+	}
+	s.fresh = s.fresh[:0]
+	for n := 1; ; n++ {
+		if h.keep = n >= attempts; !s.valid || s.epoch != l.ring.epoch || l.ring.seq-s.seq > journalLen {
+			if err := l.scan(h, s); err != nil {
+				return err
+			}
+		}
+		if err := l.follow(h, s); err != nil {
+			return err
+		}
+		if s.epoch == l.ring.epoch {
+			break
+		}
+	}
+	l.flight = l.flight[:0]
+	for _, slot := range l.ring.flight {
+		l.flight = append(l.flight, l.ring.slot(slot).ID)
+	}
+	s.live = s.live[:0]
+	h.keep = false
+	for _, id := range l.flight {
+		if err := h.step(); err != nil {
+			// What came to rest meanwhile is known to neither list.
+			s.valid = false
+			return err
+		}
+		if p, ok := l.ring.find(id); ok {
+			l.ring.at(p).now(&l.candidate, s.context.Now)
+			if s.filter.Request(&l.candidate, &s.context) {
+				s.live = append(s.live, entryOf(&l.candidate, s.order))
+			}
+		}
+	}
+	oldest := l.ring.oldest()
+	h.release()
+
+	slices.SortFunc(s.live, compare)
+	if !s.sorted {
+		slices.SortFunc(s.rest, compare)
+		s.sorted = true
+	}
+	s.forget(oldest)
+	s.merge()
+	return nil
+}
+
+// scan finds what rests and is selected, from the beginning.
+func (l *Log) scan(h *hold, s *standing) error {
+	g := &l.ring
+	s.rest, s.fresh, s.oldest = s.rest[:0], s.fresh[:0], 0
+	s.valid, s.seq, s.epoch, s.scanned = false, g.seq, g.epoch, s.context.Now
+	s.dropped, s.labels = g.dropped, l.labels.version
+	for last := engine.RequestID(0); ; {
+		p, _ := g.find(last + 1)
+		for ; p < g.next; p++ {
+			x := g.at(p)
+			last = x.ID
+			if x.settled > 0 && x.settled <= s.seq && s.filter.Request(&x.Request, &s.context) {
+				s.rest = append(s.rest, entryOf(&x.Request, s.order))
+			}
+			if let, err := h.pause(); err != nil {
+				return err
+			} else if let {
+				break
+			}
+		}
+		if p >= g.next {
+			break
+		}
+	}
+	s.valid, s.sorted = true, s.order == engine.ByArrival
+	return nil
+}
+
+// follow finds what has come to rest since and is selected.
+func (l *Log) follow(h *hold, s *standing) error {
+	g := &l.ring
+	for s.seq < g.seq {
+		if g.seq-s.seq > journalLen {
+			return l.scan(h, s)
+		}
+		s.seq++
+		if p, ok := g.find(g.journal[s.seq%journalLen]); ok {
+			// A number other than this one: it moved again and comes later.
+			if x := g.at(p); x.settled == s.seq && s.filter.Request(&x.Request, &s.context) {
+				s.fresh = append(s.fresh, entryOf(&x.Request, s.order))
+			}
+		}
+		if err := h.step(); err != nil {
+			s.valid = false
+			return err
+		}
+	}
+	return nil
+}
+
+// forget drops entries of records that were pushed out.
+func (s *standing) forget(oldest engine.RequestID) {
+	if oldest == s.oldest {
+		return
+	}
+	s.oldest = oldest
+	if s.order == engine.ByArrival {
+		i, _ := slices.BinarySearchFunc(s.rest, entry{id: oldest}, compare)
+		s.rest = s.rest[i:]
+		return
+	}
+	s.rest = slices.DeleteFunc(s.rest, func(e entry) bool { return e.id < oldest })
+}
+
+// merge puts the fresh entries into their places, the last one first.
+func (s *standing) merge() {
+	slices.SortFunc(s.fresh, compare)
+	i := len(s.rest)
+	s.rest = append(s.rest, s.fresh...)
+	for j := len(s.fresh) - 1; j >= 0; j-- {
+		p := i
+		if p > 0 && compare(s.rest[p-1], s.fresh[j]) > 0 {
+			p, _ = slices.BinarySearchFunc(s.rest[:i], s.fresh[j], compare)
+		}
+		copy(s.rest[p+j+1:], s.rest[p:i])
+		s.rest[p+j] = s.fresh[j]
+		i = p
+	}
+	clear(s.fresh)
+	s.fresh = s.fresh[:0]
+}
+
+// A hold is the ring's lock, held for a turn at a time.
+type hold struct {
+	l     *Log
+	ctx   context.Context
+	since time.Time
+	steps int
+	held  bool
+	keep  bool // the lock is not let go
+}
+
+func (l *Log) hold(ctx context.Context) *hold {
+	h := &hold{l: l, ctx: ctx}
+	h.again()
+	return h
+}
+
+func (h *hold) again() {
+	h.l.mu.Lock()
+	h.held, h.since = true, time.Now()
+}
+
+// release lets the lock go; a second time it does nothing.
+func (h *hold) release() {
+	if h.held {
+		h.held = false
+		h.l.mu.Unlock()
+	}
+}
+
+// pause lets others in if the turn is over, and says so: the ring may have
+// changed. The error is that of the context.
+func (h *hold) pause() (bool, error) {
+	if h.steps++; h.steps%turnSteps != 0 || h.keep || time.Since(h.since) < turn {
+		return false, nil
+	}
+	if err := h.ctx.Err(); err != nil {
+		return false, err
+	}
+	h.release()
+	runtime.Gosched()
+	h.again()
+	return true, nil
+}
+
+func (h *hold) step() error {
+	_, err := h.pause()
+	return err
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"math/bits"
+	"time"
+
+	"adit/engine"
+)
+
+const (
+	chunk      = 512 // records that are allocated together
+	recordSize = 288 // bytes that a record takes beside its texts; a test holds it to be true
+	journalLen = 1 << 14
+)
+
+// A record is one request in the ring.
+type record struct {
+	engine.Request
+	settled uint64 // when it came to rest, as a number of the journal; 0 in flight
+	flight  int32  // where it stands in ring.flight while it is
+	size    int32  // bytes, heads included
+}
+
+// now fills into with the record as it is at t.
+func (r *record) now(into *engine.Request, t time.Time) {
+	*into = r.Request
+	live := r.Live
+	if live == nil {
+		return
+	}
+	seen(into, live)
+	into.LastByte = max(t.Sub(r.Arrived), 0)
+}
+
+// seen fills r with what moves.
+func seen(r *engine.Request, live *engine.Live) {
+	if c := live.Connection.Load(); c != 0 {
+		r.Connection = engine.ConnectionID(c)
+	}
+	if s := live.Status.Load(); s != 0 {
+		r.Status = int(s)
+	}
+	r.RequestBytes = max(r.RequestBytes, live.RequestBytes.Load())
+	r.ResponseBytes = max(r.ResponseBytes, live.ResponseBytes.Load())
+}
+
+func (r *record) measure() int32 {
+	n := recordSize + len(r.Client) + len(r.Caller) + len(r.Method) + len(r.Target) + len(r.Reason)
+	if r.Heads != nil {
+		n += headsSize(r.Heads)
+	}
+	return int32(n)
+}
+
+func headsSize(h *engine.Heads) int { return 48 + len(h.Request) + len(h.Response) }
+
+// A ring is the newest records in order of their ids. Positions grow for ever;
+// those from first on and before next are taken.
+type ring struct {
+	capacity int
+	limit    int // bytes
+
+	chunks [][]record // the slots
+	free   []uint32
+	used   uint32 // slots that were ever taken
+
+	order       []uint32 // slots by position; a power of two
+	first, next uint64
+	bytes       int
+	heads       uint64 // no record before this position has heads
+	flight      []uint32
+
+	gone    engine.RequestID // the newest that was pushed out
+	evicted uint64
+	dropped uint64 // heads
+
+	// The journal has the ids of records in the order in which they came to rest.
+	journal []engine.RequestID
+	seq     uint64
+	epoch   uint64 // changes when a record that rested moves again
+
+	unmoved *engine.Live // of records that are in flight and tell nothing; nobody writes to it
+}
+
+func newRing(capacity, limit int) ring {
+	return ring{
+		capacity: capacity,
+		limit:    limit,
+		order:    make([]uint32, 1<<bits.Len(uint(capacity-1))),
+		journal:  make([]engine.RequestID, journalLen),
+		unmoved:  new(engine.Live),
+	}
+}
+
+func (g *ring) kept() int { return int(g.next - g.first) }
+
+func (g *ring) slot(s uint32) *record { return &g.chunks[s/chunk][s%chunk] }
+
+// at returns the record at a position, valid until the ring changes.
+func (g *ring) at(p uint64) *record { return g.slot(g.order[p&uint64(len(g.order)-1)]) }
+
+// oldest and newest return the ids at the ends; 0 where nothing is kept.
+func (g *ring) oldest() engine.RequestID {
+	if g.first == g.next {
+		return 0
+	}
+	return g.at(g.first).ID
+}
+
+func (g *ring) newest() engine.RequestID {
+	if g.first == g.next {
+		return 0
+	}
+	return g.at(g.next - 1).ID
+}
+
+// find returns the position of id or, with false, the position of the first
+// record after it. Ids mostly have no gaps, so it looks first where id would
+// stand without.
+func (g *ring) find(id engine.RequestID) (uint64, bool) {
+	newest := g.newest()
+	if id > newest {
+		return g.next, false
+	}
+	low := g.first
+	if back := uint64(newest - id); back < g.next-g.first {
+		low = g.next - 1 - back
+	}
+	// Ids grow by one at least: what stands at low is not after id.
+	high := g.next
+	for step := uint64(1); low < high; step *= 2 {
+		p := min(low+step-1, high-1)
+		if found := g.at(p).ID; found == id {
+			return p, true
+		} else if found > id {
+			high = p
+			break
+		}
+		low = p + 1
+	}
+	for low < high {
+		p := low + (high-low)/2
+		if g.at(p).ID < id {
+			low = p + 1
+		} else {
+			high = p
+		}
+	}
+	return low, low < g.next && g.at(low).ID == id
+}
+
+// add makes room for r, which find has not found, and returns its record; nil
+// if it is older than everything in a full ring.
+func (g *ring) add(r *engine.Request) *record {
+	p, _ := g.find(r.ID)
+	if g.kept() == g.capacity {
+		if p == g.first {
+			return nil
+		}
+		g.evict()
+	}
+	s := g.take()
+	mask := uint64(len(g.order) - 1)
+	for q := g.next; q > p; q-- {
+		g.order[q&mask] = g.order[(q-1)&mask]
+	}
+	g.order[p&mask] = s
+	g.next++
+	g.heads = min(g.heads, p)
+	x := g.slot(s)
+	x.Request = *r
+	return x
+}
+
+// take returns a slot that nobody uses.
+func (g *ring) take() uint32 {
+	if n := len(g.free); n > 0 {
+		s := g.free[n-1]
+		g.free = g.free[:n-1]
+		return s
+	}
+	s := g.used
+	if int(s/chunk) == len(g.chunks) {
+		g.chunks = append(g.chunks, make([]record, chunk))
+	}
+	g.used++
+	return s
+}
+
+// evict pushes out the oldest record.
+func (g *ring) evict() {
+	s := g.order[g.first&uint64(len(g.order)-1)]
+	r := g.slot(s)
+	if r.settled == 0 {
+		g.land(r)
+	}
+	g.gone = max(g.gone, r.ID)
+	g.evicted++
+	g.bytes -= int(r.size)
+	*r = record{}
+	g.free = append(g.free, s)
+	g.first++
+	g.heads = max(g.heads, g.first)
+}
+
+// fly lists r, of the slot s, as in flight.
+func (g *ring) fly(r *record, s uint32) {
+	r.settled, r.flight = 0, int32(len(g.flight))
+	g.flight = append(g.flight, s)
+}
+
+// land takes r off that list.
+func (g *ring) land(r *record) {
+	last := len(g.flight) - 1
+	moved := g.flight[last]
+	g.flight[r.flight] = moved
+	g.slot(moved).flight = r.flight
+	g.flight = g.flight[:last]
+}
+
+// settle notes that r has come to rest.
+func (g *ring) settle(r *record) {
+	g.seq++
+	r.settled = g.seq
+	g.journal[g.seq%journalLen] = r.ID
+}
+
+// weigh takes the size of r into account.
+func (g *ring) weigh(r *record) {
+	g.bytes -= int(r.size)
+	r.size = r.measure()
+	g.bytes += int(r.size)
+}
+
+// trim makes the ring as small as it has to be: it drops heads, the oldest
+// first, and then the oldest records, but never the last.
+func (g *ring) trim() {
+	for g.bytes > g.limit && g.kept() > 1 {
+		if g.heads == g.next {
+			g.evict()
+			continue
+		}
+		if r := g.at(g.heads); r.Heads != nil {
+			g.bytes -= headsSize(r.Heads)
+			r.size -= int32(headsSize(r.Heads))
+			r.Heads = nil
+			g.dropped++
+		}
+		g.heads++
+	}
+}
