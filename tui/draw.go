@@ -40,8 +40,11 @@ func (m *model) draw() {
 	}
 	m.view.Cursor = nil
 	if f.Width > 0 && f.Height > 0 {
-		m.canvas.Resize(f.Width, f.Height)
-		m.canvas.Clear()
+		if w, h := m.canvas.Size(); w != f.Width || h != f.Height {
+			m.canvas.Resize(f.Width, f.Height)
+		} else {
+			m.canvas.Clear()
+		}
 		m.compose(m.canvas.Area())
 		m.view.Content = m.canvas.Encode(f.Theme)
 	}
@@ -66,15 +69,27 @@ func (m *model) compose(a canvas.Area) {
 		}
 		m.drawHead(a)
 		m.drawFoot(a.Sub(0, a.H()-footRows, a.W(), footRows))
+		if x, y, ok := m.canvas.Selected(m.area); ok {
+			m.cursor(x, y)
+		}
 	}
 	for _, o := range m.overlays {
 		x, y, cursor := o.Draw(a, f)
 		m.view.Cursor = nil
 		if cursor {
-			m.view.Cursor = tea.NewCursor(x, y)
-			m.view.Cursor.Blink = false
+			m.cursor(x, y)
 		}
 	}
+}
+
+// cursor puts the terminal's cursor where what has the focus is, for input
+// methods, screen readers and magnifiers.
+func (m *model) cursor(x, y int) {
+	if m.at == nil || m.at.X != x || m.at.Y != y {
+		// A new one: the renderer still compares with the last.
+		m.at = &tea.Cursor{Position: tea.Position{X: x, Y: y}, Shape: tea.CursorBar}
+	}
+	m.view.Cursor = m.at
 }
 
 // muted is the style of what is old.

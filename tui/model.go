@@ -85,6 +85,7 @@ type model struct {
 	titled  time.Time
 	footing footing
 	scratch []byte
+	at      *tea.Cursor // the terminal's cursor, where it was last
 	area    canvas.Rect // of the screen, when it was last drawn
 }
 
@@ -140,7 +141,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		m.notes.add(pane.Say{Text: p.String(), Bad: true}, now())
 	}
 	m.useTheme(m.wantedTheme())
-	m.rooms = newRooms(o)
+	m.rooms = newRooms(o, m.terminal())
 	for i, s := range m.rooms.screens {
 		m.levels[i] = []level{{screen: s}}
 	}

@@ -3,7 +3,9 @@ package tui
 import (
 	"adit/engine"
 	"adit/keys"
+	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/configuration"
 	"adit/tui/pane"
 	"adit/tui/requests"
 )
@@ -35,12 +37,14 @@ type rooms struct {
 	request    func(engine.RequestID, pane.Sequence) pane.Screen
 }
 
-func newRooms(o Options) rooms {
+func newRooms(o Options, t themes.Terminal) rooms {
 	var r rooms
 	for i, name := range []string{"Overview", "Connections", "Requests", "Events", "Config"} {
 		r.screens[i] = &bare{title: name}
 	}
 	r.screens[2] = requests.New()
+	r.screens[4] = configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
+		FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()})
 	r.connection = func(id engine.ConnectionID) pane.Screen { return &bare{title: id.String()} }
 	r.request = func(id engine.RequestID, _ pane.Sequence) pane.Screen { return &bare{title: id.String()} }
 	return r
