@@ -204,6 +204,7 @@ func (m *model) pause(on bool) {
 		f.Until = m.newest
 		f.Events0 = f.Events.Next()
 		f.Meter = m.meter.Copy()
+		m.rows.Update(f.Snapshot, f.Meter) // histories are summed of the meter that stands still
 		return
 	}
 	m.show()

@@ -353,7 +353,7 @@ func (m *model) arrived(got *collected) {
 func (m *model) show() {
 	f := &m.frame
 	f.Snapshot, f.Meter = m.latest, m.meter
-	m.rows.Update(f.Snapshot)
+	m.rows.Update(f.Snapshot, f.Meter)
 }
 
 // told takes events.
