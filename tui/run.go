@@ -14,6 +14,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 
+	"adit/tui/plain"
 	"adit/tui/restore"
 )
 
@@ -72,6 +73,30 @@ func Run(ctx context.Context, o Options) (End, error) {
 		return EndStop, err
 	}
 	return d.Show()
+}
+
+// RunPlain is line mode: one line for each notable event, a summary every 10 s,
+// commands from the input. It ends as [Run] does.
+func RunPlain(ctx context.Context, o Options) (End, error) {
+	end, err := plain.Run(ctx, plain.Options{
+		Engine:   o.Engine,
+		Log:      o.Log,
+		Operator: o.Operator,
+		Commands: o.Commands,
+		ReadOnly: o.ReadOnly,
+		Input:    o.Input,
+		Output:   o.Output,
+		Hangup:   o.Hangup,
+	})
+	switch end {
+	case plain.Quit:
+		return EndQuit, err
+	case plain.Gone:
+		return EndGone, err
+	case plain.Engine:
+		return EndEngine, err
+	}
+	return EndStop, err
 }
 
 // A showing is a dashboard on its terminal.

@@ -4,8 +4,6 @@
 package tui
 
 import (
-	"context"
-	"errors"
 	"io"
 	"log/slog"
 
@@ -54,7 +52,3 @@ const (
 	EndEngine                // the engine has ended
 	EndStop                  // ctx has ended
 )
-
-// RunPlain is line mode: one line for each notable event, a summary every 10 s,
-// commands from the input. It ends as Run does.
-func RunPlain(ctx context.Context, o Options) (End, error) { return EndQuit, errors.ErrUnsupported }
