@@ -6,6 +6,7 @@ import (
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/configuration"
+	"adit/tui/inspector"
 	"adit/tui/pane"
 	"adit/tui/requests"
 )
@@ -46,7 +47,7 @@ func newRooms(o Options, t themes.Terminal) rooms {
 	r.screens[4] = configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
 		FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()})
 	r.connection = func(id engine.ConnectionID) pane.Screen { return &bare{title: id.String()} }
-	r.request = func(id engine.RequestID, _ pane.Sequence) pane.Screen { return &bare{title: id.String()} }
+	r.request = func(id engine.RequestID, from pane.Sequence) pane.Screen { return inspector.New(id, from) }
 	return r
 }
 
