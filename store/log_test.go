@@ -353,3 +353,27 @@ func TestQueriesWhileRecordsCome(t *testing.T) {
 		t.Errorf("%+v", page)
 	}
 }
+
+func TestLossIsCountedAndCastsDoubt(t *testing.T) {
+	l := empty(10, 1<<20)
+	l.done = make(chan struct{})
+	batches := make(chan engine.Batch)
+	go l.ingest(batches)
+	batches <- engine.Batch{Events: []engine.Event{started(1), started(2)}}
+	batches <- engine.Batch{Events: []engine.Event{started(9), finished(2)}, Dropped: 12}
+	batches <- engine.Batch{} // the one before was taken in
+	page := ask(t, l, engine.RequestQuery{Ascending: true})
+	if page.Lost != 12 || page.Kept != 3 {
+		t.Errorf("%+v", page)
+	}
+	for i, want := range []string{endNotSeen, "", ""} {
+		if r := page.Requests[i]; r.Reason != want || (r.Live != nil) != (r.ID == 9) {
+			t.Errorf("%+v", r)
+		}
+	}
+	close(batches)
+	<-l.done
+	if page := ask(t, l, engine.RequestQuery{Filter: "is:unseen"}); page.Matched != 2 {
+		t.Errorf("%+v", page)
+	}
+}

@@ -235,6 +235,8 @@ func differs(l *Log, m *model, got *engine.Request) string {
 
 // unsound says what is wrong with a log's bookkeeping.
 func unsound(l *Log) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	g := &l.ring
 	var last engine.RequestID
 	bytes, flight := 0, 0
