@@ -19,7 +19,9 @@ import (
 	"adit/engine"
 	"adit/engine/command"
 	"adit/engine/procs"
+	"adit/keys"
 	"adit/store"
+	"adit/themes"
 	"adit/tui"
 	"adit/tui/restore"
 )
@@ -55,6 +57,8 @@ func run() int {
 		Version:       version,
 		Dashboard:     in.dashboard,
 		OpenLog:       openLog,
+		Keys:          writeKeys,
+		Themes:        writeThemes,
 	}
 	return p.Finish(fang.Execute(in.ctx, command.Root(p),
 		fang.WithVersion(command.BuildVersion(version)),
@@ -95,10 +99,7 @@ func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (co
 		StateFile: v.State,
 		LookupEnv: os.LookupEnv,
 	}
-	if dir, err := os.UserConfigDir(); err == nil {
-		o.KeysFile = filepath.Join(dir, "adit", "keys.yaml")
-		o.ThemesDir = filepath.Join(dir, "adit", "themes")
-	}
+	o.KeysFile, o.ThemesDir = ownSetting("keys.yaml"), ownSetting("themes")
 	if v.Plain {
 		return in.showing(v.Logger, func() (tui.End, error) { return tui.RunPlain(ctx, o) }), nil
 	}
@@ -192,4 +193,46 @@ func newInterrupts() *interrupts {
 		cancel()
 	}
 	return &interrupts{ctx, second, now, end}
+}
+
+// ownSetting returns where the operator keeps something, "" where no place is
+// known.
+func ownSetting(name string) string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "adit", name)
+}
+
+// writeKeys is the verb keys.
+func writeKeys(w io.Writer, form command.Form, set, file string) error {
+	if file == "" {
+		file = ownSetting("keys.yaml")
+	} else if _, err := os.Stat(file); err != nil {
+		return err
+	}
+	switch form {
+	case command.FormCheck:
+		return keys.Check(w, set, file)
+	case command.FormMarkdown:
+		return keys.Markdown(w, set, file)
+	}
+	return keys.Print(w, set, file)
+}
+
+// writeThemes is the verb themes.
+func writeThemes(w io.Writer, form command.Form, dir string) error {
+	if dir == "" {
+		dir = ownSetting("themes")
+	} else if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	switch form {
+	case command.FormCheck:
+		return themes.Check(w, dir)
+	case command.FormMarkdown:
+		return themes.Markdown(w, dir)
+	}
+	return themes.Print(w, dir)
 }

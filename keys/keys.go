@@ -34,15 +34,13 @@ type place struct {
 // them.
 type names struct{ keys, labels, ascii []string }
 
-// Load returns the default set of that name ("": what the file names, else the
-// first) with what the file at path says over it; "" or a file that does not
-// exist: nothing. Problems do not keep the map from working; an error does
-// (unknown set, unreadable file).
+// Load returns the default set of that name ("": the first) with what the file
+// at path says over it; "" or a file that does not exist: nothing. Problems do
+// not keep the map from working; an error does (unknown set, unreadable file).
 //
 // The file is YAML: a context with actions, each with a key, a list of keys, or
 // none.
 //
-//	set: emacs
 //	connections:
 //	  conn.kill: [x, delete]
 //	  client.ban: none
@@ -56,15 +54,6 @@ func Load(set, path string) (*Map, []Problem, error) {
 		}
 	}
 	l := loader{path: path, problems: problems}
-	if i := slices.IndexFunc(entries, func(e userfile.Entry) bool { return e.Key == entrySet }); i >= 0 {
-		e := entries[i]
-		if !e.IsWord || !slices.Contains(Sets(), e.Word) {
-			l.problem(e.Line, "no key set %q, the nearest is %s; the default was taken",
-				userfile.Printable(e.Word), userfile.Nearest(e.Word, Sets()))
-		} else if set == "" {
-			set = e.Word
-		}
-	}
 	if set == "" {
 		set = Sets()[0]
 	}

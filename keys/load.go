@@ -8,12 +8,8 @@ import (
 	"adit/keys/userfile"
 )
 
-// entrySet is the entry of the file that names the default set, none the word
-// for no key.
-const (
-	entrySet = "set"
-	none     = "none"
-)
+// none is the word for no key.
+const none = "none"
 
 type loader struct {
 	path     string
@@ -50,7 +46,8 @@ func (l *loader) read(entries []userfile.Entry) {
 	}
 	for _, e := range entries {
 		switch {
-		case e.Key == entrySet:
+		case e.Key == "set" && e.IsWord:
+			l.problem(e.Line, "the set of keys is chosen by --keys, ADIT_KEYS or keys in adit.yaml; it was left out")
 		case !slices.Contains(known, e.Key):
 			l.problem(e.Line, "unknown context %q, the nearest is %s; it was left out",
 				userfile.Printable(e.Key), userfile.Nearest(e.Key, known))

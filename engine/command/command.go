@@ -39,6 +39,12 @@ type Process struct {
 	// is called. Nil: a dashboard has none.
 	OpenLog func(e engine.Engine) (log engine.RequestLog, done func(), err error)
 
+	// Keys writes what keys mean: of a set ("" the default), with a file over it.
+	// Themes writes the themes, with those of a directory. "" as the place is the
+	// operator's own. Nil: there is no such verb.
+	Keys   func(w io.Writer, form Form, set, file string) error
+	Themes func(w io.Writer, form Form, dir string) error
+
 	failure error // what the verb returned
 }
 
@@ -61,6 +67,12 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p))
+	if p.Keys != nil {
+		root.AddCommand(newKeys(p))
+	}
+	if p.Themes != nil {
+		root.AddCommand(newThemes(p))
+	}
 	return root
 }
 
