@@ -15,7 +15,7 @@ func newDemo(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a server, clients, origins and light traffic in one process",
-		Long: "Run a server, seven clients, small origins and light traffic in one process, on free ports of " +
+		Long: "Run a server, eight clients, small origins and light traffic in one process, on free ports of " +
 			"the loopback interface, with nothing on disk. Some origins fail and one client comes and goes: " +
 			"that is part of it. On a terminal the dashboard shows it until you quit. Without one it ends after " +
 			"10 s: the server's events are printed on stdout, one JSON object a line, and lines for a shell that " +

@@ -35,8 +35,9 @@ type callers struct {
 	grace   time.Duration
 	log     *slog.Logger
 
-	direct *http.Client // host names and /request: whatever the name, it dials the server
-	proxy  *http.Client // the server as forward proxy
+	direct  *http.Client // host names and /request: whatever the name, it dials the server
+	browser *http.Client // the same, and it follows no redirect
+	proxy   *http.Client // the server as forward proxy
 }
 
 func newCallers(d *Demo, grace time.Duration) *callers {
@@ -50,6 +51,10 @@ func newCallers(d *Demo, grace time.Duration) *callers {
 	}
 	_, c.port, _ = net.SplitHostPort(c.front)
 	c.direct = &http.Client{Transport: &http.Transport{DialContext: c.dialFront}}
+	c.browser = &http.Client{
+		Transport:     c.direct.Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	c.proxy = &http.Client{Transport: &http.Transport{
 		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: c.front}),
 	}}
@@ -78,6 +83,12 @@ func (c *callers) run(ctx context.Context) {
 		{700 * time.Millisecond, c.upload},
 		{350 * time.Millisecond, c.request("classic", "/hello")},
 		{450 * time.Millisecond, c.forward},
+		{70 * time.Millisecond, c.visitShop("shop")},
+		{110 * time.Millisecond, c.visitShop("shop")},
+		{1500 * time.Millisecond, c.request("classic", "/download?bytes=2000000")},
+		{4 * time.Second, c.download},
+		{2500 * time.Millisecond, c.forbidden},
+		{6 * time.Second, c.stranger},
 	}
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

@@ -3,7 +3,8 @@
 // interface, with nothing on disk. What happens is real: requests go through
 // real tunnels, some origins fail, one client comes and goes.
 //
-// Start here; then origins.go for what answers, callers.go for who asks.
+// Start here; then origins.go for what answers, callers.go for who asks, shop.go
+// for the traffic that looks like a website's.
 package demo
 
 import (
@@ -244,7 +245,7 @@ func (m *member) runOnce(ctx context.Context) error {
 	return err
 }
 
-// members returns the clients: one that answers at once, a slow one, one whose
+// members returns the clients: one that answers at once, a shop, a slow one, one whose
 // origin fails, one for streams and WebSockets, one for TCP, one that speaks
 // wsp and one that comes and goes.
 func (d *Demo) members() ([]*member, error) {
@@ -277,6 +278,8 @@ func (d *Demo) members() ([]*member, error) {
 		return m
 	}
 	add("fast", named("fast"))
+	shop := add("shop", named("shop"))
+	shop.options.Pool = 3
 	add("slow", named("slow"))
 	add("faulty", named("faulty"))
 	add("stream", named("stream"))

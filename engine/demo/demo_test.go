@@ -24,6 +24,9 @@ type seen struct {
 	ways     map[engine.Way]map[engine.Outcome]int
 	targets  map[string]map[engine.Outcome]int // by path
 	greeted  map[string]bool
+	statuses map[int]int
+	methods  map[string]int
+	rejected int
 	classic  bool
 	last     engine.Event
 	finished uint64
@@ -38,9 +41,11 @@ func watch(t *testing.T, bus *observe.Bus) (result func() *seen) {
 		t.Fatal(err)
 	}
 	s := &seen{
-		ways:    map[engine.Way]map[engine.Outcome]int{},
-		targets: map[string]map[engine.Outcome]int{},
-		greeted: map[string]bool{},
+		ways:     map[engine.Way]map[engine.Outcome]int{},
+		targets:  map[string]map[engine.Outcome]int{},
+		greeted:  map[string]bool{},
+		statuses: map[int]int{},
+		methods:  map[string]int{},
 	}
 	done := make(chan struct{})
 	go func() {
@@ -67,8 +72,12 @@ func (s *seen) add(e engine.Event) {
 	case engine.KindGreetingReceived:
 		s.greeted[e.Greeting.ID] = true
 		s.classic = s.classic || e.Protocol == engine.ProtocolClassic
+	case engine.KindGreetingRejected:
+		s.rejected++
 	case engine.KindRequestFinished:
 		s.finished++
+		s.statuses[e.Request.Status/100]++
+		s.methods[e.Request.Method]++
 		if e.Request.Outcome != engine.OutcomeCompleted {
 			s.failed++
 		}
@@ -128,13 +137,31 @@ func TestDemoEndsWithTrueTotals(t *testing.T) {
 	if faulty[engine.OutcomeOriginFailed] == 0 || faulty[engine.OutcomeTruncated] == 0 || faulty[engine.OutcomeCompleted] == 0 {
 		t.Errorf("/faulty: %v", faulty)
 	}
-	for _, id := range []string{"fast", "slow", "faulty", "stream", "echo", "classic", "flapping"} {
+	for _, id := range []string{"fast", "shop", "slow", "faulty", "stream", "echo", "classic", "flapping"} {
 		if !s.greeted[id] {
 			t.Errorf("client %s never came", id)
 		}
 	}
 	if !s.classic {
 		t.Error("nobody spoke wsp")
+	}
+	// Something to see on every part of the screen, within what this test takes.
+	if s.rejected == 0 {
+		t.Error("no greeting was rejected")
+	}
+	if s.ways[engine.WayRequest][engine.OutcomeRefused] == 0 {
+		t.Error("no destination was refused")
+	}
+	for _, class := range []int{2, 4, 5} {
+		if s.statuses[class] == 0 {
+			t.Errorf("no status %dxx: %v", class, s.statuses)
+		}
+	}
+	if len(s.methods) < 3 {
+		t.Errorf("methods %v", s.methods)
+	}
+	if most := uint64(2.5 * 80); s.finished > most {
+		t.Errorf("%d requests in 2.5 s: the demo is to be light", s.finished)
 	}
 }
 

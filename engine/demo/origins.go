@@ -52,6 +52,10 @@ func newOrigins() (*origins, error) {
 	mux.HandleFunc("/events", events)
 	mux.HandleFunc("/chat", o.chat)
 	mux.HandleFunc("/upload", upload)
+	mux.HandleFunc("/download", download)
+	mux.HandleFunc("/api/", shop)
+	mux.HandleFunc("/static/", shop)
+	mux.HandleFunc("/old-shop", shop)
 	o.http = &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
