@@ -44,12 +44,13 @@ func (a Area) With(attributes Style) Area {
 // join with a neighbour, are drawn as visible stand-ins.
 func (a Area) Text(x, y int, s string, style Style) int { return draw(a, x, y, s, style) }
 
-// Bytes is Text for bytes that are not kept: numbers formatted into a buffer.
-func (a Area) Bytes(x, y int, s []byte, style Style) int { return draw(a, x, y, s, style) }
+// Bytes is Text for bytes that are not kept: numbers formatted into a buffer. Of
+// more than 32 bytes it makes a copy.
+func (a Area) Bytes(x, y int, s []byte, style Style) int { return draw(a, x, y, string(s), style) }
 
-func draw[T string | []byte](a Area, x, y int, s T, style Style) int {
+func draw(a Area, x, y int, s string, style Style) int {
 	if a.c == nil || y < 0 || y >= a.at.H {
-		return x + width(s)
+		return x + Width(s)
 	}
 	for i := 0; i < len(s); {
 		n := 0
@@ -62,7 +63,7 @@ func draw[T string | []byte](a Area, x, y int, s T, style Style) int {
 			x += n
 			continue
 		}
-		r, size := decode(s[i:])
+		r, size := utf8.DecodeRuneInString(s[i:])
 		x = a.rune(x, y, r, style)
 		i += size
 	}
@@ -70,7 +71,7 @@ func draw[T string | []byte](a Area, x, y int, s T, style Style) int {
 }
 
 // ascii draws what takes one cell a byte.
-func ascii[T string | []byte](a Area, x, y int, s T, style Style) {
+func ascii(a Area, x, y int, s string, style Style) {
 	x, y = x+a.at.X, y+a.at.Y
 	if y < a.clip.Y || y >= a.clip.Y+a.clip.H {
 		return
@@ -118,7 +119,7 @@ func (a Area) Cut(x, y, w int, s, cut string, style Style) int {
 func (a Area) part(x, y, w int, s string, style Style) int {
 	used := 0
 	for i := 0; i < len(s); {
-		r, n := decode(s[i:])
+		r, n := utf8.DecodeRuneInString(s[i:])
 		_, rw := glyph(r)
 		if used+rw > w {
 			return a.Text(x, y, s[:i], style)
@@ -134,10 +135,12 @@ func (a Area) part(x, y, w int, s string, style Style) int {
 func (a Area) Right(x, y, w int, s string, style Style) { right(a, x, y, w, s, style) }
 
 // RightBytes is Right for bytes that are not kept.
-func (a Area) RightBytes(x, y, w int, s []byte, style Style) { right(a, x, y, w, s, style) }
+func (a Area) RightBytes(x, y, w int, s []byte, style Style) {
+	right(a, x, y, w, string(s), style)
+}
 
-func right[T string | []byte](a Area, x, y, w int, s T, style Style) {
-	have := width(s)
+func right(a Area, x, y, w int, s string, style Style) {
+	have := Width(s)
 	if have <= w {
 		draw(a, x+w-have, y, s, style)
 		return
@@ -164,7 +167,7 @@ func (a Area) Rune(x, y int, r rune, style Style) int {
 
 // Repeat draws the first character of s, which takes one cell, w times.
 func (a Area) Repeat(x, y, w int, s string, style Style) {
-	r, _ := decode(s)
+	r, _ := utf8.DecodeRuneInString(s)
 	for i := range max(w, 0) {
 		a.Rune(x+i, y, r, style)
 	}
@@ -262,9 +265,4 @@ func (a Area) label(x, y, w int, s, cut string, style Style) {
 	a.Rune(x, y, ' ', style)
 	end := a.Cut(x+1, y, w, s, cut, style)
 	a.Repeat(end, y, x+w+2-end, " ", style)
-}
-
-func decode[T string | []byte](s T) (rune, int) {
-	// The conversion is of at most four bytes and does not escape.
-	return utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
 }

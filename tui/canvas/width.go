@@ -2,6 +2,7 @@ package canvas
 
 import (
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/clipperhouse/displaywidth"
 	"github.com/mattn/go-runewidth"
@@ -11,9 +12,7 @@ import (
 // not drawn as themselves (control characters, marks that combine, whatever
 // joins with a neighbour, changes direction or has no sure width, bytes that are
 // not UTF-8) take one cell each, for their stand-in.
-func Width(s string) int { return width(s) }
-
-func width[T string | []byte](s T) int {
+func Width(s string) int {
 	n := 0
 	for i := 0; i < len(s); {
 		if b := s[i]; b >= ' ' && b < 0x7f {
@@ -21,7 +20,7 @@ func width[T string | []byte](s T) int {
 			i++
 			continue
 		}
-		r, size := decode(s[i:])
+		r, size := utf8.DecodeRuneInString(s[i:])
 		_, w := glyph(r)
 		n += w
 		i += size
