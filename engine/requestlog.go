@@ -57,7 +57,7 @@ type RequestPage struct {
 	Oldest   RequestID     // kept
 	Newest   RequestID     // kept; 0 none
 	After    int           // records that arrived after Until
-	Lost     uint64        // events of requests that the log was too slow for, since the start: two for a whole record
+	Lost     uint64        // records that the log was too slow for, since the start
 	Capacity int           // records that the log keeps at most
 	Took     time.Duration // what finding them took
 }

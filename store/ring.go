@@ -70,6 +70,9 @@ type ring struct {
 	heads       uint64 // no record before this position has heads
 	flight      []uint32
 
+	begin   engine.RequestID // the oldest that was ever added
+	end     engine.RequestID // the newest
+	added   uint64
 	gone    engine.RequestID // the newest that was pushed out
 	evicted uint64
 	dropped uint64 // heads
@@ -159,6 +162,11 @@ func (g *ring) add(r *engine.Request) *record {
 		}
 		g.evict()
 	}
+	if g.added == 0 {
+		g.begin = r.ID
+	}
+	g.begin, g.end = min(g.begin, r.ID), max(g.end, r.ID)
+	g.added++
 	s := g.take()
 	mask := uint64(len(g.order) - 1)
 	for q := g.next; q > p; q-- {
@@ -170,6 +178,14 @@ func (g *ring) add(r *engine.Request) *record {
 	x := g.slot(s)
 	x.Request = *r
 	return x
+}
+
+// missing returns how many ids there are of which nothing came, or not yet.
+func (g *ring) missing() uint64 {
+	if g.added == 0 {
+		return 0
+	}
+	return uint64(g.end-g.begin) + 1 - g.added
 }
 
 // take returns a slot that nobody uses.

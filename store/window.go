@@ -194,7 +194,7 @@ func (l *Log) describe(q *engine.RequestQuery, w window, into *engine.RequestPag
 		Kept:     g.kept(),
 		Oldest:   g.oldest(),
 		Newest:   g.newest(),
-		Lost:     l.lost,
+		Lost:     min(l.lost, g.missing()),
 		Capacity: g.capacity,
 	}
 	if q.Until > 0 {
