@@ -125,11 +125,3 @@ func (m *model) up() bool {
 	m.changed()
 	return true
 }
-
-// The overlays of the dashboard; nil: there is none.
-func (m *model) help() pane.Overlay                      { return nil }
-func (m *model) palette() pane.Overlay                   { return nil }
-func (m *model) pickTheme() pane.Overlay                 { return nil }
-func (m *model) columns(pane.ChooseColumns) pane.Overlay { return nil }
-func (m *model) copying(pane.CopyText) pane.Overlay      { return nil }
-func (m *model) prompt(pane.Filtered) pane.Overlay       { return nil }

@@ -1,0 +1,40 @@
+package tui
+
+import (
+	"slices"
+
+	"adit/keys"
+	"adit/tui/columns"
+	"adit/tui/copying"
+	"adit/tui/help"
+	"adit/tui/palette"
+	"adit/tui/pane"
+	"adit/tui/themepicker"
+)
+
+// titles are the names of the screens.
+func titles() [screenCount]string {
+	return [screenCount]string{"Overview", "Connections", "Requests", "Events", "Config"}
+}
+
+func (m *model) help() pane.Overlay {
+	return help.New(titles()[m.shown], m.top().Contexts(&m.frame)...)
+}
+
+func (m *model) palette() pane.Overlay {
+	return palette.New(&m.frame, palette.Options{
+		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
+		Off:      func(a keys.Action) string { return m.off(a) },
+		Themes:   m.themes.Names(),
+	})
+}
+
+func (m *model) pickTheme() pane.Overlay {
+	return themepicker.New(m.wantedTheme(), m.themes.Themes())
+}
+
+func (m *model) columns(e pane.ChooseColumns) pane.Overlay { return columns.New(e) }
+
+func (m *model) copying(e pane.CopyText) pane.Overlay { return copying.New(e) }
+
+func (m *model) prompt(pane.Filtered) pane.Overlay { return nil }
