@@ -331,3 +331,25 @@ func TestReloadMissesAChange(t *testing.T) {
 		t.Error("a file that is gone is still a theme")
 	}
 }
+
+func FuzzThemeFile(f *testing.F) {
+	f.Add("base: nord\nerr: \"#ff0000\"\nansi16: {err: bright-red}\n")
+	f.Add("light: true\npaint: yes\nfg: 300\nbg: default\n")
+	f.Add("base: [x]\nmuted: {a: b}\n")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text string) {
+		write(t, dir, "x.yaml", text)
+		set, problems := themes.Load(dir)
+		for _, p := range problems {
+			if strings.ContainsFunc(p.Text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("a character that a terminal obeys: %q", p.Text)
+			}
+		}
+		for _, theme := range set.Themes() {
+			for r := range themes.Roles {
+				theme.On(r, true, true)
+				theme.For(colorprofile.ANSI).Style(r)
+			}
+		}
+	})
+}
