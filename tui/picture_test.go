@@ -22,6 +22,7 @@ type still struct {
 	*model
 	t     testing.TB
 	clock time.Time
+	fake  *enginetest.Fake
 	log   *steady
 }
 
@@ -44,7 +45,7 @@ func pictured(t testing.TB, o Options, sc *scene.Scene, requests int) *still {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &still{t: t, clock: scene.Clock(), log: &steady{log}}
+	s := &still{t: t, clock: scene.Clock(), log: &steady{log}, fake: fake}
 	o.Engine, o.Log, o.Operator = fake, s.log, "local"
 	if o.Glyphs == "" {
 		o.Glyphs = "unicode"
