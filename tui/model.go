@@ -304,7 +304,7 @@ func (m *model) deliver() tea.Cmd {
 		w.Deliver(f)
 	}
 	// Where nothing moves, the clock is drawn.
-	if len(got.batches) > 0 || m.awaited || f.Now.Sub(m.moved) < settled || f.Now.Unix() != m.clock {
+	if len(got.batches) > 0 || m.awaited || len(m.overlays) > 0 || f.Now.Sub(m.moved) < settled || f.Now.Unix() != m.clock {
 		m.dirty = true
 	}
 	m.notes.expire(f.Now)

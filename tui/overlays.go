@@ -9,6 +9,7 @@ import (
 	"adit/tui/help"
 	"adit/tui/palette"
 	"adit/tui/pane"
+	"adit/tui/prompt"
 	"adit/tui/themepicker"
 )
 
@@ -25,6 +26,7 @@ func (m *model) palette() pane.Overlay {
 	return palette.New(&m.frame, palette.Options{
 		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
 		Off:      func(a keys.Action) string { return m.off(a) },
+		Saved:    m.saved(),
 		Themes:   m.themes.Names(),
 	})
 }
@@ -37,4 +39,13 @@ func (m *model) columns(e pane.ChooseColumns) pane.Overlay { return columns.New(
 
 func (m *model) copying(e pane.CopyText) pane.Overlay { return copying.New(e) }
 
-func (m *model) prompt(pane.Filtered) pane.Overlay { return nil }
+func (m *model) prompt(s pane.Filtered) pane.Overlay { return prompt.New(s, &m.frame) }
+
+// saved are the filters that were kept under a name, with where they apply.
+func (m *model) saved() []palette.Saved {
+	var all []palette.Saved
+	for _, s := range prompt.AllSaved(m.memory) {
+		all = append(all, palette.Saved(s))
+	}
+	return all
+}

@@ -6,6 +6,7 @@ import (
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/configuration"
+	"adit/tui/events"
 	"adit/tui/inspector"
 	"adit/tui/pane"
 	"adit/tui/requests"
@@ -44,6 +45,7 @@ func newRooms(o Options, t themes.Terminal) rooms {
 		r.screens[i] = &bare{title: name}
 	}
 	r.screens[2] = requests.New()
+	r.screens[3] = events.New()
 	r.screens[4] = configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
 		FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()})
 	r.connection = func(id engine.ConnectionID) pane.Screen { return &bare{title: id.String()} }
