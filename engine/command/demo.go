@@ -68,8 +68,9 @@ func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engi
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
 	}
 	byDefault := func(s engine.Setting) bool { return s.Name == "for" && s.Source == "default" }
-	if pl.front != frontNone && slices.ContainsFunc(effective, byDefault) {
+	if at := slices.IndexFunc(effective, byDefault); pl.front != frontNone && at >= 0 {
 		pl.limit = 0
+		effective[at].Value = pl.limit.String()
 	}
 	r, err := newRun(p, pl)
 	if err != nil {

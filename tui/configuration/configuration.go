@@ -150,7 +150,7 @@ func (s *Screen) Status(*pane.Frame) string { return "" }
 
 // Hints implements [pane.Screen].
 func (s *Screen) Hints(*pane.Frame) []keys.Action {
-	return []keys.Action{keys.Open, keys.Copy, keys.Theme, keys.PaneNext, keys.MoveDown, keys.Help}
+	return []keys.Action{keys.Open, keys.Copy, keys.Theme, keys.PaneNext}
 }
 
 // Wants implements [pane.Screen]: settings do not change.
