@@ -183,6 +183,13 @@ const (
 	Release // of the left button
 )
 
+// A ConnectionSequence is the order in which connections are gone through.
+type ConnectionSequence interface {
+	// Step returns the connection that stands by rows after id, false if there
+	// is none, or id is not there.
+	Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool)
+}
+
 // An Effect is what a screen asks the dashboard for; nil: nothing.
 type Effect interface{ effect() }
 
@@ -193,7 +200,10 @@ type (
 		Filter string      // to be set there, if not ""
 	}
 	// OpenConnection shows the detail of one connection.
-	OpenConnection struct{ ID engine.ConnectionID }
+	OpenConnection struct {
+		ID   engine.ConnectionID
+		From ConnectionSequence // the list that it stands in; may be nil
+	}
 	// OpenRequest shows the inspector.
 	OpenRequest struct {
 		ID   engine.RequestID

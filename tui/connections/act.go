@@ -1,0 +1,168 @@
+package connections
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"adit/engine"
+	"adit/keys"
+	"adit/tui/pane"
+)
+
+// targets returns what an action is done to: all that is marked, else the row of
+// the cursor; of a client all its connections. hidden counts those of the marked
+// that the filter hides.
+func (t *Table) targets() (ids []engine.ConnectionID, clients []string, hidden int) {
+	rows := t.f.Rows.Clients
+	take := func(id uint64) {
+		if id&clientBit == 0 {
+			ids = append(ids, engine.ConnectionID(id))
+			return
+		}
+		if c := t.client(id); c != nil {
+			clients = append(clients, c.Name)
+			for _, n := range c.Connections {
+				ids = append(ids, t.f.Snapshot.Connections[n].ID)
+			}
+		}
+	}
+	if t.table.Marks() > 0 {
+		for _, id := range t.table.AppendMarked(nil) {
+			take(id)
+		}
+	} else if r, ok := t.selected(); ok {
+		take(r.id)
+	}
+	slices.Sort(ids)
+	slices.Sort(clients)
+	ids = slices.Compact(ids)
+	ids = slices.DeleteFunc(ids, func(id engine.ConnectionID) bool {
+		i, ok := slices.BinarySearch(t.list.ids, id)
+		if ok && !t.list.hits[i] {
+			hidden++
+		}
+		return !ok
+	})
+	if len(clients) == 0 {
+		for _, id := range ids {
+			i, _ := slices.BinarySearch(t.list.ids, id)
+			name := rows[t.list.clientN[i]].Name
+			if t.f.Snapshot.Role == engine.RoleServer && name != "" && !slices.Contains(clients, name) {
+				clients = append(clients, name)
+			}
+		}
+	}
+	return ids, clients, hidden
+}
+
+// ask asks for an action on the marked, or on the row.
+func (t *Table) ask(a keys.Action) pane.Effect {
+	if why := t.off(a); why != "" {
+		return pane.Say{Text: why}
+	}
+	ids, clients, hidden := t.targets()
+	switch a {
+	case keys.Ban, keys.Unban:
+		return pane.Ask{Action: a, Clients: clients, Hidden: hidden}
+	case keys.Drain:
+		draining := func(id engine.ConnectionID) bool {
+			i, ok := slices.BinarySearch(t.list.ids, id)
+			return ok && t.f.Snapshot.Connections[i].State >= engine.StateDraining
+		}
+		if ids = slices.DeleteFunc(ids, draining); len(ids) == 0 {
+			return pane.Say{Text: "already draining"}
+		}
+	}
+	return pane.Ask{Action: a, Connections: ids, Hidden: hidden}
+}
+
+// Off says why an action of Do is not possible now.
+func (t *Table) Off(a keys.Action, f *pane.Frame) string {
+	t.with(f)
+	return t.off(a)
+}
+
+func (t *Table) off(a keys.Action) string {
+	switch a {
+	case keys.Kill, keys.Drain, keys.Ban, keys.Unban:
+	case keys.Open, keys.Copy, keys.Mark, keys.MarkRange, keys.MarkAll:
+		if len(t.list.rows) == 0 {
+			return "no connection here"
+		}
+		return ""
+	case keys.Undo:
+		if len(t.before) == 0 && t.table.Marks() == 0 {
+			return "nothing to undo"
+		}
+		return ""
+	default:
+		return ""
+	}
+	ids, clients, _ := t.targets()
+	switch {
+	case (a == keys.Ban || a == keys.Unban) && t.f.Snapshot.Role == engine.RoleClient:
+		return "only a server bans clients"
+	case a == keys.Unban:
+		for _, name := range clients {
+			if slices.Contains(t.f.Snapshot.Banned, name) {
+				return ""
+			}
+		}
+		return "not banned: nothing to take back here"
+	case a == keys.Ban && len(clients) == 0:
+		return "it has not said who it is"
+	case len(ids) == 0:
+		return "no connection here"
+	}
+	return ""
+}
+
+// copyMenu offers what names the row of the cursor, or the commands of an empty
+// screen.
+func (t *Table) copyMenu() pane.Effect {
+	if len(t.f.Snapshot.Connections) == 0 {
+		var choices []pane.Choice
+		for _, line := range t.f.Commands {
+			choices = append(choices, pane.Choice{Title: line, Text: line})
+		}
+		if len(choices) == 0 {
+			return pane.Say{Text: "nothing to copy"}
+		}
+		return pane.CopyText{Choices: choices}
+	}
+	ids, clients, _ := t.targets()
+	var choices []pane.Choice
+	add := func(title string, words []string) {
+		if len(words) > 0 {
+			choices = append(choices, pane.Choice{Title: title, Text: strings.Join(words, "\n")})
+		}
+	}
+	var names, peers []string
+	for _, id := range ids {
+		names = append(names, id.String())
+		if i, ok := slices.BinarySearch(t.list.ids, id); ok {
+			peers = append(peers, t.f.Snapshot.Connections[i].Peer)
+		}
+	}
+	add(plural(len(names), "connection id"), names)
+	add(plural(len(clients), "client id"), clients)
+	add(plural(len(peers), "peer address"), peers)
+	if len(choices) == 0 {
+		return pane.Say{Text: "nothing to copy"}
+	}
+	return pane.CopyText{Choices: choices}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return what
+	}
+	if strings.HasSuffix(what, "s") {
+		return strconv.Itoa(n) + " " + what + "es"
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// plainRatio is how many there are of how many: "3/8".
+func plainRatio(n, of int) string { return strconv.Itoa(n) + "/" + strconv.Itoa(of) }

@@ -1,0 +1,296 @@
+// Package overview is the first screen: connections, throughput, frames and the
+// newest requests at a glance.
+package overview
+
+import (
+	"time"
+
+	"adit/engine"
+	"adit/engine/filter"
+	"adit/keys"
+	"adit/tui/canvas"
+	"adit/tui/connection"
+	"adit/tui/connections"
+	"adit/tui/pane"
+	"adit/tui/requests"
+	"adit/tui/split"
+)
+
+// The panes, in the order of tab.
+const (
+	paneTable = iota
+	paneThroughput
+	paneFrames
+	paneTail
+	panePreview
+	panes
+)
+
+// A Screen is the overview.
+type Screen struct {
+	table   *connections.Table
+	tail    *requests.List
+	panes   split.Panes
+	preview connection.Preview
+	reset   connection.Reset
+	pen     connection.Pen
+	hidden  bool // the preview is
+	loaded  bool
+	buf     []byte
+
+	shapes   shapes // of the last snapshot
+	shapesOf time.Time
+}
+
+// shapes are sums over the open connections.
+type shapes struct{ in, out engine.FrameShape }
+
+var (
+	_ pane.Screen   = (*Screen)(nil)
+	_ pane.Filtered = (*Screen)(nil)
+)
+
+// New returns the screen.
+func New() *Screen {
+	return &Screen{
+		table: connections.NewTable("overview", false),
+		tail:  requests.NewList(requests.Options{Name: "overview.requests", Title: "Requests (tail)"}),
+		panes: split.Panes{Name: "overview"},
+	}
+}
+
+// Contexts implements [pane.Screen].
+func (s *Screen) Contexts(*pane.Frame) []keys.Context {
+	if s.panes.Focus() == paneTail {
+		return []keys.Context{keys.Requests, keys.List}
+	}
+	return []keys.Context{keys.Connections, keys.List}
+}
+
+// Crumbs implements [pane.Screen].
+func (s *Screen) Crumbs(*pane.Frame) []string { return nil }
+
+// Status implements [pane.Screen].
+func (s *Screen) Status(*pane.Frame) string { return "" }
+
+// Hints implements [pane.Screen].
+func (s *Screen) Hints(f *pane.Frame) []keys.Action {
+	if s.panes.Focus() == paneTail {
+		return []keys.Action{keys.Open, keys.Mark, keys.CopyCurl, keys.Filter, keys.Sort, keys.Follow,
+			keys.PaneNext, keys.Palette, keys.Help}
+	}
+	if len(f.Snapshot.Connections) == 0 {
+		return connections.Hints(f)
+	}
+	return []keys.Action{keys.Open, keys.Mark, keys.Kill, keys.Drain, keys.Filter, keys.Sort, keys.Tree,
+		keys.Follow, keys.PaneNext, keys.Palette, keys.Help}
+}
+
+// Wants implements [pane.Screen].
+func (s *Screen) Wants(f *pane.Frame) []pane.Want { return s.tail.Wants(f) }
+
+// Subject implements [pane.Filtered]: the pane with the focus is filtered.
+func (s *Screen) Subject() filter.Subject {
+	if s.panes.Focus() == paneTail {
+		return filter.Requests
+	}
+	return filter.Connections
+}
+
+// Filter implements [pane.Filtered].
+func (s *Screen) Filter() string {
+	if s.panes.Focus() == paneTail {
+		return s.tail.Filter()
+	}
+	return s.table.Filter()
+}
+
+// SetFilter implements [pane.Filtered].
+func (s *Screen) SetFilter(text string) {
+	if s.panes.Focus() == paneTail {
+		s.tail.SetFilter(text)
+		return
+	}
+	s.table.SetFilter(text)
+}
+
+// Matches implements [pane.Filtered].
+func (s *Screen) Matches() (matched, of int, took time.Duration) {
+	if s.panes.Focus() != paneTail {
+		return s.table.Matches()
+	}
+	if p := s.tail.Page(); p != nil {
+		return p.Matched, p.Kept, p.Took
+	}
+	return 0, 0, 0
+}
+
+// Values implements [pane.Filtered].
+func (s *Screen) Values(field string) []pane.Value {
+	if s.panes.Focus() == paneTail && field != "client" {
+		return nil
+	}
+	return s.table.Values(field)
+}
+
+// Step implements [pane.ConnectionSequence].
+func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool) {
+	return s.table.Step(id, by)
+}
+
+// CursorAt returns the cell of the canvas where the cursor is.
+func (s *Screen) CursorAt() (x, y int) { return s.table.CursorAt() }
+
+const previewKey = "overview.preview"
+
+// Draw implements [pane.Screen].
+func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
+	if !s.loaded && f.Memory != nil {
+		s.loaded, s.hidden = true, f.Memory.Get(previewKey) == "off"
+	}
+	s.panes.Begin(panes)
+	defer s.panes.Settle()
+	w, h := a.Size()
+	switch {
+	case s.panes.Zoomed():
+		s.pane(s.panes.Focus(), a, f)
+	case len(f.Snapshot.Connections) == 0 && f.Snapshot.Totals.Requests == 0 && f.Class == pane.Compact:
+		s.pane(paneTable, a, f)
+	case f.Class == pane.Wide:
+		s.drawWide(a, f)
+	case f.Class == pane.Normal:
+		top := s.panes.Rows(a, f, h*15/33, 6, 16)
+		middle := min(10, h-top-5)
+		left := w * 66 / 120
+		s.pane(paneTable, a.Sub(0, 0, w, top), f)
+		s.pane(paneThroughput, a.Sub(0, top, left, middle), f)
+		s.pane(paneFrames, a.Sub(left, top, w-left, middle), f)
+		s.pane(paneTail, a.Sub(0, top+middle, w, h-top-middle), f)
+	default:
+		s.drawCompact(a, f)
+	}
+}
+
+// drawWide: connections and requests at the left, what is selected at the right,
+// as 200x60.
+func (s *Screen) drawWide(a canvas.Area, f *pane.Frame) {
+	w, h := a.Size()
+	top := s.panes.Rows(a, f, h*30/57, 12, 10)
+	left := w * 130 / 200
+	s.pane(paneTable, a.Sub(0, 0, left, top), f)
+	s.pane(paneTail, a.Sub(0, top, left, h-top), f)
+	frames := min(14, h/3)
+	graph := min(16, h/3)
+	if s.hidden {
+		graph = h - frames
+	}
+	s.pane(paneThroughput, a.Sub(left, 0, w-left, graph), f)
+	s.pane(paneFrames, a.Sub(left, graph, w-left, frames), f)
+	if !s.hidden {
+		s.pane(panePreview, a.Sub(left, graph+frames, w-left, h-graph-frames), f)
+	}
+}
+
+// drawCompact: a strip in place of graphs, as 80x24.
+func (s *Screen) drawCompact(a canvas.Area, f *pane.Frame) {
+	w, h := a.Size()
+	strip := 4
+	if h < 16 {
+		strip = 0
+	}
+	top := s.panes.Rows(a, f, max((h-strip)*10/17, 5), 4, strip+4)
+	s.pane(paneTable, a.Sub(0, 0, w, top), f)
+	if strip > 0 {
+		s.pane(paneThroughput, a.Sub(0, top, w, strip), f)
+	}
+	s.pane(paneTail, a.Sub(0, top+strip, w, h-top-strip), f)
+}
+
+func (s *Screen) pane(n int, a canvas.Area, f *pane.Frame) {
+	if w, h := a.Size(); w < 3 || h < 3 {
+		return
+	}
+	focused := s.panes.Put(n, a)
+	switch n {
+	case paneTable:
+		s.table.Draw(a, f, focused)
+	case paneThroughput:
+		if f.Class == pane.Compact && a.H() < 8 {
+			s.drawStrip(a, f, focused)
+		} else {
+			s.drawThroughput(a, f, focused)
+		}
+	case paneFrames:
+		s.drawFrames(a, f, focused)
+	case paneTail:
+		s.tail.Draw(a, f, focused)
+	case panePreview:
+		s.preview.Draw(a, f, s.table.Selected(f), focused)
+	}
+}
+
+// Do implements [pane.Screen].
+func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
+	if s.panes.Do(a, f) {
+		return nil, true
+	}
+	switch a {
+	case keys.PanePreview:
+		s.hidden = !s.hidden
+		if f.Memory != nil {
+			f.Memory.Set(previewKey, map[bool]string{true: "off", false: "on"}[s.hidden])
+		}
+		return nil, true
+	case keys.ResetCounters:
+		if !s.reset.Undo() {
+			s.reset.To(s.counts(f), f.Snapshot.Time)
+		}
+		return nil, true
+	case keys.Back:
+		if s.panes.Unzoom() {
+			return nil, true
+		}
+	}
+	if s.panes.Focus() == paneTail || a == keys.Follow {
+		if a == keys.Filter {
+			return pane.EditFilter{}, true
+		}
+		return s.tail.Do(a, f)
+	}
+	switch a {
+	case keys.ItemNext:
+		a = keys.MoveDown
+	case keys.ItemPrevious:
+		a = keys.MoveUp
+	}
+	return s.table.Do(a, f)
+}
+
+// Off implements [pane.Screen].
+func (s *Screen) Off(a keys.Action, f *pane.Frame) string {
+	if s.panes.Focus() == paneTail {
+		return s.tail.Off(a, f)
+	}
+	return s.table.Off(a, f)
+}
+
+// Mouse implements [pane.Screen].
+func (s *Screen) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
+	if s.panes.Mouse(m, f) {
+		return nil
+	}
+	switch s.panes.At(m.X, m.Y) {
+	case paneTable:
+		return s.table.Mouse(m, f)
+	case paneTail:
+		effect, _ := s.tail.Mouse(m, f)
+		return effect
+	case panePreview:
+		if m.Kind == pane.DoubleClick {
+			if i := s.table.Selected(f); i >= 0 {
+				return pane.OpenConnection{ID: f.Snapshot.Connections[i].ID, From: s.table}
+			}
+		}
+	}
+	return nil
+}
