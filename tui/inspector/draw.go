@@ -33,7 +33,7 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 		s.drawPart(partResponse, body.Sub(third, 0, third, h), f)
 		s.drawPart(partTiming, body.Sub(2*third, 0, w-2*third, h), f)
 	case pane.Normal:
-		timing := min(max(len(s.phases)+7, 11), h/2)
+		timing := min(max(len(s.phases)+8, 11), h/2)
 		s.drawPart(partRequest, body.Sub(0, 0, w/2, h-timing), f)
 		s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, h-timing), f)
 		s.drawPart(partTiming, body.Sub(0, h-timing, w, timing), f)
@@ -357,8 +357,8 @@ func (s *Screen) drawMissing(a canvas.Area, f *pane.Frame) {
 	}
 	switch {
 	case s.gone:
-		say(0, s.id.String()+" is not in the log any more.", canvas.Of(themes.Fg))
-		say(1, "The log keeps the newest requests only; it came too long ago.", canvas.Of(themes.Muted))
+		say(0, s.id.String()+" is not in the log.", canvas.Of(themes.Fg))
+		say(1, "The log keeps the newest requests only; it came too long ago, or was not recorded.", canvas.Of(themes.Muted))
 	case s.err != nil:
 		say(0, "The log of requests can't be read:", canvas.Of(themes.Fg))
 		say(1, s.err.Error(), canvas.Of(themes.Err))
