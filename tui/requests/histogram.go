@@ -1,12 +1,11 @@
 package requests
 
 import (
-	"math"
-
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/exchange"
 	"adit/tui/format"
+	"adit/tui/graph"
 	"adit/tui/pane"
 )
 
@@ -19,33 +18,16 @@ func (s *Screen) drawHistogram(a canvas.Area, f *pane.Frame) {
 	}
 	total := f.Meter.Total()
 	values := total.Rate.Values[:]
-	most := float32(0)
-	for _, v := range values {
-		most = max(most, v)
-	}
+	top := graph.Nice(graph.Largest(values))
 	w, h := in.Size()
 	const axis = 7
 	rows := h - 1
-	s.text = format.AppendRate(s.text[:0], float64(most))
+	s.text = format.AppendRate(s.text[:0], top)
 	in.RightBytes(0, 0, axis-1, s.text, canvas.Of(themes.Muted))
 	if rows > 1 {
 		in.Right(0, rows-1, axis-1, "0", canvas.Of(themes.Muted))
 	}
-	width := max(w-axis-1, 1)
-	for x := range width {
-		v := values[x*len(values)/width]
-		if v < 0 || most == 0 {
-			continue // nothing is known of that second
-		}
-		full := len(f.Glyphs.Bars)
-		level := int(math.Ceil(float64(v/most) * float64(rows*full)))
-		for y := range rows {
-			here := min(level-(rows-1-y)*full, full)
-			if here > 0 {
-				in.Text(axis+x, y, f.Glyphs.Bars[here-1], canvas.Of(themes.GraphIn))
-			}
-		}
-	}
+	graph.Fill(in.Sub(axis, 0, max(w-axis-1, 0), rows), f.Glyphs, values, top, canvas.Of(themes.GraphIn))
 	sum := 0.0
 	for _, v := range total.Statuses {
 		sum += max(v, 0)
