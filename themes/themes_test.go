@@ -1,6 +1,7 @@
 package themes_test
 
 import (
+	"image/color"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,6 +34,31 @@ func TestSelectedRowBelow7To1(t *testing.T) {
 		}
 		if c := themes.Contrast(fg, bg); c < 7 {
 			t.Errorf("%s: %.2f:1", theme.Name, c)
+		}
+	}
+}
+
+// A terminal in tmux often has 256 colours: what is read there has the nearest
+// ones, on a background that is not painted.
+func TestBuiltInThemeThatIsHardToReadIn256Colours(t *testing.T) {
+	for _, theme := range themes.Builtin() {
+		near := func(r themes.Role) color.Color { return colorprofile.ANSI256.Convert(theme.Look(r).Color) }
+		if theme.Nominal == nil {
+			continue
+		}
+		for r := range themes.Roles {
+			switch {
+			case r.Background():
+			case r == themes.SelFg:
+				if c := themes.Contrast(near(r), near(themes.SelBg)); c < themes.Floor(r) {
+					t.Errorf("%s: the selected row has %.1f:1", theme.Name, c)
+				}
+			default:
+				on, over := themes.Contrast(near(r), theme.Nominal), themes.Contrast(near(r), near(themes.OverlayBg))
+				if min(on, over) < themes.Floor(r) {
+					t.Errorf("%s: %s has %.1f:1, on an overlay %.1f:1", theme.Name, r, on, over)
+				}
+			}
 		}
 	}
 }

@@ -159,9 +159,22 @@ func (h *Help) build(f *pane.Frame) {
 	}
 	for _, c := range keys.Contexts() {
 		if len(others[c]) > 0 {
-			h.groups = append(h.groups, group{title: "ELSEWHERE: " + strings.ToUpper(string(c)), lines: others[c]})
+			h.groups = append(h.groups, group{title: "ELSEWHERE: " + where(c), lines: others[c]})
 		}
 	}
+}
+
+// where names a context for people.
+func where(c keys.Context) string {
+	switch c {
+	case keys.List:
+		return "LISTS"
+	case keys.Connection:
+		return "ONE CONNECTION"
+	case keys.Request:
+		return "ONE REQUEST"
+	}
+	return strings.ToUpper(string(c))
 }
 
 func wordingOf(f *pane.Frame) wording { return wording{f.Keys, f.Glyphs.ASCII, f.ReadOnly} }
