@@ -105,6 +105,27 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
+// BenchmarkInFlight is a tick with 10,000 requests in flight.
+func BenchmarkInFlight(b *testing.B) {
+	for name, q := range map[string]engine.RequestQuery{"all": {}, "filter": {Filter: "is:inflight"}, "by duration": {Order: engine.ByDuration}} {
+		b.Run(name, func(b *testing.B) {
+			l := filled(defaultRecords)
+			for i := range 10_000 {
+				e := started(defaultRecords + 1 + i)
+				l.apply(&e)
+			}
+			q.Count = 60
+			var page engine.RequestPage
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := l.Requests(b.Context(), q, &page); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkScan is a query that nobody has asked before.
 func BenchmarkScan(b *testing.B) {
 	l := filled(defaultRecords)

@@ -288,10 +288,26 @@ func TestLongQueryLetsTheIngestIn(t *testing.T) {
 			if n < 10 {
 				t.Errorf("%d events came in during %v", n, page.Took)
 			}
+			sameWhenAskedAnew(t, l, []engine.RequestQuery{{Filter: slow}})
 			return
 		default:
 			put(l, finished(id))
 			n++
+		}
+	}
+}
+
+// sameWhenAskedAnew holds what standing queries know to what they would find
+// from the beginning.
+func sameWhenAskedAnew(t *testing.T, l *Log, queries []engine.RequestQuery) {
+	t.Helper()
+	for _, q := range queries {
+		standing := ask(t, l, q)
+		l.queries.Lock()
+		l.standing = nil
+		l.queries.Unlock()
+		if anew := ask(t, l, q); anew.Matched != standing.Matched || !slices.Equal(idsOf(anew.Requests), idsOf(standing.Requests)) {
+			t.Errorf("%+v: %d match, anew %d", q, standing.Matched, anew.Matched)
 		}
 	}
 }
@@ -306,7 +322,8 @@ func TestQueriesWhileRecordsCome(t *testing.T) {
 	const requests = 5000
 	var asking sync.WaitGroup
 	stop := make(chan struct{})
-	for i, q := range []engine.RequestQuery{{}, {Filter: "is:inflight"}, {Filter: "status:>200", Order: engine.ByDuration}, {Filter: "-is:unseen", Order: engine.ByPath, Ascending: true}, {Filter: "label.a:b"}} {
+	queries := []engine.RequestQuery{{}, {Filter: "is:inflight"}, {Filter: "status:>200", Order: engine.ByDuration}, {Filter: "-is:unseen", Order: engine.ByPath, Ascending: true}, {Filter: "label.a:b"}}
+	for i, q := range queries {
 		asking.Go(func() {
 			var page engine.RequestPage
 			for {
@@ -352,6 +369,7 @@ func TestQueriesWhileRecordsCome(t *testing.T) {
 	if page := ask(t, l, engine.RequestQuery{}); page.Kept != 500 || page.Newest != requests {
 		t.Errorf("%+v", page)
 	}
+	sameWhenAskedAnew(t, l, queries)
 }
 
 // Twelve events were lost; of six ids nothing came.

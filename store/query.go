@@ -64,10 +64,24 @@ func entryOf(r *engine.Request, o engine.RequestOrder) entry {
 		e.key = int64(r.Status)
 	case engine.ByClient:
 		e.text = r.Client
+		e.key = beginning(e.text)
 	case engine.ByPath:
 		e.text = filter.Path(r.Target)
+		e.key = beginning(e.text)
 	}
 	return e
+}
+
+// beginning returns the first eight bytes of s as a number in the same order.
+func beginning(s string) int64 {
+	var n uint64
+	for i := range 8 {
+		n <<= 8
+		if i < len(s) {
+			n |= uint64(s[i])
+		}
+	}
+	return int64(n ^ 1<<63)
 }
 
 // A standing is a query that is asked again and again. What it knows of records
@@ -190,6 +204,9 @@ func (l *Log) scan(h *hold, s *standing) error {
 	s.rest, s.fresh, s.oldest = s.rest[:0], s.fresh[:0], 0
 	s.valid, s.seq, s.epoch, s.scanned = false, g.seq, g.epoch, s.context.Now
 	s.dropped, s.labels = g.dropped, l.labels.version
+	if s.filter.Empty() {
+		s.rest = slices.Grow(s.rest, g.kept())
+	}
 	for last := engine.RequestID(0); ; {
 		p, _ := g.find(last + 1)
 		for ; p < g.next; p++ {
@@ -245,7 +262,29 @@ func (s *standing) forget(oldest engine.RequestID) {
 		s.rest = s.rest[i:]
 		return
 	}
-	s.rest = slices.DeleteFunc(s.rest, func(e entry) bool { return e.id < oldest })
+	s.rest = without(s.rest, oldest)
+}
+
+// without takes the entries of records before oldest out of a list, and moves
+// what stands between them at once.
+func without(list []entry, oldest engine.RequestID) []entry {
+	to, from := 0, 0
+	for i := range list {
+		if list[i].id >= oldest {
+			continue
+		}
+		if to != from {
+			copy(list[to:], list[from:i])
+		}
+		to += i - from
+		from = i + 1
+	}
+	if from == 0 {
+		return list
+	}
+	to += copy(list[to:], list[from:])
+	clear(list[to:])
+	return list[:to]
 }
 
 // merge puts the fresh entries into their places, the last one first.
