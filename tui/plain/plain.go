@@ -133,6 +133,8 @@ func (p *printer) run(ctx context.Context, lines <-chan string) End {
 		}
 		select {
 		case <-ctx.Done():
+			p.summary(context.WithoutCancel(ctx))
+			p.flush()
 			return Stop
 		case batch, ok := <-p.events:
 			if !ok {
