@@ -3,7 +3,6 @@ package filter
 import (
 	"errors"
 	"testing"
-	"unicode/utf8"
 
 	"adit/engine"
 )
@@ -57,26 +56,15 @@ func FuzzText(f *testing.F) {
 	f.Add("Straße", "*a?e")
 	f.Add("\xffK", "k")
 	f.Fuzz(func(t *testing.T, s, pattern string) {
-		if strange(s) || strange(pattern) {
-			return
-		}
+		folded := foldText(s)
 		for _, match := range []Match{Substring, Exact, Glob, Fuzzy} {
 			with := newMatcher(Value{Match: match, Text: foldText(pattern)})
 			without := newMatcher(Value{Match: match, Text: pattern, Fold: true})
-			if with.matches(foldText(s)) != without.matches(s) {
+			// Two letters beyond ASCII fold to one of it, and bytes that are no
+			// text to U+FFFD: there the quick way may differ.
+			if len(folded) == len(s) && len(foldText(pattern)) == len(pattern) && with.matches(folded) != without.matches(s) {
 				t.Errorf("%q, %q, match %d", s, pattern, match)
 			}
 		}
 	})
-}
-
-// strange reports whether s has bytes that are no text, or one of the two
-// letters beyond ASCII that fold to one of it: there the quick ways differ.
-func strange(s string) bool {
-	for _, r := range s {
-		if r == utf8.RuneError || r >= utf8.RuneSelf && fold(r) < utf8.RuneSelf {
-			return true
-		}
-	}
-	return false
 }

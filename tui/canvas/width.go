@@ -79,3 +79,15 @@ func joins(r rune) bool {
 	}
 	return true
 }
+
+// AppendVisible appends s as it is drawn, with its stand-ins: for what does not
+// go over a canvas, as the title of the window.
+func AppendVisible(b []byte, s string) []byte {
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		r, _ = glyph(r)
+		b = utf8.AppendRune(b, r)
+		i += n
+	}
+	return b
+}

@@ -165,7 +165,7 @@ func (s *Scene) connection(id engine.ConnectionID, c *client, nth int) connectio
 		conn.state = engine.StateDraining
 	}
 	conn.hello = greeting(c)
-	conn.tide = c.tide + float64(nth)
+	conn.tide = 0.1*c.tide + 0.03*float64(nth%12) - 0.33
 	return conn
 }
 
@@ -198,7 +198,7 @@ func noise(n, kind uint64) float64 {
 // wave is how far ahead of its even rate something is after t seconds. It is
 // never so steep that a total would fall.
 func wave(t, tide float64) float64 {
-	return 0.35*math.Sin(t/19+tide)*19 + 0.15*math.Sin(t/3.1+3*tide)*3.1
+	return 0.35*math.Sin(t/19+math.Pi/2+tide)*19 + 0.15*math.Sin(t/3.1+math.Pi/2+2*tide+0.15)*3.1
 }
 
 // Snapshot returns the state at the moment of the pictures.
