@@ -66,7 +66,7 @@ func (m *model) reloaded(msg themesMsg) tea.Cmd {
 	if msg.changed {
 		m.themes = msg.themes
 		for _, p := range msg.problems {
-			m.say(pane.Say{Text: p.String(), Bad: true})
+			m.say(pane.Say{Text: p.String(), Bad: !p.Warning})
 		}
 		m.useTheme(m.wantedTheme())
 	}

@@ -1,0 +1,38 @@
+package tui
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"adit/engine/enginetest"
+	"adit/tui/memory"
+)
+
+func TestThemeThatDoesNotExist(t *testing.T) {
+	color := func(name string) (string, bool) {
+		if name == "TERM" {
+			return "xterm-256color", true
+		}
+		return "", false
+	}
+	fake := enginetest.NewFake(small())
+	defer fake.End()
+	if _, err := newModel(context.Background(), Options{Engine: fake, Theme: "nrod", LookupEnv: color}); err == nil ||
+		!strings.Contains(err.Error(), "the nearest is nord") {
+		t.Errorf("asked for: %v", err)
+	}
+	// One that was chosen once and is gone is no reason not to start.
+	state := filepath.Join(t.TempDir(), "state.yaml")
+	kept, err := memory.Open(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Set("theme", "mine")
+	if err := kept.Write(); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, Options{Engine: fake, StateFile: state, LookupEnv: color}, 120, 24)
+	s.shows(`no theme "mine"`)
+}
