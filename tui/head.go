@@ -1,59 +1,65 @@
 package tui
 
 import (
-	"strconv"
-
+	"adit/keys"
 	"adit/themes"
+	"adit/tui/bars"
 	"adit/tui/canvas"
 	"adit/tui/format"
+	"adit/tui/pane"
 )
 
+// drawHead draws who this is, and where one is with how fresh the data is.
 func (m *model) drawHead(a canvas.Area) {
 	f := &m.frame
-	a.Text(1, 0, "adit "+f.Snapshot.Role.String()+" "+f.Snapshot.Name, canvas.Of(0))
-	a.Right(0, 0, a.W()-1, f.Now.Format("15:04:05"), canvas.Of(0))
+	bars.Identity(a.Sub(0, 0, a.W(), 1), f)
 	if !f.Stale.IsZero() {
 		m.drawBanner(a.Sub(0, 1, a.W(), 1))
 		return
 	}
-	x := 1
-	for i := range screenCount {
-		text := " " + strconv.Itoa(i+1) + " "
-		if i == m.shown {
-			text = "[" + strconv.Itoa(i+1) + "]"
-		}
-		x = a.Text(x, 1, text, canvas.Of(0))
-	}
-	a.Right(0, 1, a.W()-1, m.status(), canvas.Of(0))
+	m.tabs.Shown, m.tabs.Crumbs, m.tabs.Status = m.shown, m.top().Crumbs(f), m.status()
+	m.tabs.Draw(a.Sub(0, 1, a.W(), 1), f)
 }
+
+// tabNames are the names of the screens, in order.
+func tabNames() []string { return []string{"Overview", "Connections", "Requests", "Events", "Config"} }
 
 func (m *model) drawFoot(a canvas.Area) {
-	if text, _, _ := m.notes.line(); text != "" {
-		a.Text(1, 0, text, canvas.Of(0))
+	text, bad, more := m.notes.line()
+	if text == "" {
+		bars.Foot(a, m.footHints())
 		return
 	}
-	x := 1
-	for _, h := range m.footHints() {
-		x = a.Text(x, 0, h.Key+" "+h.Text+"  ", canvas.Of(0))
+	n := bars.Note{Text: text, Bad: bad, More: more}
+	if k := m.frame.Keys.Keys(keys.Acknowledge, m.frame.Glyphs.ASCII, keys.Everywhere); len(k) > 0 {
+		n.Key = k[0]
 	}
+	n.Draw(a, &m.frame)
 }
 
+// drawCard draws what there is room for in a terminal too small for a screen.
 func (m *model) drawCard(a canvas.Area) {
-	a.Text(1, 0, "adit "+m.frame.Snapshot.Name, canvas.Of(0))
+	f := &m.frame
+	text, _, _ := m.notes.line()
+	var buffer [2]pane.Hint
+	hints := buffer[:0]
+	for _, action := range [...]keys.Action{keys.Quit, keys.Help} {
+		if k := f.Keys.Keys(action, f.Glyphs.ASCII, keys.Everywhere); len(k) > 0 {
+			hints = append(hints, pane.Hint{Key: k[0], Text: keys.Of(action).Short})
+		}
+	}
+	m.card.Draw(a, f, m.status(), text, hints)
 }
 
 // tabAt returns the screen whose tab is at a cell, -1 if none is.
 func (m *model) tabAt(x, y int) int {
-	if y != 1 || x < 1 || x >= 1+3*screenCount {
+	if y != 1 || m.frame.Class == pane.Tiny || !m.frame.Stale.IsZero() {
 		return -1
 	}
-	return (x - 1) / 3
+	return m.tabs.At(x, &m.frame)
 }
 
-func (m *model) windowTitle() string {
-	s := m.frame.Snapshot
-	return "adit " + s.Name + " · " + plural(len(s.Connections), "conn")
-}
+func (m *model) windowTitle() string { return string(bars.Title(nil, &m.frame)) }
 
 // since says how many requests have ended since the screen stands still.
 func (m *model) since() string {

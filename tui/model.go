@@ -11,9 +11,11 @@ import (
 	"adit/engine/observe"
 	"adit/keys"
 	"adit/themes"
+	"adit/tui/bars"
 	"adit/tui/canvas"
 	"adit/tui/memory"
 	"adit/tui/pane"
+	"adit/tui/vitals"
 )
 
 const (
@@ -85,6 +87,8 @@ type model struct {
 	titled  time.Time
 	footing footing
 	scratch []byte
+	tabs    bars.Tabs
+	card    vitals.Card
 	at      *tea.Cursor // the terminal's cursor, where it was last
 	area    canvas.Rect // of the screen, when it was last drawn
 }
@@ -104,7 +108,8 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	m := &model{ctx: ctx, o: o, now: now, canvas: canvas.New(), every: framesEvery,
-		latest: new(engine.Snapshot), spare: new(engine.Snapshot), meter: observe.NewMeter(), noMouse: o.NoMouse}
+		latest: new(engine.Snapshot), spare: new(engine.Snapshot), meter: observe.NewMeter(), noMouse: o.NoMouse,
+		tabs: bars.Tabs{Names: tabNames()}}
 	if o.LookupEnv != nil {
 		if _, ssh := o.LookupEnv("SSH_CONNECTION"); ssh {
 			m.every = remoteEvery
