@@ -53,8 +53,25 @@ func (s *Screen) pane(n int, a canvas.Area, f *pane.Frame) {
 		s.taping = s.past.index >= 0
 		s.tape.draw(s.box(n, a, f, "Frame tape", "newest first", ""), f, &s.pen, s.id)
 	case paneRequests:
-		s.requests.Draw(a, f, s.panes.Put(n, a))
+		s.drawRequests(a, f)
 	}
+}
+
+// drawRequests draws the list as it draws itself, but where the streams are behind
+// it the line above says so.
+func (s *Screen) drawRequests(a canvas.Area, f *pane.Frame) {
+	if f.Class != pane.Compact || s.panes.Zoomed() {
+		s.requests.Draw(a, f, s.panes.Put(paneRequests, a))
+		return
+	}
+	following := ""
+	if s.requests.Following() && !f.Paused {
+		following = f.Glyphs.Following + " following"
+	}
+	title := "Requests " + f.Glyphs.Dot + " streams " + strconv.Itoa(s.past.last.InFlight)
+	focused := s.panes.Put(paneRequests, a)
+	in := a.Box(canvas.Box{Title: title, Right: joined(f, following, Hint(f, keys.PaneNext, "streams")), Focused: focused, Glyphs: f.Glyphs})
+	s.requests.DrawRows(in, f, focused)
 }
 
 func (s *Screen) drawGreeting(a canvas.Area, f *pane.Frame) {
@@ -147,6 +164,9 @@ func (s *Screen) drawFrames(a canvas.Area, f *pane.Frame) {
 	}
 }
 
+// frameSeen is how long the newest frame may go unseen between two snapshots.
+const frameSeen = 100 * time.Millisecond
+
 // frameEnds is what the line below the frames says besides counts.
 type frameEnds struct {
 	last     time.Duration // since the newest frame; below 0 unknown
@@ -190,8 +210,12 @@ func (p *Pen) shape(a canvas.Area, f *pane.Frame, c *Counts, e frameEnds) {
 	if e.last >= 0 {
 		b = p.dot(b, f)
 		b = append(b, "last frame "...)
-		b = format.AppendDuration(b, e.last.Truncate(time.Millisecond))
-		b = append(b, " ago"...)
+		if e.last < frameSeen { // no snapshot sees it sooner
+			b = append(b, "now"...)
+		} else {
+			b = format.AppendDuration(b, e.last.Truncate(time.Millisecond))
+			b = append(b, " ago"...)
+		}
 	}
 	a.Bytes(0, 0, b, style)
 	p.buf = b

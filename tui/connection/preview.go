@@ -7,6 +7,7 @@ import (
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/format"
 	"adit/tui/pane"
 )
 
@@ -39,25 +40,20 @@ func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
 	}
 	box.Title, box.Right = v.title, Hint(f, keys.Open, "open")
 	in := a.Box(box)
-	in = in.Sub(1, 0, in.W()-1, in.H())
+	in = in.Sub(1, 0, in.W()-2, in.H())
 	open, want := poolOf(f, i, x)
 	v.greeting.Update(f, x, open, want)
 	words := v.greeting.lines(false, false)
 	rest := in.H() - words
-	if rest < 8 {
+	switch {
+	case in.W() >= 100: // side by side
+		left := in.W() * 58 / 120
+		v.greeting.Draw(in.Sub(0, 0, left, in.H()-1), f, false, false, 0)
+		v.pen.RTT(in.Sub(left+2, 0, in.W()-left-2, in.H()-1), f, x, v.past.rtt)
+	case rest < 8:
 		v.greeting.Draw(in.Sub(0, 0, in.W(), in.H()-2), f, false, false, 0)
-	} else {
-		v.greeting.Draw(in.Sub(0, 0, in.W(), words), f, false, false, 0)
-		graph := min(rest-4, 9)
-		y := words
-		if raw := v.greeting.raw; len(raw) > 0 && x.Greeting != nil && !v.greeting.masked && rest > 8 {
-			in.Text(0, y, "raw", canvas.Of(themes.Muted))
-			in.Cut(nameWidth, y, in.W()-nameWidth, x.Greeting.Raw, f.Glyphs.Cut, canvas.Of(themes.Fg))
-			y++
-			graph = min(graph, in.H()-y-4)
-		}
-		in.Text(0, y+1, "RTT", canvas.Of(themes.Muted))
-		v.pen.RTT(in.Sub(0, y+2, in.W(), graph), f, x, v.past.rtt)
+	default:
+		v.drawBelow(in, f, x, words)
 	}
 	y := in.H() - 1
 	if rest > 14 {
@@ -65,10 +61,14 @@ func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
 	}
 	b := append(v.pen.buf[:0], "in flight "...)
 	b = strconv.AppendInt(b, int64(x.InFlight), 10)
+	if f.Snapshot.Role == engine.RoleServer {
+		b = append(b, "   queue "...)
+		b = strconv.AppendInt(b, int64(f.Snapshot.Waiting), 10)
+	}
 	b = append(b, "   failed "...)
-	b = strconv.AppendUint(b, x.Failed, 10)
-	b = append(b, '/')
-	b = strconv.AppendUint(b, x.Exchanges, 10)
+	b = format.AppendShort(b, x.Failed)
+	b = append(b, " of "...)
+	b = format.AppendShort(b, x.Exchanges)
 	for _, a := range [...]keys.Action{keys.Kill, keys.Drain} {
 		if h := Hint(f, a, keys.Of(a).Short, keys.Connections); h != "" {
 			b = append(append(b, "   "...), h...)
@@ -76,4 +76,17 @@ func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
 	}
 	v.pen.buf = b
 	in.Bytes(0, y, b, canvas.Of(themes.Muted))
+}
+
+// drawBelow draws the words, the message as it came in one line, and the times.
+func (v *Preview) drawBelow(in canvas.Area, f *pane.Frame, x *engine.Connection, words int) {
+	v.greeting.Draw(in.Sub(0, 0, in.W(), words), f, false, false, 0)
+	y := words
+	if x.Greeting != nil && x.Greeting.Raw != "" && !v.greeting.masked && in.H()-y > 8 {
+		in.Text(0, y, "raw", canvas.Of(themes.Muted))
+		in.Cut(nameWidth, y, in.W()-nameWidth, x.Greeting.Raw, f.Glyphs.Cut, canvas.Of(themes.Fg))
+		y++
+	}
+	in.Text(0, y+1, "RTT", canvas.Of(themes.Muted))
+	v.pen.RTT(in.Sub(0, y+2, in.W(), min(9, in.H()-y-4)), f, x, v.past.rtt)
 }

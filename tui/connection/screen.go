@@ -20,9 +20,9 @@ const (
 	paneGreeting = iota
 	paneFrames
 	paneRTT
+	paneRequests
 	paneStreams
 	paneTape
-	paneRequests
 	panes
 )
 
@@ -219,7 +219,7 @@ func (s *Screen) drawCompact(a canvas.Area, f *pane.Frame) {
 		s.pane(paneRTT, a.Sub(left, top, w-left, middle), f)
 	}
 	s.pane(s.lower, a.Sub(0, top+middle, w, h-top-middle), f)
-	for _, n := range [...]int{paneGreeting, paneFrames, paneRTT, paneStreams, paneRequests} {
+	for _, n := range [...]int{paneGreeting, paneFrames, paneRTT, paneRequests, paneStreams} {
 		if n != s.lower {
 			s.panes.Behind(n)
 		}

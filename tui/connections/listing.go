@@ -117,11 +117,11 @@ func resize[T any](s []T, n int) []T {
 // carryPlaces makes places, which are by index of the last snapshot, those by
 // index of s. Both are in order of id, so one pass will do.
 func (l *listing) carryPlaces(s *engine.Snapshot) {
-	old := l.places
-	moved := make([]float64, 0, len(s.Connections))
 	if len(s.Connections) == len(l.ids) && sameIDs(s, l.ids) {
 		return
 	}
+	old := l.places
+	moved := make([]float64, 0, len(s.Connections))
 	j := 0
 	for i := range s.Connections {
 		id := s.Connections[i].ID

@@ -219,6 +219,7 @@ func (t *Table) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bo
 		t.remember()
 	case keys.Undo:
 		if t.table.Do(a, t, f.Now, f.Memory) {
+			t.marked()
 			return nil, true
 		}
 		return t.undo(), true
@@ -228,6 +229,7 @@ func (t *Table) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bo
 			t.SetFilter("")
 		case t.table.Marks() > 0 || t.table.Ranging():
 			t.table.Unmark()
+			t.marked()
 		default:
 			return nil, false
 		}
@@ -235,7 +237,16 @@ func (t *Table) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bo
 	case keys.Follow:
 		return nil, false // the order of connections is not that of time
 	}
-	return nil, t.table.Do(a, t, f.Now, f.Memory)
+	handled = t.table.Do(a, t, f.Now, f.Memory)
+	t.marked()
+	return nil, handled
+}
+
+// marked lets a filter that asks for marks see those of now.
+func (t *Table) marked() {
+	if t.list.filter != nil && t.list.filter.Needs()&filter.NeedsMarked != 0 {
+		t.list.dirty = true
+	}
 }
 
 // open opens the connection under the cursor, or folds its client.
