@@ -95,5 +95,4 @@ const (
 	Request     Context = "request" // the inspector of one
 	Events      Context = "events"
 	Config      Context = "config"
-	Confirm     Context = "confirm" // the dialog before something that can't be undone
 )

@@ -27,7 +27,7 @@ type Info struct {
 // In reports whether the action means something in c. What does so everywhere or
 // in any list does so in what is inside of it.
 func (i Info) In(c Context) bool {
-	return slices.Contains(i.Contexts, c) || c != Confirm && slices.Contains(i.Contexts, Everywhere) ||
+	return slices.Contains(i.Contexts, c) || slices.Contains(i.Contexts, Everywhere) ||
 		isList(c) && slices.Contains(i.Contexts, List)
 }
 
@@ -58,7 +58,7 @@ func Rows() []Row { return slices.Clone(rows) }
 
 // Contexts returns all contexts, in the order of documentation.
 func Contexts() []Context {
-	return []Context{Everywhere, List, Connections, Connection, Requests, Request, Events, Config, Confirm}
+	return []Context{Everywhere, List, Connections, Connection, Requests, Request, Events, Config}
 }
 
 var (
@@ -105,10 +105,10 @@ var infos = []Info{
 	{MarkRange, lists, "range", "mark range", GroupAct, false},
 	{MarkAll, lists, "mark all", "mark all that the filter shows", GroupAct, false},
 	{Kill, conns, "kill", "kill… (asks)", GroupAct, true},
-	{Drain, []Context{Connections, Connection, Confirm}, "drain", "drain, then close (asks)", GroupAct, true},
+	{Drain, conns, "drain", "drain, then close (asks)", GroupAct, true},
 	{Cancel, []Context{Connection, Requests, Request}, "cancel", "cancel stream… (kills one request)", GroupAct, true},
 	{Ban, conns, "ban", "ban client… (asks)", GroupAct, true},
-	{Unban, conns, "unban", "lift a ban… (asks)", GroupAct, true},
+	{Unban, []Context{Connections}, "unban", "lift a ban… (asks)", GroupAct, true},
 	{DrainAll, everywhere, "drain all", "drain everything, then end (asks)", GroupAct, true},
 	{Undo, lists, "undo", "undo (unmark, filter)", GroupAct, false},
 	{Bookmark, []Context{Events}, "bookmark", "bookmark event", GroupAct, false},
@@ -123,7 +123,7 @@ var infos = []Info{
 	{PaneShrink, everywhere, "shrink", "shrink pane", GroupView, false},
 	{PaneZoom, everywhere, "zoom", "zoom pane", GroupView, false},
 	{PanePreview, everywhere, "preview", "preview on / off", GroupView, false},
-	{RawGreeting, conns, "raw", "greeting as it was received", GroupView, false},
+	{RawGreeting, []Context{Connection}, "raw", "greeting as it was received", GroupView, false},
 	{ResetCounters, conns, "reset", "reset the counters shown", GroupView, false},
 	{Theme, everywhere, "theme", "theme…", GroupView, false},
 	{UTC, everywhere, "UTC", "times in UTC / local", GroupView, false},

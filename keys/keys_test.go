@@ -190,18 +190,12 @@ func TestFooterThatContradictsTheKeys(t *testing.T) {
 		{keys.Requests, "N", keys.MatchPrevious}, {keys.Request, "V", keys.Reveal}, {keys.Events, "L", keys.Level},
 		{keys.Events, "p", keys.Pause}, {keys.Events, "w", keys.Write}, {keys.Events, "m", keys.Bookmark},
 		{keys.Requests, "u", keys.Undo}, {keys.Requests, "ctrl+a", keys.MarkAll}, {keys.Requests, "!", keys.Acknowledge},
-		{keys.Requests, "Z", keys.UTC}, {keys.Requests, "pgdown", keys.MovePageDown}, {keys.Confirm, "X", keys.Drain},
+		{keys.Requests, "Z", keys.UTC}, {keys.Requests, "pgdown", keys.MovePageDown},
 	} {
 		contexts := around(c.context)
-		if c.context == keys.Confirm {
-			contexts = []keys.Context{keys.Confirm}
-		}
 		if got, _ := m.Find(c.key, contexts...); got != c.want {
 			t.Errorf("%s in %s is %q, want %s", c.key, c.context, got, c.want)
 		}
-	}
-	if a, ok := m.Find("q", keys.Confirm); ok {
-		t.Errorf("q in the dialog is %s", a)
 	}
 }
 
@@ -268,8 +262,9 @@ func TestFileThatIsNotObeyed(t *testing.T) {
 			[]string{":2: warning: mark.all has no key but ctrl+a: screen takes it for itself"}, "ctrl+a", keys.Requests, keys.MarkAll},
 		{"no way out", "everywhere:\n  app.quit: none\n",
 			[]string{": app.quit had no key left; ctrl+c keeps it"}, "ctrl+c", keys.Events, keys.Quit},
-		{"no way out, and its last key taken", "everywhere:\n  app.quit: none\n  view.copy: ctrl+c\n",
-			[]string{": app.quit had no key left; ctrl+c keeps it"}, "ctrl+c", keys.Events, keys.Quit},
+		{"the way out for something else", "everywhere:\n  view.copy: ctrl+c\n",
+			[]string{":2: ctrl+c can't be bound to view.copy: pressed twice it ends the run"}, "ctrl+c", keys.Events, keys.Quit},
+		{"dialogs", "confirm:\n  conn.drain: d\n", []string{":1: the keys of dialogs are fixed"}, "X", keys.Connections, keys.Drain},
 		{"set", "set: emacs\n", []string{":1: the set of keys is chosen by --keys"}, "j", keys.Events, keys.MoveDown},
 		{"no YAML", "everywhere: [\n", []string{"no YAML"}, "j", keys.Events, keys.MoveDown},
 		{"action twice", "connections:\n  conn.kill: d\n  conn.kill: e\n", []string{""}, "", "", ""},

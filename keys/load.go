@@ -48,6 +48,8 @@ func (l *loader) read(entries []userfile.Entry) {
 		switch {
 		case e.Key == "set" && e.IsWord:
 			l.problem(e.Line, "the set of keys is chosen by --keys, ADIT_KEYS or keys in adit.yaml; it was left out")
+		case e.Key == "confirm":
+			l.problem(e.Line, "the keys of dialogs are fixed; it was left out")
 		case !slices.Contains(known, e.Key):
 			l.problem(e.Line, "unknown context %q, the nearest is %s; it was left out",
 				userfile.Printable(e.Key), userfile.Nearest(e.Key, known))
@@ -91,7 +93,7 @@ func (l *loader) action(c Context, e userfile.Entry) {
 		if w.Key == none {
 			continue
 		}
-		if key, ok := l.key(w); ok && !slices.ContainsFunc(o.keys, func(b bound) bool { return b.key == key }) {
+		if key, ok := l.key(w, a); ok && !slices.ContainsFunc(o.keys, func(b bound) bool { return b.key == key }) {
 			o.keys = append(o.keys, bound{key, w.Line})
 		}
 	}
@@ -106,7 +108,7 @@ func (l *loader) action(c Context, e userfile.Entry) {
 }
 
 // key returns the name of a key that can be bound.
-func (l *loader) key(w userfile.Entry) (string, bool) {
+func (l *loader) key(w userfile.Entry, a Action) (string, bool) {
 	key, nearest, ok := normal(w.Key)
 	if !ok {
 		l.problem(w.Line, "no key %q, the nearest is %s; it was left out", userfile.Printable(w.Key), nearest)
@@ -114,6 +116,10 @@ func (l *loader) key(w userfile.Entry) (string, bool) {
 	}
 	if why, no := refused[key]; no {
 		l.problem(w.Line, "%s can't be bound: %s; it was left out", key, why)
+		return "", false
+	}
+	if key == wayOut && a != Quit {
+		l.problem(w.Line, "%s can't be bound to %s: pressed twice it ends the run, whatever is open; it was left out", key, a)
 		return "", false
 	}
 	if why, ok := taken[key]; ok && key != "ctrl+a" && key != "ctrl+b" {
@@ -162,7 +168,7 @@ func (l *loader) build(set string, base []binding) *Map {
 		m.bind(d.context, d.action, keys)
 	}
 	l.shadows(m, lines)
-	l.wayOut(m)
+	l.keepWayOut(m)
 	return m
 }
 
@@ -179,14 +185,14 @@ func (l *loader) shadows(m *Map, lines map[chord]int) {
 				if o.context != List && isList(o.context) {
 					outer = []Context{List, Everywhere}
 				}
-				if hidden, ok := m.Find(b.key, outer...); ok && hidden != o.action && o.context != Confirm {
+				if hidden, ok := m.Find(b.key, outer...); ok && hidden != o.action {
 					l.warn(b.line, "%s hides %s in %s", label(b.key, true), hidden, o.context)
 				}
 				continue
 			}
 			for _, c := range Contexts() {
 				at := chord{c, b.key}
-				if inner, ok := m.find[at]; ok && c != Everywhere && c != Confirm && inner != o.action && lines[at] == 0 {
+				if inner, ok := m.find[at]; ok && c != Everywhere && inner != o.action && lines[at] == 0 {
 					l.warn(b.line, "%s is %s everywhere but in %s, where it is %s", label(b.key, true), o.action, c, inner)
 				}
 			}
@@ -194,19 +200,14 @@ func (l *loader) shadows(m *Map, lines map[chord]int) {
 	}
 }
 
-// wayOut gives back the key that ends a program if the file leaves no other.
-func (l *loader) wayOut(m *Map) {
+// wayOut is the key that ends a run in any case.
+const wayOut = "ctrl+c"
+
+// keepWayOut shows it where the file leaves no other.
+func (l *loader) keepWayOut(m *Map) {
 	if len(m.keys[place{Everywhere, Quit}].keys) > 0 {
 		return
 	}
-	at := chord{Everywhere, "ctrl+c"}
-	if other, ok := m.find[at]; ok {
-		delete(m.find, at)
-		n := m.keys[place{Everywhere, other}]
-		i := slices.Index(n.keys, "ctrl+c")
-		n.keys, n.labels, n.ascii = slices.Delete(n.keys, i, i+1), slices.Delete(n.labels, i, i+1), slices.Delete(n.ascii, i, i+1)
-		m.keys[place{Everywhere, other}] = n
-	}
-	m.bind(Everywhere, Quit, []string{"ctrl+c"})
-	l.problem(0, "%s had no key left; ctrl+c keeps it", Quit)
+	m.bind(Everywhere, Quit, []string{wayOut})
+	l.problem(0, "%s had no key left; %s keeps it", Quit, wayOut)
 }

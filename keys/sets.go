@@ -29,7 +29,6 @@ var digits = []binding{
 	{Everywhere, Open, []string{"enter"}},
 	{Everywhere, Suspend, []string{"ctrl+z"}},
 	{List, Mark, []string{"space"}},
-	{Confirm, Back, []string{"esc"}},
 }
 
 // letters are what vim+arrows and emacs share.
@@ -66,13 +65,11 @@ var letters = []binding{
 	{Connections, Drain, []string{"X"}},
 	{Connections, Ban, []string{"B"}},
 	{Connections, Unban, []string{"U"}},
-	{Connections, RawGreeting, []string{"r"}},
 	{Connections, ResetCounters, []string{"0"}},
 	{Connection, Kill, []string{"x"}},
 	{Connection, Drain, []string{"X"}},
 	{Connection, Cancel, []string{"K"}},
 	{Connection, Ban, []string{"B"}},
-	{Connection, Unban, []string{"U"}},
 	{Connection, RawGreeting, []string{"r"}},
 	{Connection, ResetCounters, []string{"0"}},
 	{Requests, CopyCurl, []string{"c"}},
@@ -83,7 +80,6 @@ var letters = []binding{
 	{Request, Reveal, []string{"V"}},
 	{Events, Level, []string{"L"}},
 	{Events, Bookmark, []string{"m"}},
-	{Confirm, Drain, []string{"X"}},
 }
 
 var vim = []binding{
@@ -155,13 +151,11 @@ var basic = []binding{
 	{Connections, Drain, []string{"shift+delete"}},
 	{Connections, Ban, []string{"ctrl+delete"}},
 	{Connections, Unban, []string{"ctrl+home"}},
-	{Connections, RawGreeting, []string{"f11"}},
 	{Connections, ResetCounters, []string{"shift+f11"}},
 	{Connection, Kill, []string{"delete"}},
 	{Connection, Drain, []string{"shift+delete"}},
 	{Connection, Cancel, []string{"ctrl+end"}},
 	{Connection, Ban, []string{"ctrl+delete"}},
-	{Connection, Unban, []string{"ctrl+home"}},
 	{Connection, RawGreeting, []string{"f11"}},
 	{Connection, ResetCounters, []string{"shift+f11"}},
 	{Requests, CopyCurl, []string{"shift+f3"}},
@@ -172,7 +166,6 @@ var basic = []binding{
 	{Request, Reveal, []string{"f11"}},
 	{Events, Level, []string{"f11"}},
 	{Events, Bookmark, []string{"shift+f11"}},
-	{Confirm, Drain, []string{"shift+delete"}},
 }
 
 func defaults(set string) ([]binding, bool) {

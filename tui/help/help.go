@@ -187,9 +187,6 @@ func (h *Help) row(f *pane.Frame, r keys.Row) (line, keys.Context) {
 		return l, keys.Everywhere
 	}
 	for _, c := range keys.Contexts() {
-		if c == keys.Confirm {
-			continue
-		}
 		if l := rowIn(f, r, c); l.keys != "" {
 			return l, c
 		}
