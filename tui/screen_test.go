@@ -3,12 +3,14 @@ package tui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"adit/tui/canvas"
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/vt"
 	"go.uber.org/goleak"
@@ -159,4 +161,21 @@ func (s *terminal) gone() bool {
 	case <-time.After(50 * time.Millisecond):
 		return false
 	}
+}
+
+// find returns where a text is on the screen, by cells.
+func (s *terminal) find(text string) (x, y int) {
+	s.t.Helper()
+	for y, row := range strings.Split(s.shows(text), "\n") {
+		if before, _, ok := strings.Cut(row, text); ok {
+			return canvas.Width(before), y
+		}
+	}
+	return 0, 0
+}
+
+// click presses and releases the left button on a text.
+func (s *terminal) click(text string) {
+	x, y := s.find(text)
+	s.typed(fmt.Sprintf("\x1b[<0;%d;%dM\x1b[<0;%d;%dm", x+1, y+1, x+1, y+1))
 }

@@ -1,0 +1,49 @@
+//go:build !race
+
+package tui
+
+import (
+	"testing"
+	"time"
+
+	"adit/tui/scene"
+)
+
+// The garbage of a frame, whatever there is to show: the ceilings of the budget.
+func TestFrameThatAllocates(t *testing.T) {
+	for _, size := range []struct{ w, h, ceiling int }{{120, 36, 300}, {200, 60, 700}} {
+		for _, data := range []struct{ connections, requests int }{{42, 1000}, {42, 20_000}, {10_000, 1000}} {
+			for name, path := range screens() {
+				frame := frames(t, size.w, size.h, data.connections, data.requests, path...)
+				frame()
+				if n := testing.AllocsPerRun(20, frame); n > float64(size.ceiling) {
+					t.Errorf("%s at %dx%d with %d connections, %d requests: %v allocations a frame, most %d",
+						name, size.w, size.h, data.connections, data.requests, n, size.ceiling)
+				}
+			}
+		}
+	}
+}
+
+// While nothing moves, nothing is drawn but the clock.
+func TestIdleScreenIsNotDrawn(t *testing.T) {
+	s := pictured(t, Options{}, scene.New(scene.Options{}), 100)
+	s.at(120, 36)
+	s.clock = s.clock.Add(2 * settled)
+	s.text()
+	drawn := 0
+	for i := range 40 {
+		s.clock = s.clock.Add(framesEvery)
+		s.next()
+		if s.dirty {
+			drawn++
+			s.draw()
+		}
+		if i == 20 && testing.AllocsPerRun(10, s.next) > 20 {
+			t.Error("a frame that is not drawn allocates", testing.AllocsPerRun(10, s.next))
+		}
+	}
+	if most := int(40*framesEvery/time.Second) + 1; drawn > most {
+		t.Errorf("drawn %d times in 40 frames of an engine that does nothing", drawn)
+	}
+}
