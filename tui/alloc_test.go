@@ -11,12 +11,13 @@ import (
 
 // The garbage of a frame, whatever there is to show: the ceilings of the budget.
 func TestFrameThatAllocates(t *testing.T) {
-	for _, size := range []struct{ w, h, ceiling int }{{120, 36, 300}, {200, 60, 700}} {
-		for _, data := range []struct{ connections, requests int }{{42, 1000}, {42, 20_000}, {10_000, 1000}} {
+	for _, data := range []struct{ connections, requests int }{{42, 1000}, {42, 20_000}, {10_000, 1000}} {
+		m := moving(t, data.connections, data.requests)
+		for _, size := range []struct{ w, h, ceiling int }{{120, 36, 300}, {200, 60, 700}} {
 			for name, path := range screens() {
-				frame := frames(t, size.w, size.h, data.connections, data.requests, path...)
-				frame()
-				if n := testing.AllocsPerRun(20, frame); n > float64(size.ceiling) {
+				m.to(size.w, size.h, path...)
+				m.frame()
+				if n := testing.AllocsPerRun(20, m.frame); n > float64(size.ceiling) {
 					t.Errorf("%s at %dx%d with %d connections, %d requests: %v allocations a frame, most %d",
 						name, size.w, size.h, data.connections, data.requests, n, size.ceiling)
 				}

@@ -120,7 +120,9 @@ func (m *model) footHints() []pane.Hint {
 	c.contexts = append(c.contexts[:0], contexts...)
 	c.hints = c.hints[:0]
 	all := append(slices.Clone(contexts), keys.Everywhere)
-	for _, a := range append(slices.Clone(actions), keys.Palette, keys.Help) {
+	// Help is the last, which is kept where there is no room.
+	list := slices.DeleteFunc(slices.Clone(actions), func(a keys.Action) bool { return a == keys.Palette || a == keys.Help })
+	for _, a := range append(list, keys.Palette, keys.Help) {
 		info := keys.Of(a)
 		if info.Mutating && f.ReadOnly {
 			continue

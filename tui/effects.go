@@ -44,7 +44,7 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 			}
 		}
 	case pane.OpenConnection:
-		m.open(level{m.rooms.connection(e.ID), levelConnection})
+		m.open(level{m.rooms.connection(e.ID, e.From), levelConnection})
 	case pane.OpenRequest:
 		m.open(level{m.rooms.request(e.ID, e.From), levelRequest})
 	case pane.GoBack:

@@ -85,6 +85,9 @@ type (
 
 // newFeed subscribes to the engine and starts the collector. close ends it.
 func newFeed(ctx context.Context, source pane.Source) *feed {
+	if source.Log == nil {
+		source.Log = noLog{}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	f := &feed{
 		source: source,
@@ -226,9 +229,6 @@ func (f *feed) carryOut(ctx context.Context, o order) {
 
 // newest returns the newest record of the log, 0 where that is not known.
 func (f *feed) newest(ctx context.Context) engine.RequestID {
-	if f.source.Log == nil {
-		return 0
-	}
 	if f.source.Log.Requests(ctx, engine.RequestQuery{Count: 1}, &f.page) != nil {
 		return 0
 	}
@@ -252,4 +252,16 @@ func (f *feed) drain() {
 			return
 		}
 	}
+}
+
+// noLog is the log of a dashboard that was given none.
+type noLog struct{}
+
+func (noLog) Requests(_ context.Context, _ engine.RequestQuery, into *engine.RequestPage) error {
+	*into = engine.RequestPage{Requests: into.Requests[:0]}
+	return nil
+}
+
+func (noLog) Request(context.Context, engine.RequestID) (engine.Request, error) {
+	return engine.Request{}, engine.ErrNotFound
 }

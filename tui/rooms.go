@@ -4,10 +4,12 @@ import (
 	"adit/engine"
 	"adit/keys"
 	"adit/themes"
-	"adit/tui/canvas"
 	"adit/tui/configuration"
+	"adit/tui/connection"
+	"adit/tui/connections"
 	"adit/tui/events"
 	"adit/tui/inspector"
+	"adit/tui/overview"
 	"adit/tui/pane"
 	"adit/tui/requests"
 )
@@ -35,38 +37,26 @@ func screenOf(a keys.Action) int {
 // rooms make what the dashboard is composed of.
 type rooms struct {
 	screens    [screenCount]pane.Screen
-	connection func(engine.ConnectionID) pane.Screen
+	connection func(engine.ConnectionID, pane.ConnectionSequence) pane.Screen
 	request    func(engine.RequestID, pane.Sequence) pane.Screen
 }
 
 func newRooms(o Options, t themes.Terminal) rooms {
-	var r rooms
-	for i, name := range []string{"Overview", "Connections", "Requests", "Events", "Config"} {
-		r.screens[i] = &bare{title: name}
+	return rooms{
+		screens: [screenCount]pane.Screen{
+			overview.New(),
+			connections.New(),
+			requests.New(),
+			events.New(),
+			configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
+				FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()}),
+		},
+		connection: func(id engine.ConnectionID, from pane.ConnectionSequence) pane.Screen {
+			return connection.New(id, from)
+		},
+		request: func(id engine.RequestID, from pane.Sequence) pane.Screen { return inspector.New(id, from) },
 	}
-	r.screens[2] = requests.New()
-	r.screens[3] = events.New()
-	r.screens[4] = configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
-		FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()})
-	r.connection = func(id engine.ConnectionID) pane.Screen { return &bare{title: id.String()} }
-	r.request = func(id engine.RequestID, from pane.Sequence) pane.Screen { return inspector.New(id, from) }
-	return r
 }
-
-// bare is a screen without anything on it.
-type bare struct{ title string }
-
-func (b *bare) Contexts(*pane.Frame) []keys.Context { return nil }
-func (b *bare) Crumbs(*pane.Frame) []string         { return nil }
-func (b *bare) Status(*pane.Frame) string           { return "" }
-func (b *bare) Hints(*pane.Frame) []keys.Action     { return nil }
-func (b *bare) Wants(*pane.Frame) []pane.Want       { return nil }
-func (b *bare) Draw(a canvas.Area, f *pane.Frame) {
-	a.Box(canvas.Box{Title: b.title, Focused: true, Glyphs: f.Glyphs})
-}
-func (b *bare) Do(keys.Action, *pane.Frame) (pane.Effect, bool) { return nil, false }
-func (b *bare) Off(keys.Action, *pane.Frame) string             { return "not here" }
-func (b *bare) Mouse(pane.Mouse, *pane.Frame) pane.Effect       { return nil }
 
 // maxLevels bounds how deep a screen goes: what lies between is forgotten.
 const maxLevels = 16
