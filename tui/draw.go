@@ -2,7 +2,6 @@ package tui
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -132,19 +131,4 @@ func (m *model) footHints() []pane.Hint {
 		}
 	}
 	return c.hints
-}
-
-// status is the word at the right of the second row.
-func (m *model) status() string {
-	f := &m.frame
-	switch {
-	case !f.Stale.IsZero():
-		return "STALE " + f.Now.Sub(f.Stale).Truncate(time.Second).String()
-	case f.Paused:
-		return strings.TrimSpace(f.Glyphs.Paused + " PAUSED +" + m.since())
-	}
-	if s := m.top().Status(f); s != "" {
-		return s
-	}
-	return "LIVE"
 }

@@ -9,32 +9,32 @@ import (
 	"adit/tui/pane"
 )
 
-// drawHead draws who this is, and where one is with how fresh the data is.
+// drawHead draws who this is and, in the second row, where on it we are, or that
+// the data is old.
 func (m *model) drawHead(a canvas.Area) {
 	f := &m.frame
 	bars.Identity(a.Sub(0, 0, a.W(), 1), f)
+	row := a.Sub(0, 1, a.W(), 1)
 	if !f.Stale.IsZero() {
-		m.drawBanner(a.Sub(0, 1, a.W(), 1))
+		m.drawBanner(row)
 		return
 	}
 	m.tabs.Shown, m.tabs.Crumbs, m.tabs.Status = m.shown, m.top().Crumbs(f), m.status()
-	m.tabs.Draw(a.Sub(0, 1, a.W(), 1), f)
+	m.tabs.Draw(row, f)
 }
 
-// tabNames are the names of the screens, in order.
-func tabNames() []string { return []string{"Overview", "Connections", "Requests", "Events", "Config"} }
-
+// drawFoot draws what is to be said, else the keys for what is under the cursor.
 func (m *model) drawFoot(a canvas.Area) {
 	text, bad, more := m.notes.line()
 	if text == "" {
 		bars.Foot(a, m.footHints())
 		return
 	}
-	n := bars.Note{Text: text, Bad: bad, More: more}
-	if k := m.frame.Keys.Keys(keys.Acknowledge, m.frame.Glyphs.ASCII, keys.Everywhere); len(k) > 0 {
-		n.Key = k[0]
+	note := bars.Note{Text: text, Bad: bad, More: more}
+	if k := m.frame.Keys.Keys(keys.Acknowledge, m.frame.Glyphs.ASCII, keys.Everywhere); bad && len(k) > 0 {
+		note.Key = k[0]
 	}
-	n.Draw(a, &m.frame)
+	note.Draw(a, &m.frame)
 }
 
 // drawCard draws what there is room for in a terminal too small for a screen.
@@ -53,17 +53,10 @@ func (m *model) drawCard(a canvas.Area) {
 
 // tabAt returns the screen whose tab is at a cell, -1 if none is.
 func (m *model) tabAt(x, y int) int {
-	if y != 1 || m.frame.Class == pane.Tiny || !m.frame.Stale.IsZero() {
+	if y != 1 || !m.frame.Stale.IsZero() || m.area == (canvas.Rect{}) {
 		return -1
 	}
 	return m.tabs.At(x, &m.frame)
-}
-
-func (m *model) windowTitle() string { return string(bars.Title(nil, &m.frame)) }
-
-// since says how many requests have ended since the screen stands still.
-func (m *model) since() string {
-	return format.Exact(m.latest.Totals.Requests - min(m.frame.Snapshot.Totals.Requests, m.latest.Totals.Requests))
 }
 
 // drawBanner says that the data is old: since when, why, and for how long.
@@ -85,4 +78,37 @@ func (m *model) drawBanner(a canvas.Area) {
 	b = format.AppendTimeShort(b, f.Stale, f.UTC)
 	m.scratch = b
 	a.Bytes(1, 0, b, style)
+}
+
+// status is the word at the right of the second row.
+func (m *model) status() string {
+	f := &m.frame
+	switch {
+	case !f.Stale.IsZero():
+		return "STALE " + format.Age(f.Now.Sub(f.Stale))
+	case f.Paused:
+		return m.pausedStatus()
+	}
+	if s := m.top().Status(f); s != "" {
+		return s
+	}
+	return "LIVE"
+}
+
+// pausedStatus says that the screen stands still and how many requests have
+// ended since.
+func (m *model) pausedStatus() string {
+	since := m.latest.Totals.Requests - min(m.frame.Snapshot.Totals.Requests, m.latest.Totals.Requests)
+	b := append(m.scratch[:0], m.frame.Glyphs.Paused...)
+	if len(b) > 0 {
+		b = append(b, ' ')
+	}
+	b = format.AppendExact(append(b, "PAUSED +"...), since)
+	m.scratch = b
+	return string(b)
+}
+
+func (m *model) windowTitle() string {
+	m.scratch = bars.Title(m.scratch[:0], &m.frame)
+	return string(m.scratch)
 }

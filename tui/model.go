@@ -86,9 +86,9 @@ type model struct {
 	clock   int64 // second of the time that was drawn
 	titled  time.Time
 	footing footing
-	scratch []byte
 	tabs    bars.Tabs
 	card    vitals.Card
+	scratch []byte
 	at      *tea.Cursor // the terminal's cursor, where it was last
 	area    canvas.Rect // of the screen, when it was last drawn
 }
@@ -108,8 +108,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	m := &model{ctx: ctx, o: o, now: now, canvas: canvas.New(), every: framesEvery,
-		latest: new(engine.Snapshot), spare: new(engine.Snapshot), meter: observe.NewMeter(), noMouse: o.NoMouse,
-		tabs: bars.Tabs{Names: tabNames()}}
+		latest: new(engine.Snapshot), spare: new(engine.Snapshot), meter: observe.NewMeter(), noMouse: o.NoMouse}
 	if o.LookupEnv != nil {
 		if _, ssh := o.LookupEnv("SSH_CONNECTION"); ssh {
 			m.every = remoteEvery
@@ -143,15 +142,11 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 	var faults []themes.Problem
 	m.themes, faults = themes.Load(o.ThemesDir)
 	for _, p := range faults {
-		m.notes.add(pane.Say{Text: p.String(), Bad: !p.Warning}, now())
+		m.notes.add(pane.Say{Text: p.String(), Bad: true}, now())
 	}
-	if wanted := m.wantedTheme(); !m.useTheme(wanted) {
-		err := fmt.Errorf("no theme %q, the nearest is %s; `adit themes` lists them", wanted, m.themes.Nearest(wanted))
-		if wanted == o.Theme {
-			return nil, err
-		}
-		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
-	}
+	m.useTheme(m.wantedTheme())
+	names := titles()
+	m.tabs.Names = names[:]
 	m.rooms = newRooms(o, m.terminal())
 	for i, s := range m.rooms.screens {
 		m.levels[i] = []level{{screen: s}}
