@@ -142,9 +142,15 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 	var faults []themes.Problem
 	m.themes, faults = themes.Load(o.ThemesDir)
 	for _, p := range faults {
-		m.notes.add(pane.Say{Text: p.String(), Bad: true}, now())
+		m.notes.add(pane.Say{Text: p.String(), Bad: !p.Warning}, now())
 	}
-	m.useTheme(m.wantedTheme())
+	if wanted := m.wantedTheme(); !m.useTheme(wanted) {
+		err := fmt.Errorf("no theme %q, the nearest is %s; `adit themes` lists them", wanted, m.themes.Nearest(wanted))
+		if wanted == o.Theme {
+			return nil, err
+		}
+		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
+	}
 	names := titles()
 	m.tabs.Names = names[:]
 	m.rooms = newRooms(o, m.terminal())
