@@ -24,11 +24,13 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 		return m.overlay(msg)
 	}
 	contexts := m.top().Contexts(&m.frame)
-	if m.frame.Class == pane.Tiny {
+	// A key may come before the first size.
+	card := m.frame.Class == pane.Tiny && m.frame.Width > 0
+	if card {
 		contexts = nil
 	}
 	action, ok := m.frame.Keys.Find(name, append(contexts[:len(contexts):len(contexts)], keys.Everywhere)...)
-	if !ok || m.frame.Class == pane.Tiny && !onCard(action) {
+	if !ok || card && !onCard(action) {
 		return nil
 	}
 	return m.do(action)

@@ -380,3 +380,12 @@ func TestTinyTerminalActsOnNothing(t *testing.T) {
 		t.Errorf("did %v", did)
 	}
 }
+
+func TestKeyThatComesBeforeTheFirstSize(t *testing.T) {
+	p := &probe{name: "probe"}
+	fake := enginetest.NewFake(small())
+	t.Cleanup(fake.End)
+	s := start(t, Options{Engine: fake}, 0, 0, func(m *model) { m.levels[0] = []level{{screen: p}} })
+	s.typed("j")
+	s.until("the key", func(string) bool { return len(p.done()) == 1 })
+}
