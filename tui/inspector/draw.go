@@ -33,7 +33,11 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 		s.drawPart(partResponse, body.Sub(third, 0, third, h), f)
 		s.drawPart(partTiming, body.Sub(2*third, 0, w-2*third, h), f)
 	case pane.Normal:
-		timing := min(max(len(s.phases)+8, 11), h/2)
+		timing := len(s.phases) + 8
+		if s.gone {
+			timing++
+		}
+		timing = min(max(timing, 11), h/2)
 		s.drawPart(partRequest, body.Sub(0, 0, w/2, h-timing), f)
 		s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, h-timing), f)
 		s.drawPart(partTiming, body.Sub(0, h-timing, w, timing), f)
