@@ -128,13 +128,19 @@ func (m *model) do(a keys.Action) tea.Cmd {
 		m.pause(false)
 	case keys.Back:
 		return m.back()
+	case keys.DrainAll:
+		return m.effect(pane.Ask{Action: a})
 	}
 	effect, handled := m.top().Do(a, f)
 	if handled {
 		return m.effect(effect)
 	}
-	if a == keys.Filter {
+	if _, ok := m.top().(pane.Filtered); ok && a == keys.Filter {
 		return m.effect(pane.EditFilter{})
+	}
+	// A key that does nothing says why.
+	if why := m.off(a); why != "" {
+		m.say(pane.Say{Text: keys.Of(a).Short + ": " + why})
 	}
 	return nil
 }
@@ -161,7 +167,7 @@ func (m *model) off(a keys.Action) string {
 	}
 	switch a {
 	case keys.Quit, keys.Suspend, keys.Help, keys.Palette, keys.Theme, keys.Mouse, keys.Redraw, keys.UTC,
-		keys.Pause, keys.Follow, keys.Back:
+		keys.Pause, keys.Follow, keys.Back, keys.DrainAll:
 		return ""
 	case keys.Acknowledge:
 		if len(m.notes.faults) == 0 {

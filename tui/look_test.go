@@ -36,3 +36,36 @@ func TestThemeThatDoesNotExist(t *testing.T) {
 	s := start(t, Options{Engine: fake, StateFile: state, LookupEnv: color}, 120, 24)
 	s.shows(`no theme "mine"`)
 }
+
+func TestKeyThatDoesNothingSaysNothing(t *testing.T) {
+	fake := enginetest.NewFake(small())
+	defer fake.End()
+	s := start(t, Options{Engine: fake}, 120, 36)
+	s.shows("edge-1")
+	s.typed("5/")
+	s.shows("filter: not on this screen")
+	s.typed(" ")
+	s.shows("mark: not on this screen")
+	s.typed("D")
+	s.shows("[ Cancel ]")
+}
+
+// What the keys mean is found in help, and done from the palette.
+func TestOverlaysOverTheScreens(t *testing.T) {
+	fake := enginetest.NewFake(small())
+	defer fake.End()
+	s := start(t, Options{Engine: fake, Glyphs: "ascii"}, 120, 36)
+	s.shows("edge-1")
+	s.typed("?")
+	s.shows("Help - keys for: Overview")
+	s.typed("curl")
+	s.shows("ELSEWHERE: REQUESTS")
+	s.typed("?")
+	s.hides("type to search")
+	s.typed(":events\r")
+	s.shows("[4 Events]")
+	s.typed("T")
+	s.shows("solarized-light")
+	s.typed("q")
+	s.hides("solarized-light")
+}
