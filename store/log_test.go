@@ -271,7 +271,8 @@ func TestWindowIsBoundedAndItsSliceReused(t *testing.T) {
 
 // A query that looks at everything lets the ingest in between.
 func TestLongQueryLetsTheIngestIn(t *testing.T) {
-	l := filled(defaultRecords)
+	const many = 30_000
+	l := filled(many)
 	const slow = `/(a.*b.*c|x.*y.*z|o.*r.*d.*q)/`
 	done := make(chan struct{})
 	var page engine.RequestPage
@@ -282,7 +283,9 @@ func TestLongQueryLetsTheIngestIn(t *testing.T) {
 		}
 	}()
 	n := 0
-	for id := defaultRecords + 1; ; id++ {
+	tick := time.NewTicker(20 * time.Microsecond)
+	defer tick.Stop()
+	for id := many + 1; ; id++ {
 		select {
 		case <-done:
 			if n < 10 {
@@ -290,7 +293,7 @@ func TestLongQueryLetsTheIngestIn(t *testing.T) {
 			}
 			sameWhenAskedAnew(t, l, []engine.RequestQuery{{Filter: slow}})
 			return
-		default:
+		case <-tick.C:
 			put(l, finished(id))
 			n++
 		}

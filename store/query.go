@@ -24,8 +24,9 @@ const (
 	// heads that are dropped, is answered anew.
 	refind = time.Second
 
-	// attempts is how often a scan is begun again because records that rested
-	// have moved; the last one keeps the lock.
+	// attempts is how often a scan is begun again, because records that rested
+	// have moved or more came than the journal holds; the last one keeps the
+	// lock, so that a query ends whatever comes.
 	attempts = 3
 )
 
@@ -162,7 +163,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 		if err := l.follow(h, s); err != nil {
 			return err
 		}
-		if s.epoch == l.ring.epoch {
+		if s.valid && s.epoch == l.ring.epoch {
 			break
 		}
 	}
@@ -207,9 +208,12 @@ func (l *Log) scan(h *hold, s *standing) error {
 	if s.filter.Empty() {
 		s.rest = slices.Grow(s.rest, g.kept())
 	}
+	// What comes after the newest of now has not come to rest by now.
+	end := g.newest() + 1
 	for last := engine.RequestID(0); ; {
 		p, _ := g.find(last + 1)
-		for ; p < g.next; p++ {
+		stop, _ := g.find(end)
+		for ; p < stop; p++ {
 			x := g.at(p)
 			last = x.ID
 			if x.settled > 0 && x.settled <= s.seq && s.filter.Request(&x.Request, &s.context) {
@@ -221,7 +225,7 @@ func (l *Log) scan(h *hold, s *standing) error {
 				break
 			}
 		}
-		if p >= g.next {
+		if p >= stop {
 			break
 		}
 	}
@@ -234,7 +238,8 @@ func (l *Log) follow(h *hold, s *standing) error {
 	g := &l.ring
 	for s.seq < g.seq {
 		if g.seq-s.seq > journalLen {
-			return l.scan(h, s)
+			s.valid = false
+			return nil
 		}
 		s.seq++
 		if p, ok := g.find(g.journal[s.seq%journalLen]); ok {
