@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"charm.land/fang/v2"
 	"github.com/mattn/go-isatty"
@@ -23,6 +24,7 @@ import (
 	"adit/store"
 	"adit/themes"
 	"adit/tui"
+	"adit/tui/measure"
 	"adit/tui/restore"
 )
 
@@ -57,8 +59,11 @@ func run() int {
 		Version:       version,
 		Dashboard:     in.dashboard,
 		OpenLog:       openLog,
-		Keys:          writeKeys,
-		Themes:        writeThemes,
+		Measure: func(ctx context.Context, long time.Duration, w io.Writer) error {
+			return measure.Run(ctx, measure.Options{For: long, OpenLog: openLog, CPU: procs.CPUTime, Out: w})
+		},
+		Keys:   writeKeys,
+		Themes: writeThemes,
 	}
 	return p.Finish(fang.Execute(in.ctx, command.Root(p),
 		fang.WithVersion(command.BuildVersion(version)),

@@ -123,7 +123,7 @@ func (d *Dashboard) Show() (End, error) {
 	if s.terminal != nil {
 		d.guard.Arm(guardWait)
 	}
-	s.caught = &guarded{model: d.model, sync: !d.o.NoSync}
+	s.caught = &guarded{model: d.model, sync: !d.o.NoSync, probe: d.o.Probe}
 	s.program = tea.NewProgram(s.caught, options...)
 	ended := make(chan error, 1)
 	go func() {
@@ -152,6 +152,9 @@ func (s *showing) options() ([]tea.ProgramOption, error) {
 		tea.WithoutSignalHandler(),
 		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg { return filter(s.model, msg) }),
 		tea.WithColorProfile(s.model.terminal().Profile()),
+	}
+	if s.o.Width > 0 && s.o.Height > 0 {
+		options = append(options, tea.WithWindowSize(s.o.Width, s.o.Height))
 	}
 	if len(s.o.Environ) > 0 {
 		options = append(options, tea.WithEnvironment(s.o.Environ))
@@ -270,6 +273,7 @@ func (s *showing) result(err error) (End, error) {
 type guarded struct {
 	model *model
 	sync  bool
+	probe func(time.Duration) // nil: nobody measures
 
 	mu   sync.Mutex
 	got  *panicked
@@ -320,7 +324,11 @@ func (g *guarded) Update(msg tea.Msg) (_ tea.Model, cmd tea.Cmd) {
 	if g.panicked() != nil {
 		return g, tea.Quit
 	}
+	began, drawn := time.Now(), g.model.drawn
 	_, cmd = g.model.Update(msg)
+	if g.probe != nil && g.model.drawn != drawn {
+		g.probe(time.Since(began))
+	}
 	return g, cmd
 }
 

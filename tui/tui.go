@@ -6,6 +6,7 @@ package tui
 import (
 	"io"
 	"log/slog"
+	"time"
 
 	"adit/engine"
 )
@@ -35,6 +36,9 @@ type Options struct {
 
 	Guard   []string // command that starts a process which calls restore.Main; nil: none
 	Environ []string // of the terminal; nil: of this process
+	Width   int      // of an output that is no terminal
+	Height  int
+	Probe   func(took time.Duration) // for measuring: told what each frame took, Update and View; may be nil
 
 	Input     io.Reader
 	Output    io.Writer

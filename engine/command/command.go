@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,10 @@ type Process struct {
 	// is called. Nil: a dashboard has none.
 	OpenLog func(e engine.Engine) (log engine.RequestLog, done func(), err error)
 
+	// Measure prints what the dashboard costs, measured for so long. Nil: it
+	// can't be.
+	Measure func(ctx context.Context, long time.Duration, w io.Writer) error
+
 	// Keys writes what keys mean: of a set ("" the default), with a file over it.
 	// Themes writes the themes, with those of a directory. "" as the place is the
 	// operator's own. Nil: there is no such verb.
@@ -59,7 +64,15 @@ func Root(p *Process) *cobra.Command {
 adit server --listen 127.0.0.1:8080
 adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:3000`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var measure time.Duration
+	root.Flags().DurationVar(&measure, "bench-ui", 0, "measure the dashboard for so long and print figures as JSON")
+	root.Flags().MarkHidden("bench-ui")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if measure == 0 || p.Measure == nil {
+			return cmd.Help()
+		}
+		return p.verb(func(ctx context.Context) error { return p.Measure(ctx, measure, p.Stdout) })(cmd, args)
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)

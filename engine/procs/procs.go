@@ -111,3 +111,6 @@ func (g *governor) run(end <-chan struct{}) {
 		}
 	}
 }
+
+// CPUTime returns the user and system time of the process so far, 0 if unknown.
+func CPUTime() time.Duration { return cpuTime() }
