@@ -17,7 +17,7 @@ import (
 func (s *Screen) box(n int, a canvas.Area, f *pane.Frame, title, right, foot string) canvas.Area {
 	focused := s.panes.Put(n, a)
 	in := a.Box(canvas.Box{Title: title, Right: right, Foot: foot, Focused: focused, Glyphs: f.Glyphs})
-	return in.Sub(1, 0, in.W()-1, in.H())
+	return in.Sub(1, 0, in.W()-2, in.H())
 }
 
 func (s *Screen) pane(n int, a canvas.Area, f *pane.Frame) {

@@ -172,7 +172,7 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 func (s *Screen) drawNormal(a canvas.Area, f *pane.Frame) {
 	w, h := a.Size()
 	top := s.panes.Rows(a, f, 13, 8, 12)
-	middle := min(9, max(5, (h-top)*2/5))
+	middle := min(9, max(5, (h-top)*9/20))
 	left := w * 58 / 120
 	s.pane(paneGreeting, a.Sub(0, 0, left, top), f)
 	s.pane(paneFrames, a.Sub(left, 0, w-left, top), f)

@@ -58,7 +58,9 @@ func (t *tape) draw(a canvas.Area, f *pane.Frame, p *Pen, id engine.ConnectionID
 		a.Cut(0, 0, a.W(), "no frame yet since this pane was opened", f.Glyphs.Cut, muted)
 		return
 	}
-	a.Text(0, 0, "TIME          DIR  OP         LEN FIN CONTENT", muted)
+	a.Text(0, 0, "TIME          DIR   OP", muted)
+	a.Right(29, 0, 8, "LEN", muted)
+	a.Text(38, 0, "FIN CONTENT", muted)
 	rows := max(a.H()-1, 0)
 	t.top = max(0, min(t.top, len(t.frames)-rows))
 	for i := range min(rows, len(t.frames)-t.top) {
@@ -76,15 +78,15 @@ func (t *tape) draw(a canvas.Area, f *pane.Frame, p *Pen, id engine.ConnectionID
 			a.Text(16, y, "in", muted)
 		}
 		p.buf = format.AppendCount(p.buf[:0], uint64(r.Opcode))
-		a.RightBytes(19, y, 2, p.buf, muted)
-		a.Text(22, y, OpcodeName(r.Opcode), fg)
+		a.RightBytes(20, y, 2, p.buf, muted)
+		a.Text(23, y, OpcodeName(r.Opcode), fg)
 		p.buf = format.AppendCount(p.buf[:0], r.Length)
-		a.RightBytes(26, y, 8, p.buf, fg)
+		a.RightBytes(29, y, 8, p.buf, fg)
 		fin := "0"
 		if r.Fin {
 			fin = "1"
 		}
-		a.Text(35, y, fin, muted)
-		a.Cut(39, y, a.W()-39, r.Note, f.Glyphs.Cut, fg)
+		a.Text(38, y, fin, muted)
+		a.Cut(42, y, a.W()-42, r.Note, f.Glyphs.Cut, fg)
 	}
 }

@@ -18,9 +18,6 @@ import (
 // historyLong is how far the graphs go back.
 const historyLong = time.Minute
 
-// labelWidth is that of "↑ 96M".
-const labelWidth = 5
-
 func (s *Screen) drawThroughput(a canvas.Area, f *pane.Frame, focused bool) {
 	total := f.Meter.Total()
 	in, out := graph.Largest(total.In.Values[:]), graph.Largest(total.Out.Values[:])
@@ -41,18 +38,23 @@ func (s *Screen) drawThroughput(a canvas.Area, f *pane.Frame, focused bool) {
 		return
 	}
 	upper := (h - 1) / 2
-	s.direction(box.Sub(0, 0, w, upper), f, f.Glyphs.Out, total.Out.Values[:], out, themes.GraphOut)
-	s.direction(box.Sub(0, upper, w, h-1-upper), f, f.Glyphs.In, total.In.Values[:], in, themes.GraphIn)
-	graph.Time(box, h-1, f.Glyphs, labelWidth, historyLong)
+	label := 0
+	for _, most := range [...]float64{in, out} {
+		s.buf = graph.AppendBytes(s.buf[:0], graph.NiceBytes(most))
+		label = max(label, len(s.buf)+2) // an arrow and a space before it
+	}
+	s.direction(box.Sub(0, 0, w, upper), f, f.Glyphs.Out, total.Out.Values[:], out, label, themes.GraphOut)
+	s.direction(box.Sub(0, upper, w, h-1-upper), f, f.Glyphs.In, total.In.Values[:], in, label, themes.GraphIn)
+	graph.Time(box, h-1, f.Glyphs, label, historyLong)
 }
 
-func (s *Screen) direction(a canvas.Area, f *pane.Frame, arrow string, values []float32, most float64, role themes.Role) {
+func (s *Screen) direction(a canvas.Area, f *pane.Frame, arrow string, values []float32, most float64, label int, role themes.Role) {
 	top := graph.NiceBytes(most)
 	b := append(s.buf[:0], arrow...)
 	b = append(b, ' ')
 	b = graph.AppendBytes(b, top)
 	s.buf = b
-	graph.Fill(graph.Scale(a, f.Glyphs, labelWidth, b, true), f.Glyphs, values, top, canvas.Of(role))
+	graph.Fill(graph.Scale(a, f.Glyphs, label, b, true), f.Glyphs, values, top, canvas.Of(role))
 }
 
 // drawStrip is throughput and frames in two lines.
