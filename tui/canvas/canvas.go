@@ -128,7 +128,7 @@ func (c *Canvas) StyleAt(x, y int) Style {
 // put draws a character of w cells, of which clip cuts what is outside. A half
 // of a wide one is a space, as is what remains of one that is overwritten.
 func (c *Canvas) put(x, y int, r rune, w int, style Style, clip Rect) {
-	if y < clip.Y || y >= clip.Y+clip.H || x+w <= clip.X || x >= clip.X+clip.W {
+	if clip.W == 0 || y < clip.Y || y >= clip.Y+clip.H || x+w <= clip.X || x >= clip.X+clip.W {
 		return
 	}
 	row := c.cells[y*c.w : (y+1)*c.w]

@@ -77,3 +77,37 @@ func TestConnectionsGroupedByServer(t *testing.T) {
 		t.Errorf("a server without a connection: %+v", c)
 	}
 }
+
+func TestGroupingThatAllocates(t *testing.T) {
+	conns := make([]engine.Connection, 500)
+	for i := range conns {
+		conns[i] = engine.Connection{ID: engine.ConnectionID(i + 1), Client: fmt.Sprint("client-", i%17), Opened: at(-i)}
+	}
+	m, s := seen(engine.RoleServer, conns...)
+	r := new(Rows)
+	r.Update(s, m)
+	if n := testing.AllocsPerRun(20, func() {
+		r.Update(s, m)
+		r.History(3)
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkRows(b *testing.B) {
+	for _, n := range []int{42, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			conns := make([]engine.Connection, n)
+			for i := range conns {
+				conns[i] = engine.Connection{ID: engine.ConnectionID(i + 1), Client: fmt.Sprint("client-", i%100), Opened: at(-i)}
+			}
+			m, s := seen(engine.RoleServer, conns...)
+			r := new(Rows)
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Update(s, m)
+				r.History(1)
+			}
+		})
+	}
+}
