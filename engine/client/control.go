@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
 
@@ -31,11 +32,12 @@ func (c *Client) Snapshot(_ context.Context, into *engine.Snapshot) error {
 		Expose:      into.Expose[:0],
 		Listen:      into.Listen[:0],
 		Banned:      into.Banned[:0],
-		Closes:      c.totals.Closes(into.Closes[:0]),
+		Closes:      into.Closes[:0],
 	}
 	c.mu.Lock()
 	into.Draining = c.state == stateDraining
 	into.Totals = c.totals.Load()
+	into.Closes = c.totals.Closes(into.Closes)
 	for _, n := range c.sessions {
 		var s engine.Connection
 		n.fill(&s)
@@ -174,5 +176,14 @@ func (c *Client) Done() <-chan struct{} { return c.done }
 
 // FrameTape implements [engine.Engine].
 func (c *Client) FrameTape(_ context.Context, id engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
-	return into, nil
+	c.mu.Lock()
+	n := c.sessions[id]
+	c.mu.Unlock()
+	if n == nil {
+		return into, fmt.Errorf("frame tape of %s: %w", id, engine.ErrNotFound)
+	}
+	protocol := n.session.Protocol()
+	return n.counters.Tape(into, func(f *engine.FrameRecord, first []byte, nth uint64) string {
+		return tunnel.Note(protocol, false, f, first, nth)
+	}), nil
 }

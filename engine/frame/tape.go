@@ -13,7 +13,7 @@ const (
 	// TapeTime is how long a tape goes on after somebody asked for it.
 	TapeTime = 5 * time.Second
 	// Peek is the most of a payload that a Note gets to see.
-	Peek = 20
+	Peek = 24
 )
 
 // A Note says in a few words what a frame carries; "" if that is not known.

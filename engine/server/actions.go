@@ -23,7 +23,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 		Servers:     into.Servers[:0],
 		Expose:      into.Expose[:0],
 		Banned:      into.Banned[:0],
-		Closes:      s.totals.Closes(into.Closes[:0]),
+		Closes:      into.Closes[:0],
 		Waiting:     int(s.dispatch.waiting.Load()),
 	}
 	s.life.Lock()
@@ -37,8 +37,11 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 	}
 	s.claims.mu.Unlock()
 	slices.Sort(into.Banned)
-	into.Totals = s.totals.Load()
-	for _, l := range s.links.list() {
+	all := s.links.listWith(func() {
+		into.Totals = s.totals.Load()
+		into.Closes = s.totals.Closes(into.Closes)
+	})
+	for _, l := range all {
 		into.Connections = append(into.Connections, engine.Connection{})
 		c := &into.Connections[len(into.Connections)-1]
 		l.status(c)
@@ -169,5 +172,9 @@ func (s *Server) audit(action engine.Action, by engine.Operator, target string) 
 
 // FrameTape implements [engine.Engine].
 func (s *Server) FrameTape(_ context.Context, id engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
-	return into, nil
+	l := s.links.find(id)
+	if l == nil {
+		return into, fmt.Errorf("frame tape of %v: %w", id, engine.ErrNotFound)
+	}
+	return l.counters.Tape(into, l.note), nil
 }

@@ -64,6 +64,15 @@ func (l *link) status(c *engine.Connection) {
 	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
 }
 
+// note is the link's frame.Note.
+func (l *link) note(f *engine.FrameRecord, first []byte, nth uint64) string {
+	var protocol engine.Protocol
+	if l.registered.Load() {
+		protocol = l.conn.Protocol()
+	}
+	return tunnel.Note(protocol, true, f, first, nth)
+}
+
 // abort ends a link that greets; the registration then finds the order.
 func (l *link) abort(code engine.CloseCode, reason string) {
 	l.mu.Lock()
@@ -106,12 +115,14 @@ func (r *links) add(l *link) {
 	r.all = slices.Insert(r.all, i, l)
 }
 
-func (r *links) remove(l *link) {
+// remove takes a link out and counts its end: whoever lists sees both or neither.
+func (r *links) remove(l *link, count func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i, ok := slices.BinarySearchFunc(r.all, l.id, byID); ok {
 		r.all = slices.Delete(r.all, i, i+1)
 	}
+	count()
 }
 
 func (r *links) find(id engine.ConnectionID) *link {
@@ -124,9 +135,13 @@ func (r *links) find(id engine.ConnectionID) *link {
 }
 
 // list returns all links.
-func (r *links) list() []*link {
+func (r *links) list() []*link { return r.listWith(func() {}) }
+
+// listWith returns all links, and calls load, which reads what remove counts.
+func (r *links) listWith(load func()) []*link {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	load()
 	return slices.Clone(r.all)
 }
 

@@ -163,9 +163,8 @@ func (s *Server) half(l *link) {
 
 // closed publishes how a connection ended.
 func (s *Server) closed(l *link, protocol engine.Protocol, code engine.CloseCode, reason string) {
-	s.links.remove(l)
 	traffic := l.counters.Traffic()
-	s.totals.ConnectionEnded(traffic, code)
+	s.links.remove(l, func() { s.totals.ConnectionEnded(traffic, code) })
 	s.publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: l.id, Client: l.client, Peer: l.peer,
 		Protocol: protocol, Code: uint16(code), Reason: engine.Bound(reason),
 		Duration: time.Since(l.opened), Closed: &traffic})

@@ -19,6 +19,27 @@ const (
 	TypeConnect  Type = 7
 )
 
+// String returns the name of protocol.md, "" for an unknown type.
+func (t Type) String() string {
+	switch t {
+	case TypeRequest:
+		return "REQUEST"
+	case TypeResponse:
+		return "RESPONSE"
+	case TypeData:
+		return "DATA"
+	case TypeTrailers:
+		return "TRAILERS"
+	case TypeWindow:
+		return "WINDOW"
+	case TypeReset:
+		return "RESET"
+	case TypeConnect:
+		return "CONNECT"
+	}
+	return ""
+}
+
 // FlagEnd says that this side sends no more content.
 const FlagEnd = 0x01
 
@@ -114,6 +135,24 @@ func NextRecord(msg []byte) (r Record, rest []byte, err error) {
 		return Record{}, nil, framing("unknown type").in("read record")
 	}
 	return Record{Type: t, End: end, Exchange: exchange, Payload: body[:length:length]}, body[length:], nil
+}
+
+// PeekRecord reads the header of the first record of a message from the message's
+// beginning: its type, flag and exchange, and how many bytes of the message the
+// record takes. ok is false where that is not a header, or not all of one.
+func PeekRecord(first []byte) (r Record, size uint64, ok bool) {
+	if len(first) < 4 || Type(first[0]).String() == "" {
+		return Record{}, 0, false
+	}
+	exchange, n := varint(first[2:])
+	if n == 0 {
+		return Record{}, 0, false
+	}
+	length, m := varint(first[2+n:])
+	if m == 0 {
+		return Record{}, 0, false
+	}
+	return Record{Type: Type(first[0]), End: first[1]&FlagEnd != 0, Exchange: exchange}, uint64(2+n+m) + length, true
 }
 
 // AppendConnect appends the payload of a CONNECT record.
