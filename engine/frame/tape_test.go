@@ -115,11 +115,11 @@ func TestTapeUnderLoad(t *testing.T) {
 	var c Counters
 	near, far := net.Pipe()
 	conn := NewConn(near, &c, StartNow, StartNow)
-	var wg sync.WaitGroup
+	var wg, writers sync.WaitGroup
 	wg.Go(func() { readAll(conn) })
 	wg.Go(func() { readAll(NewConn(far, new(Counters), StartNow, StartNow)) })
 	f := appendFrame(nil, 0x82, true, 0, []byte("some bytes"))
-	wg.Go(func() {
+	writers.Go(func() {
 		for range 300 {
 			if _, err := far.Write(f); err != nil {
 				t.Errorf("%v", err)
@@ -139,6 +139,7 @@ func TestTapeUnderLoad(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	}
+	writers.Wait()
 	near.Close()
 	far.Close()
 	wg.Wait()
