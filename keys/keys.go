@@ -4,8 +4,10 @@ package keys
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"adit/keys/userfile"
 )
@@ -16,6 +18,8 @@ type Problem = userfile.Problem
 // A Map is what the keys mean. It is never changed after Load.
 type Map struct {
 	set  string
+	path string
+	file stamp // of path, when it was read
 	find map[chord]Action
 	keys map[place]names
 }
@@ -45,25 +49,67 @@ type names struct{ keys, labels, ascii []string }
 //	  conn.kill: [x, delete]
 //	  client.ban: none
 func Load(set, path string) (*Map, []Problem, error) {
+	m, problems, _, err := load(set, path)
+	return m, problems, err
+}
+
+// Reload loads again if the file has come, gone or changed; if not, it returns m
+// and false. A file that can no longer be understood at all keeps what the keys
+// mean. It reads the file: not for the dashboard's goroutine.
+func (m *Map) Reload() (*Map, []Problem, bool) {
+	file := stampOf(m.path)
+	if file.size == m.file.size && file.modified.Equal(m.file.modified) {
+		return m, nil, false
+	}
+	next, problems, understood, err := load(m.set, m.path)
+	if err != nil {
+		problems = []Problem{{File: m.path, Text: userfile.Printable(err.Error())}}
+	}
+	if err != nil || !understood {
+		kept := *m
+		kept.file = file // it is not read again before it changes
+		return &kept, problems, true
+	}
+	return next, problems, true
+}
+
+// A stamp tells whether a file has changed.
+type stamp struct {
+	modified time.Time
+	size     int64 // -1: there is none
+}
+
+func stampOf(path string) stamp {
+	info, err := os.Stat(path)
+	if path == "" || err != nil {
+		return stamp{size: -1}
+	}
+	return stamp{info.ModTime(), info.Size()}
+}
+
+// load is Load; understood is false for a file that is no YAML of ours at all.
+func load(set, path string) (m *Map, problems []Problem, understood bool, err error) {
 	var entries []userfile.Entry
-	var problems []Problem
+	file := stampOf(path) // before the file: what changes meanwhile is read again
 	if path != "" {
-		var err error
 		if entries, problems, err = userfile.Read(path); err != nil {
-			return nil, nil, fmt.Errorf("read the keys: %w", err)
+			return nil, nil, false, fmt.Errorf("read the keys: %w", err)
 		}
 	}
+	understood = len(entries) > 0 || len(problems) == 0
 	l := loader{path: path, problems: problems}
 	if set == "" {
 		set = Sets()[0]
 	}
 	base, ok := defaults(set)
 	if !ok {
-		return nil, nil, fmt.Errorf("no key set %q, the nearest is %s; there are %s",
+		return nil, nil, false, fmt.Errorf("no key set %q, the nearest is %s; there are %s",
 			userfile.Printable(set), userfile.Nearest(set, Sets()), strings.Join(Sets(), ", "))
 	}
 	l.read(entries)
-	return l.build(set, base), l.problems, nil
+	m = l.build(set, base)
+	m.path, m.file = path, file
+	return m, l.problems, understood, nil
 }
 
 // Set returns the name of the default set below.

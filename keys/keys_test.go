@@ -1,6 +1,7 @@
 package keys_test
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -383,6 +385,47 @@ func TestDocumentationMissesAnAction(t *testing.T) {
 	}
 	if strings.Contains(text.String(), "…") {
 		t.Error("not ASCII")
+	}
+}
+
+func TestReloadMissesAChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	m, _, err := keys.Load("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	age := time.Now()
+	step := func(text, key string, want keys.Action, bad bool) {
+		t.Helper()
+		age = age.Add(time.Hour)
+		if text == "" {
+			os.Remove(path)
+		} else if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chtimes(path, age, age)); err != nil {
+			t.Fatal(err)
+		}
+		next, problems, changed := m.Reload()
+		if !changed || (len(problems) > 0) != bad {
+			t.Errorf("%q: changed %v, problems %v", text, changed, problems)
+		}
+		if got, _ := next.Find(key, keys.Connections); got != want {
+			t.Errorf("%q: %s is %q, want %q", text, key, got, want)
+		}
+		if again, _, changed := next.Reload(); changed || again != next {
+			t.Errorf("%q: changed again", text)
+		}
+		m = next
+	}
+	if _, _, changed := m.Reload(); changed {
+		t.Error("changed without a file")
+	}
+	step("connections:\n  conn.kill: d\n", "d", keys.Kill, false)
+	step("connections: [\n", "d", keys.Kill, true) // what was meant stays
+	step("connections:\n  conn.kill: e\n", "d", "", false)
+	step("", "x", keys.Kill, false)
+	if m, _, _ := keys.Load("", ""); m != nil {
+		if _, _, changed := m.Reload(); changed {
+			t.Error("changed without a name of a file")
+		}
 	}
 }
 

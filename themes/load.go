@@ -233,7 +233,9 @@ func (r *themeReader) base(entries []userfile.Entry) *Theme {
 		case entryLight:
 			light = r.truth(e)
 		case entryBase:
-			name, line = e.Word, e.Line
+			if name, line = e.Word, e.Line; !e.IsWord {
+				r.problem(e.Line, "base wants the name of a built-in theme; the default was taken")
+			}
 		}
 	}
 	if name != "" {

@@ -5,12 +5,13 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"adit/keys"
 	"adit/themes"
 	"adit/tui/pane"
 )
 
-// themesEvery is how often the operator's themes are looked at for changes.
-const themesEvery = 2 * time.Second
+// looksEvery is how often the operator's themes and keys are looked at for changes.
+const looksEvery = 2 * time.Second
 
 // terminal is what is known of the terminal now.
 func (m *model) terminal() themes.Terminal {
@@ -41,34 +42,52 @@ func (m *model) useTheme(name string) bool {
 	return ok
 }
 
-// themesMsg: the operator's themes were looked at.
-type themesMsg struct {
-	themes   *themes.Set
-	problems []themes.Problem
-	changed  bool
+// looksMsg: the operator's files were looked at.
+type looksMsg struct {
+	themes        *themes.Set
+	keys          *keys.Map
+	themeProblems []themes.Problem
+	keyProblems   []keys.Problem
+	themesChanged bool
+	keysChanged   bool
 }
 
-// watchThemes looks at the operator's themes off the loop, after a while; nil
-// where there are none.
-func (m *model) watchThemes() tea.Cmd {
-	if m.o.ThemesDir == "" {
+// watchLooks looks at the operator's themes and keys off the loop, after a
+// while; nil where there are none.
+func (m *model) watchLooks() tea.Cmd {
+	if m.o.ThemesDir == "" && m.o.KeysFile == "" {
 		return nil
 	}
-	set := m.themes
-	return tea.Tick(themesEvery, func(time.Time) tea.Msg {
-		next, problems, changed := set.Reload()
-		return themesMsg{next, problems, changed}
+	set, keymap := m.themes, m.frame.Keys
+	return tea.Tick(looksEvery, func(time.Time) tea.Msg {
+		var msg looksMsg
+		msg.themes, msg.themeProblems, msg.themesChanged = set.Reload()
+		msg.keys, msg.keyProblems, msg.keysChanged = keymap.Reload()
+		return msg
 	})
 }
 
-// reloaded takes what has changed of the themes.
-func (m *model) reloaded(msg themesMsg) tea.Cmd {
-	if msg.changed {
+// reloaded takes what has changed of themes and keys.
+func (m *model) reloaded(msg looksMsg) tea.Cmd {
+	if msg.themesChanged {
 		m.themes = msg.themes
-		for _, p := range msg.problems {
+		for _, p := range msg.themeProblems {
 			m.say(pane.Say{Text: p.String(), Bad: !p.Warning})
 		}
 		m.useTheme(m.wantedTheme())
 	}
-	return m.watchThemes()
+	if msg.keysChanged {
+		m.frame.Keys, m.frame.Problems = msg.keys, msg.keyProblems
+		m.say(keysSay(msg.keyProblems))
+	}
+	return m.watchLooks()
+}
+
+// keysSay says that the keys were read, and where what is wrong with them is
+// shown.
+func keysSay(problems []keys.Problem) pane.Say {
+	if len(problems) == 0 {
+		return pane.Say{Text: "keys: read again"}
+	}
+	return pane.Say{Text: plural(len(problems), "problem") + " in the keys: ? shows them", Bad: true}
 }

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -68,4 +69,20 @@ func TestOverlaysOverTheScreens(t *testing.T) {
 	s.shows("solarized-light")
 	s.typed("q")
 	s.hides("solarized-light")
+}
+
+func TestKeysThatAreNotReadAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.yaml")
+	fake := enginetest.NewFake(small())
+	defer fake.End()
+	s := start(t, Options{Engine: fake, KeysFile: path}, 120, 36)
+	s.shows("edge-1")
+	if err := os.WriteFile(path, []byte("everywhere:\n  screen.config: C\n  view.hlep: x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.shows("1 problem in the keys")
+	s.typed("C")
+	s.shows("[5 Config]")
+	s.typed("?\t")
+	s.shows("unknown action")
 }

@@ -119,7 +119,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
 	}
 	if len(problems) > 0 {
-		m.notes.add(pane.Say{Text: fmt.Sprintf("%d problems in the keys: ? shows them", len(problems)), Bad: true}, now())
+		m.notes.add(keysSay(problems), now())
 	}
 	m.frame = pane.Frame{
 		Now:      now(),
@@ -181,7 +181,7 @@ func (m *model) result() (End, error) {
 // Init implements [tea.Model].
 func (m *model) Init() tea.Cmd {
 	m.chain++
-	return tea.Batch(append(m.first, m.order(true), m.watchThemes())...)
+	return tea.Batch(append(m.first, m.order(true), m.watchLooks())...)
 }
 
 // Update implements [tea.Model].
@@ -254,7 +254,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case performedMsg:
 		m.changed()
 		return m.effect(msg.effect)
-	case themesMsg:
+	case looksMsg:
 		return m.reloaded(msg)
 	case keptMsg:
 		m.keeping = false
