@@ -235,6 +235,26 @@ func (r *run) tellDraining() (done func()) {
 	}
 }
 
+// tellEnd says on stderr what a run with a dashboard came to, where a headless
+// one has its last event.
+func (r *run) tellEnd() {
+	var s engine.Snapshot
+	if r.show == nil || r.engine.Snapshot(context.Background(), &s) != nil || s.Started.IsZero() {
+		return
+	}
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		r.process.say("ended after %s: %d requests, %d failed", time.Since(s.Started).Round(time.Second), s.Totals.Requests, s.Totals.Failed)
+	}()
+	late := time.NewTimer(hideWait / 10)
+	defer late.Stop()
+	select {
+	case <-said:
+	case <-late.C:
+	}
+}
+
 // busy says which connections have exchanges in flight, "" if none has.
 func (r *run) busy() string {
 	const most = 5

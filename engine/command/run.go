@@ -109,6 +109,7 @@ func (r *run) live(ctx context.Context, e endpoint) error {
 		case <-ready:
 		}
 	}
+	defer r.tellEnd()
 	return r.shown(ctx, e, ended)
 }
 
