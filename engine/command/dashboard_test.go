@@ -321,3 +321,19 @@ func TestRunWithoutAPlaceForItsLogSaysSo(t *testing.T) {
 		t.Errorf("it says %q", &said)
 	}
 }
+
+func TestLineThatStartsAClient(t *testing.T) {
+	for _, tt := range []struct {
+		listen string
+		secret bool
+		want   string
+	}{
+		{"127.0.0.1:8080", false, "adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:3000"},
+		{"[::]:80", true, "adit client --server ws://127.0.0.1:80/register --secret @FILE --expose app=http://localhost:3000"},
+		{"[fd00::1]:80", false, "adit client --server ws://[fd00::1]:80/register --expose app=http://localhost:3000"},
+	} {
+		if got := clientLine(tt.listen, tt.secret); got != tt.want {
+			t.Errorf("%s: %s", tt.listen, got)
+		}
+	}
+}

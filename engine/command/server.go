@@ -48,7 +48,6 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 	r, err := newRun(p, plan{
 		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
-		commands: []string{"adit client --server " + registerURL(c.Listen) + " --expose app=http://localhost:3000"},
 	})
 	if err != nil {
 		return err
@@ -70,6 +69,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 		ln.Close()
 		return err
 	}
+	r.plan.commands = []string{clientLine(ln.Addr().String(), len(c.Secret) > 0)}
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
 		return err
@@ -95,13 +95,17 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 	})
 }
 
-// registerURL returns what a client on this machine dials.
-func registerURL(listen string) string {
+// clientLine returns what starts a client of a server on this machine.
+func clientLine(listen string, secret bool) string {
 	host, port, _ := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "ws://" + net.JoinHostPort(host, port) + "/register"
+	line := "adit client --server ws://" + net.JoinHostPort(host, port) + "/register"
+	if secret {
+		line += " --secret @FILE"
+	}
+	return line + " --expose app=http://localhost:3000"
 }
 
 // serverOptions turns settings into options; what comes from the process is
