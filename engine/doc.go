@@ -31,19 +31,23 @@
 //	engine/origin     from the client to the origin server
 //	engine/tunnel     one WebSocket in either protocol: opening, reader, writer, keepalive, exchanges
 //	engine/wire       messages of both protocols as pure functions
-//	engine/frame      passive count of frames by opcode, below the WebSocket library
+//	engine/frame      passive count of frames by opcode and size, below the WebSocket library; the frame tape
 //	engine/tcp        system calls of TCP that the scheduler need not know of
 //	engine/filter     the language that narrows requests, connections and events
 //	engine/procs      one processor while there is little to do
 //	engine/policy     credentials, rules, resolve-check-dial
-//	engine/observe    event bus, totals, event lines
+//	engine/observe    event bus, totals, event lines; rates of snapshots, events in words
 //	engine/demo       what adit demo starts
 //	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle
 //	engine/chaos      tests of the whole binary under faults (build tag chaos)
 //
-// Imports go down this list only, and arch_test.go holds them to it: tunnel
-// alone knows the WebSocket library (demo uses it for its own origins and
-// callers), command alone cobra, nothing here a terminal.
+//	store             what is recorded of requests, kept in bounds: engine.RequestLog
+//	tui               the dashboard: one Bubble Tea model, screens and overlays as plain structs below it
+//	keys, themes      what keys do, and how everything looks
+//
+// Within engine imports go down this list only, and arch_test.go holds them to
+// it: tunnel alone knows the WebSocket library (demo uses it for its own origins
+// and callers), command alone cobra, nothing here a terminal.
 //
 // # Goroutines
 //
@@ -79,6 +83,7 @@
 //	origin idle watch, where a socket  pool                  taken again, idle timeout        Transport.Close
 //	  can't be asked without waiting
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
+//	store ingest, one per log          store.Open            Log.Close, the engine's end      Log.Close
 //	command serve, drain, print        headless.run          the run ends                     headless.run, but for a write
 //	                                                                                          to a stdout that nobody reads,
 //	                                                                                          which ends with the process
@@ -87,8 +92,8 @@
 //
 // # Locks
 //
-// Order: server claims → dispatcher, callerConn → callerWatch. All others are
-// leaves: nobody holds one while taking another, calling out, sending on a
+// Order: server claims → dispatcher, callerConn → callerWatch, server links and
+// client → totals, whoever asks for a frame tape → the tape. All others are leaves: nobody holds one while taking another, calling out, sending on a
 // channel that could block, or doing I/O. The bus's lock is a leaf below all. A
 // tunnel connection has one mutex, for its outbox and all of its exchanges; no
 // lock is shared by all connections on the way of a request.
@@ -96,7 +101,8 @@
 // # Laws
 //
 // Nothing may slow or block the tunnel: who watches is handed copies through a
-// fixed ring and loses the oldest, counted. A response never reaches the wrong
+// fixed ring and loses the oldest, counted. What costs more than a count is made
+// only while somebody wants it: records, heads, live counts, frame tapes. A response never reaches the wrong
 // caller: an exchange is known by an id that is never reused, and a connection
 // (to a wsp client, to an origin) is used again only when its last exchange was
 // proven finished. A truncated response is never taken for complete: END is

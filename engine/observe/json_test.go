@@ -112,6 +112,26 @@ func TestEveryKindHasAName(t *testing.T) {
 	}
 }
 
+// TestHeadsAreNotPrinted: they hold the credentials of the traffic, and who writes
+// lines did not ask for them.
+func TestHeadsAreNotPrinted(t *testing.T) {
+	for _, kind := range []engine.Kind{engine.KindRequestStarted, engine.KindRequestFinished} {
+		e := finished()
+		e.Kind = kind
+		want := string(AppendEvent(nil, &e))
+		r := *e.Request
+		r.Heads, r.Live = &engine.Heads{Request: "authorization: s3cret\n", Response: "set-cookie: s3cret\n"}, new(engine.Live)
+		e.Request = &r
+		if got := string(AppendEvent(nil, &e)); got != want {
+			t.Errorf("%v: %s, want %s", kind, got, want)
+		}
+	}
+	e := engine.Event{Kind: engine.KindGreetingReceived, Greeting: &engine.Greeting{ID: "x", Raw: "s3cret"}}
+	if got := string(AppendEvent(nil, &e)); strings.Contains(got, "s3cret") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestTimesSortAsText(t *testing.T) {
 	for _, v := range []time.Time{{}, time.Unix(0, 0), at, time.Date(2026, 12, 31, 23, 59, 60, -1, time.UTC), time.Date(9999, 1, 2, 3, 4, 5, 6, time.UTC)} {
 		got := string(appendTime(nil, v))

@@ -89,8 +89,9 @@ func smallRequest(t testing.TB, bus *observe.Bus) func() {
 }
 
 // BenchmarkSmallRequest: what the handler costs beside net/http and the tunnel,
-// with nobody who wants to know, with a subscriber that reads, and with one that
-// writes lines.
+// with nobody who wants to know, with a subscriber that reads, with one that
+// writes lines, with one that wants heads, and with one that wants all that the
+// dashboard does: heads, and requests that start.
 func BenchmarkSmallRequest(b *testing.B) {
 	watchers := map[string]func(<-chan engine.Batch){
 		"unobserved": nil,
@@ -100,12 +101,19 @@ func BenchmarkSmallRequest(b *testing.B) {
 		},
 		"lines": func(batches <-chan engine.Batch) { observe.WriteEvents(io.Discard, batches) },
 	}
-	for _, name := range strings.Fields("unobserved subscribed lines") {
+	watchers["heads"], watchers["dashboard"] = watchers["subscribed"], watchers["subscribed"]
+	options := map[string]engine.SubscribeOptions{
+		"subscribed": {Kinds: engine.KindsRequests},
+		"lines":      {Kinds: engine.KindsRequests},
+		"heads":      {Kinds: engine.KindsRequests, Heads: true},
+		"dashboard":  {Heads: true},
+	}
+	for _, name := range strings.Fields("unobserved subscribed lines heads dashboard") {
 		b.Run(name, func(b *testing.B) {
 			bus := observe.NewBus()
 			done := make(chan struct{})
 			if watch := watchers[name]; watch != nil {
-				batches, err := bus.Subscribe(context.Background(), engine.SubscribeOptions{Kinds: engine.KindsRequests})
+				batches, err := bus.Subscribe(context.Background(), options[name])
 				if err != nil {
 					b.Fatal(err)
 				}
