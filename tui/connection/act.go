@@ -18,7 +18,7 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 	switch a {
 	case keys.Kill, keys.Drain, keys.Ban:
 		if why := s.Off(a, f); why != "" {
-			return pane.Say{Text: string(s.id.String()) + ": " + why}, true
+			return pane.Say{Text: s.id.String() + ": " + why}, true
 		}
 		ask := pane.Ask{Action: a, Connections: []engine.ConnectionID{s.id}}
 		if a == keys.Ban {
@@ -33,6 +33,9 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 			s.reset.To(CountsOf(&s.past.last), f.Now)
 		}
 		return nil, true
+	case keys.Filter:
+		s.panes.SetFocus(paneRequests)
+		return pane.EditFilter{}, true
 	case keys.ItemNext:
 		return s.step(f, 1), true
 	case keys.ItemPrevious:

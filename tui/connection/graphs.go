@@ -22,7 +22,11 @@ func (p *Pen) rttGraph(a canvas.Area, f *pane.Frame, samples []float32, bare boo
 	if !bare {
 		width := 2 * (a.W() - rttLabel - 2)
 		samples = samples[max(0, len(samples)-width):]
-		p.buf = format.AppendCount(p.buf[:0], uint64(graph.Largest(samples)+0.5))
+		if most := graph.Largest(samples); most < 10 {
+			p.buf = format.AppendMillis(p.buf[:0], most)
+		} else {
+			p.buf = format.AppendCount(p.buf[:0], uint64(most+0.5))
+		}
 		p.buf = append(p.buf, "ms"...)
 		a = graph.Scale(a, f.Glyphs, rttLabel, p.buf, false)
 	} else {

@@ -41,7 +41,7 @@ func (s *Screen) pane(n int, a canvas.Area, f *pane.Frame) {
 		s.pen.RTT(s.box(n, a, f, title, right, ""), f, x, s.past.rtt)
 	case paneStreams:
 		gone := s.past.index < 0
-		count := x.InFlight
+		count := s.streams.count(x)
 		right := Hint(f, keys.Cancel, "cancel", keys.Connection)
 		title := "Streams in flight " + strconv.Itoa(count)
 		if f.Class == pane.Compact {

@@ -5,8 +5,10 @@ package connection
 
 import (
 	"strconv"
+	"time"
 
 	"adit/engine"
+	"adit/engine/filter"
 	"adit/keys"
 	"adit/tui/canvas"
 	"adit/tui/format"
@@ -49,7 +51,10 @@ type Screen struct {
 	taping bool // the tape was drawn in the last frame
 }
 
-var _ pane.Screen = (*Screen)(nil)
+var (
+	_ pane.Screen   = (*Screen)(nil)
+	_ pane.Filtered = (*Screen)(nil)
+)
 
 // New returns the detail of a connection. from is the list that it was opened
 // from; nil: next and previous go by id.
@@ -146,6 +151,26 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 	}
 	return wants
 }
+
+// Subject implements [pane.Filtered]: the requests of the connection are filtered.
+func (s *Screen) Subject() filter.Subject { return filter.Requests }
+
+// Filter implements [pane.Filtered].
+func (s *Screen) Filter() string { return s.requests.Filter() }
+
+// SetFilter implements [pane.Filtered].
+func (s *Screen) SetFilter(text string) { s.requests.SetFilter(text) }
+
+// Matches implements [pane.Filtered].
+func (s *Screen) Matches() (matched, of int, took time.Duration) {
+	if p := s.requests.Page(); p != nil {
+		return p.Matched, p.Kept, p.Took
+	}
+	return 0, 0, 0
+}
+
+// Values implements [pane.Filtered].
+func (s *Screen) Values(string) []pane.Value { return nil }
 
 // Draw implements [pane.Screen].
 func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {

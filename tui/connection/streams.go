@@ -82,6 +82,15 @@ func (s *streams) current(id engine.ConnectionID) []engine.Request {
 	return s.page.Requests
 }
 
+// count returns how many streams there are: as many as are listed, before they
+// were fetched as many as the connection counts.
+func (s *streams) count(x *engine.Connection) int {
+	if s.of != x.ID || s.failed != "" {
+		return x.InFlight
+	}
+	return s.page.Matched
+}
+
 // move moves the cursor by rows.
 func (s *streams) move(by int) {
 	s.cursor = max(0, min(s.cursor+by, len(s.page.Requests)-1))

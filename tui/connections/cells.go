@@ -2,6 +2,7 @@ package connections
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"adit/engine"
@@ -165,9 +166,14 @@ func (t *Table) poolOf(x *pane.Client) int {
 	return len(x.Connections)
 }
 
+// clientName is what the first column calls a client, at a client a server: of
+// a URL what tells it from others.
 func clientName(name string) string {
 	if name == "" {
 		return "(no greeting yet)"
+	}
+	if _, rest, ok := strings.Cut(name, "://"); ok {
+		name = strings.TrimSuffix(rest, "/register")
 	}
 	return name
 }
