@@ -44,10 +44,13 @@ func (p *Prompt) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	value := p.input.Value()
 	runes := []rune(value)
 	at := min(p.input.Position(), len(runes))
-	p.left = min(p.left, at)
-	for cells(runes[p.left:at]) > room {
-		p.left++
+	first := at // as far to the left as the box has room
+	for used := 0; first > 0; first-- {
+		if used += canvas.Width(string(runes[first-1])); used > room {
+			break
+		}
 	}
+	p.left = min(max(p.left, first), at)
 	x = from
 	byteAt := len(string(runes[:p.left]))
 	cursorX := from
@@ -79,14 +82,6 @@ func (p *Prompt) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	return in.Bounds().X + cursorX, in.Bounds().Y, true
 }
 
-func cells(runes []rune) int {
-	n := 0
-	for _, r := range runes {
-		n += canvas.Width(string(r))
-	}
-	return n
-}
-
 // right says what the filter selects now.
 func (p *Prompt) right(f *pane.Frame) string {
 	matched, of, took := p.screen.Matches()
@@ -99,9 +94,10 @@ func (p *Prompt) right(f *pane.Frame) string {
 	return string(b)
 }
 
-// foot says what is wrong, and in which column, from 1.
+// foot says what is wrong, and in which column, from 1; not while a word is
+// being completed, which seldom is a clause yet.
 func (p *Prompt) foot(*pane.Frame) string {
-	if p.fault == nil {
+	if p.fault == nil || p.pick >= 0 {
 		return ""
 	}
 	return "column " + strconv.Itoa(p.fault.Column+1) + ": " + p.fault.Text
