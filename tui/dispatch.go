@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -181,6 +182,10 @@ func (m *model) off(a keys.Action) string {
 	}
 	if screenOf(a) >= 0 {
 		return ""
+	}
+	info := keys.Of(a)
+	if !info.In(keys.Everywhere) && !slices.ContainsFunc(m.top().Contexts(&m.frame), info.In) {
+		return "not on this screen"
 	}
 	return m.top().Off(a, &m.frame)
 }

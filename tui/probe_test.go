@@ -373,7 +373,8 @@ func TestTinyTerminalActsOnNothing(t *testing.T) {
 	p := &probe{name: "probe"}
 	s := start(t, Options{Engine: fake}, 34, 9, func(m *model) { m.levels[0] = []level{{screen: p}} })
 	s.shows("adit")
-	s.typed("xj2")
+	s.typed("xj2!")
+	s.shows("no errors") // the last key was taken
 	s.resize(80, 24)
 	s.shows("probe")
 	if did := p.done(); len(did) != 0 {

@@ -16,7 +16,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain looks for goroutines that were left behind. The library's own reader
+// of keys stays when a program ends with keys that it has read and not yet given
+// on.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/charmbracelet/ultraviolet.(*TerminalReader).sendEvents"))
+}
 
 // A terminal runs a dashboard before a terminal emulator.
 type terminal struct {
