@@ -104,9 +104,23 @@ func check(t interface {
 		}
 		split, rest = append(split, rest[:n]), rest[n:]
 	}
+	for _, taped := range []bool{false, true} {
+		checkOnce(t, stream, split, start, taped)
+	}
+}
+
+// checkOnce is check with and without a tape, which must not change a thing.
+func checkOnce(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, stream []byte, split [][]byte, start Start, taped bool) {
+	t.Helper()
 	var counters Counters
 	below := &chunks{next: append([][]byte(nil), split...)}
 	conn := NewConn(below, &counters, start, start)
+	if taped {
+		counters.Tape(nil, noted)
+	}
 	for _, s := range split {
 		if n, err := conn.Write(s); n != len(s) || err != nil {
 			t.Fatalf("write: %d, %v", n, err)
@@ -119,7 +133,20 @@ func check(t interface {
 	total, frames := reference(stream, start)
 	want := engine.Traffic{BytesIn: total, BytesOut: total, FramesIn: frames, FramesOut: frames}
 	if have := counters.Traffic(); have != want {
-		t.Fatalf("counted %+v, want %+v\nstream %x\nsizes %v", have, want, stream, sizes)
+		t.Fatalf("counted %+v, want %+v\nstream %x\nin %d chunks, taped %v", have, want, stream, len(split), taped)
+	}
+	in, out := counters.Shapes()
+	data := frames.Text + frames.Binary + frames.Continuation
+	if sum := in.Sizes[0] + in.Sizes[1] + in.Sizes[2] + in.Sizes[3]; in != out || sum != data || in.Fragmented > frames.Text+frames.Binary {
+		t.Fatalf("shapes %+v and %+v of %+v", in, out, frames)
+	}
+	if !taped {
+		return
+	}
+	// The last frame of each direction may not have come to its end.
+	n := uint64(len(counters.Tape(nil, noted)))
+	if most := 2 * frames.Total(); n > most || n < min(TapeFrames, most-min(most, 2)) {
+		t.Fatalf("%d of %d frames on the tape", n, most)
 	}
 	if counters.BytesIn() != total {
 		t.Fatalf("BytesIn %d, want %d", counters.BytesIn(), total)

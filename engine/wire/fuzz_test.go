@@ -173,8 +173,13 @@ func FuzzRecords(f *testing.F) {
 		for first := true; first || len(rest) > 0; first = false {
 			var r wire.Record
 			var err error
-			if r, rest, err = wire.NextRecord(rest); err != nil {
+			before := rest
+			peeked, size, ok := wire.PeekRecord(before[:min(len(before), wire.MaxRecordHeader)])
+			if r, rest, err = wire.NextRecord(before); err != nil {
 				return
+			}
+			if !ok || peeked.Type != r.Type || peeked.End != r.End || peeked.Exchange != r.Exchange || size != uint64(len(before)-len(rest)) {
+				t.Fatalf("peeked at %+v of %d, read %+v", peeked, size, r)
 			}
 			payload := again(t, r)
 			written = wire.AppendRecordHeader(written, r.Type, r.End, r.Exchange, len(payload))
