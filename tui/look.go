@@ -58,13 +58,20 @@ func (m *model) watchLooks() tea.Cmd {
 	if m.o.ThemesDir == "" && m.o.KeysFile == "" {
 		return nil
 	}
-	set, keymap := m.themes, m.frame.Keys
-	return tea.Tick(looksEvery, func(time.Time) tea.Msg {
+	ctx, set, keymap := m.ctx, m.themes, m.frame.Keys
+	return func() tea.Msg {
+		later := time.NewTimer(looksEvery)
+		defer later.Stop()
+		select {
+		case <-later.C:
+		case <-ctx.Done():
+			return nil
+		}
 		var msg looksMsg
 		msg.themes, msg.themeProblems, msg.themesChanged = set.Reload()
 		msg.keys, msg.keyProblems, msg.keysChanged = keymap.Reload()
 		return msg
-	})
+	}
 }
 
 // reloaded takes what has changed of themes and keys.
