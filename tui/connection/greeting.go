@@ -87,7 +87,7 @@ func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 	case x.Greeting != nil:
 		add("secret", "none was asked for")
 	}
-	if !x.GreetingReady.IsZero() && !x.Opened.IsZero() {
+	if !x.Opened.IsZero() && x.GreetingReady.After(x.Opened) {
 		arrow := "101" + f.Glyphs.Arrow + "greeting "
 		add("latency", arrow+string(format.AppendDuration(nil, x.GreetingReady.Sub(x.Opened))))
 	}

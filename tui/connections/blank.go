@@ -175,7 +175,10 @@ func (e *blank) count(f *pane.Frame) {
 	if end == e.end && f.Now.Sub(e.at).Abs() < time.Second {
 		return
 	}
-	e.ever = e.ever || len(f.Snapshot.Closes) > 0
+	for at := max(first, e.end); at < end && !e.ever; at++ {
+		r := f.Events.At(at)
+		e.ever = r != nil && r.Event.Kind == engine.KindGreetingReceived
+	}
 	e.end, e.at, e.refused = end, f.Now, e.refused[:0]
 	for at := end; at > first; at-- {
 		r := f.Events.At(at - 1)

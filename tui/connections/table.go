@@ -360,9 +360,11 @@ func (t *Table) Draw(a canvas.Area, f *pane.Frame, focused bool) {
 	switch {
 	case len(f.Snapshot.Connections) == 0:
 		t.blank.draw(in, f)
+		return
 	case t.list.matched == 0:
 		t.drawNoMatch(in, f)
 	default:
 		t.table.Draw(in.Sub(0, 0, in.W()-1, in.H()), t, table.Look{Glyphs: f.Glyphs, Focused: focused})
 	}
+	t.blank.ever = true
 }
