@@ -326,13 +326,15 @@ func TestLineThatStartsAClient(t *testing.T) {
 	for _, tt := range []struct {
 		listen string
 		secret bool
+		names  bool
 		want   string
 	}{
-		{"127.0.0.1:8080", false, "adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:3000"},
-		{"[::]:80", true, "adit client --server ws://127.0.0.1:80/register --secret @FILE --expose app=http://localhost:3000"},
-		{"[fd00::1]:80", false, "adit client --server ws://[fd00::1]:80/register --expose app=http://localhost:3000"},
+		{"127.0.0.1:8080", false, true, "adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:3000"},
+		{"[::]:80", true, true, "adit client --server ws://127.0.0.1:80/register --secret @FILE --expose app=http://localhost:3000"},
+		{"[fd00::1]:80", false, true, "adit client --server ws://[fd00::1]:80/register --expose app=http://localhost:3000"},
+		{"127.0.0.1:8080", false, false, "adit client --server ws://127.0.0.1:8080/register --allow localhost:3000"},
 	} {
-		if got := clientLine(tt.listen, tt.secret); got != tt.want {
+		if got := clientLine(tt.listen, tt.secret, tt.names); got != tt.want {
 			t.Errorf("%s: %s", tt.listen, got)
 		}
 	}

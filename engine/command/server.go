@@ -69,7 +69,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 		ln.Close()
 		return err
 	}
-	r.plan.commands = []string{clientLine(ln.Addr().String(), len(c.Secret) > 0)}
+	r.plan.commands = []string{clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != "")}
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
 		return err
@@ -95,8 +95,9 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 	})
 }
 
-// clientLine returns what starts a client of a server on this machine.
-func clientLine(listen string, secret bool) string {
+// clientLine returns what starts a client of a server on this machine. A server
+// without names refuses a client that exposes one.
+func clientLine(listen string, secret, names bool) string {
 	host, port, _ := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
@@ -104,6 +105,9 @@ func clientLine(listen string, secret bool) string {
 	line := "adit client --server ws://" + net.JoinHostPort(host, port) + "/register"
 	if secret {
 		line += " --secret @FILE"
+	}
+	if !names {
+		return line + " --allow localhost:3000"
 	}
 	return line + " --expose app=http://localhost:3000"
 }
