@@ -11,6 +11,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/charmbracelet/x/term"
 
@@ -151,7 +152,8 @@ func (s *showing) options() ([]tea.ProgramOption, error) {
 		tea.WithFPS(s.o.FPS),
 		tea.WithoutSignalHandler(),
 		tea.WithFilter(func(_ tea.Model, msg tea.Msg) tea.Msg { return filter(s.model, msg) }),
-		tea.WithColorProfile(s.model.terminal().Profile()),
+		// Whatever the environment says of it: there is a terminal.
+		tea.WithColorProfile(max(s.model.terminal().Profile(), colorprofile.ASCII)),
 	}
 	if s.o.Width > 0 && s.o.Height > 0 {
 		options = append(options, tea.WithWindowSize(s.o.Width, s.o.Height))

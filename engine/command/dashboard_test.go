@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -24,20 +25,20 @@ type fakeDashboard struct {
 	end    chan Shown
 	err    error
 	view   View
-	shown  bool
-	hidden bool
+	shown  atomic.Bool
+	hidden atomic.Bool
 	late   time.Duration // from when it is hidden until it returns
 }
 
 func (f *fakeDashboard) open(ctx context.Context, v View) (func() (Shown, error), error) {
 	f.view = v
 	return func() (Shown, error) {
-		f.shown = true
+		f.shown.Store(true)
 		select {
 		case end := <-f.end:
 			return end, f.err
 		case <-ctx.Done():
-			f.hidden = true
+			f.hidden.Store(true)
 			time.Sleep(f.late)
 			return ShownStop, nil
 		}
@@ -138,8 +139,8 @@ func TestSignalHidesTheDashboardFirst(t *testing.T) {
 			ctx, signal := context.WithTimeout(t.Context(), time.Minute)
 			defer signal()
 			began := time.Now()
-			if err := r.live(ctx, e.endpoint()); err != nil || !f.hidden || !e.drained {
-				t.Errorf("%v, hidden %v, drained %v", err, f.hidden, e.drained)
+			if err := r.live(ctx, e.endpoint()); err != nil || !f.hidden.Load() || !e.drained {
+				t.Errorf("%v, hidden %v, drained %v", err, f.hidden.Load(), e.drained)
 			}
 			if took := time.Since(began) - time.Minute; took != min(late, hideWait) {
 				t.Errorf("%v after the signal", took)
@@ -217,8 +218,8 @@ func TestEngineThatFailsShowsNoDashboard(t *testing.T) {
 		e := newFakeEngine()
 		e.fault = errors.New("refused")
 		time.AfterFunc(time.Second, func() { close(e.ended) })
-		if err := r.live(t.Context(), e.endpoint()); !errors.Is(err, e.fault) || f.shown {
-			t.Errorf("%v, shown %v", err, f.shown)
+		if err := r.live(t.Context(), e.endpoint()); !errors.Is(err, e.fault) || f.shown.Load() {
+			t.Errorf("%v, shown %v", err, f.shown.Load())
 		}
 	})
 }
@@ -231,8 +232,8 @@ func TestPatientRunShowsTheDashboardWhenReady(t *testing.T) {
 		e := newFakeEngine()
 		time.AfterFunc(time.Second, func() { r.bus.Publish(engine.Event{Kind: engine.KindReady}) })
 		time.AfterFunc(time.Minute, func() { f.end <- ShownQuit })
-		if err := r.live(t.Context(), e.endpoint()); err != nil || !f.shown {
-			t.Errorf("%v, shown %v", err, f.shown)
+		if err := r.live(t.Context(), e.endpoint()); err != nil || !f.shown.Load() {
+			t.Errorf("%v, shown %v", err, f.shown.Load())
 		}
 	})
 }
