@@ -54,5 +54,5 @@ type Operator struct {
 type SubscribeOptions struct {
 	Kinds Kinds // 0 means [KindsAll]
 	Slots int   // ring size in events; 0 means 4,096; at most 65,536
-	Heads bool  // records of requests come with their Heads
+	Heads bool  // records of requests come with their Heads, but for some while the subscriber is slow
 }

@@ -18,8 +18,9 @@ import (
 // A ring holds its slots for as long as the subscription lasts, and what their
 // events point to (records, greetings, strings of at most [engine.MaxText]
 // bytes) until they are overwritten: with the default of 4,096 slots 1 MiB and
-// at most as many records, each with up to twice [engine.MaxHead] bytes while
-// anybody wants heads.
+// at most as many records. Heads, up to 16 KiB for each record, are not wanted
+// while a ring holds more than 4,096 events for one who wants them: that bounds
+// them to 64 MiB whatever callers send.
 type Bus struct {
 	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, and wantsHeads; written under mu
 	_     [60]byte      // readers of wants do not share a cache line with mu
@@ -47,6 +48,10 @@ func (b *Bus) Publish(e engine.Event) {
 	for _, s := range b.subscribers {
 		if s.kinds.Has(e.Kind) {
 			s.put(&e)
+			if s.heads && !s.behind && s.head-s.tail > maxWithHeads {
+				s.behind = true
+				b.updateWants()
+			}
 		}
 	}
 	b.mu.Unlock()
@@ -59,8 +64,12 @@ func (b *Bus) Wants(k engine.Kind) bool { return engine.Kinds(b.wants.Load()).Ha
 // wantsHeads is a bit of Bus.wants beyond the kinds.
 const wantsHeads = 1 << 31
 
-// WantsHeads reports whether anybody wants the heads of the requests that end:
-// like Wants, whoever would have to make them asks first.
+// maxWithHeads is how many events may wait for a subscriber until no more heads
+// are made for it.
+const maxWithHeads = 4096
+
+// WantsHeads reports whether anybody wants the heads of the requests that end,
+// and takes them in time: like Wants, whoever would have to make them asks first.
 func (b *Bus) WantsHeads() bool { return b.wants.Load()&wantsHeads != 0 }
 
 // Seq returns the newest sequence number.
@@ -127,7 +136,7 @@ func (b *Bus) updateWants() {
 	var all uint32
 	for _, s := range b.subscribers {
 		all |= uint32(s.kinds) &^ wantsHeads
-		if s.heads {
+		if s.heads && !s.behind {
 			all |= wantsHeads
 		}
 	}

@@ -397,6 +397,32 @@ func TestCloseCodesAreBounded(t *testing.T) {
 	}
 }
 
+// TestHeadsAreNotMadeForWhoIsSlow: 65,536 records with hostile heads are 1 GiB.
+func TestHeadsAreNotMadeForWhoIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBus()
+		batches := subscribe(t, b, t.Context(), engine.SubscribeOptions{Heads: true, Slots: 65_536})
+		b.Publish(engine.Event{Kind: engine.KindNotice}) // held by the pump
+		synctest.Wait()
+		publish(b, maxWithHeads)
+		if !b.WantsHeads() {
+			t.Error("not wanted any more too early")
+		}
+		publish(b, 1)
+		if b.WantsHeads() || !b.Wants(engine.KindRequestFinished) {
+			t.Error("wanted by one who is too slow, or nothing is")
+		}
+		for n := 0; n < maxWithHeads+2; {
+			n += len((<-batches).Events)
+		}
+		synctest.Wait()
+		if !b.WantsHeads() {
+			t.Error("not wanted by one who has caught up")
+		}
+		b.Close()
+	})
+}
+
 func TestHeadsAreWantedByWhoAsks(t *testing.T) {
 	b := NewBus()
 	defer b.Close()

@@ -29,6 +29,7 @@ type subscriber struct {
 	head    uint64         // events written since the ring was empty
 	tail    uint64         // of these, read or overwritten
 	dropped uint64         // overwritten since the last batch
+	behind  bool           // more than maxWithHeads wait: no heads
 	wakeAt  uint64         // events in the ring at which the pump is woken
 }
 
@@ -83,6 +84,10 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 			// From the first slot again: a ring that is emptied in time stays
 			// small, in the cache and in what it keeps alive.
 			s.head, s.tail = 0, 0
+		}
+		if s.behind && s.head-s.tail < maxWithHeads/2 {
+			s.behind = false
+			b.updateWants()
 		}
 		s.wakeAt = neverWake
 		if len(events) == 0 {
