@@ -58,7 +58,7 @@ const (
 	pathLeast   = 20 // cells that the path keeps: before that, others go
 	gutter      = 3  // for cursor, mark and failure
 	timeCompact = 8  // without milliseconds
-	narrow      = 96 // cells; below, times are compact and some columns have to be chosen
+	small       = 96 // cells; below, times are compact and some columns have to be chosen
 )
 
 // A placed is a column of the layout that was drawn.
@@ -70,7 +70,7 @@ type placed struct {
 // defaults returns the columns that w cells show if nobody chose.
 func defaults(w int) []column {
 	all := [...]column{colTime, colMethod, colStatus, colDuration, colPath, colClient, colSize, colConnection}
-	if w < narrow {
+	if w < small {
 		return all[:6:6]
 	}
 	return all[:]
@@ -86,7 +86,7 @@ func (l *List) lay(w int) {
 	for _, c := range shown {
 		has[c] = true
 	}
-	compact := w < narrow
+	compact := w < small
 	width := func(c column) int {
 		switch {
 		case c == colTime && compact:

@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"sort"
 	"strconv"
 	"time"
 
@@ -152,7 +153,7 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 		l.text = format.AppendSize(l.text[:0], uint64(max(r.RequestBytes, 0)+max(r.ResponseBytes, 0)))
 		a.RightBytes(p.x, 0, p.w, l.text, plain)
 	case colClient:
-		a.Cut(p.x, 0, p.w, orDash(r.Client), cut, plain)
+		a.Cut(p.x, 0, p.w, orDash(clientOf(r, f)), cut, plain)
 	case colConnection:
 		l.text = append(l.text[:0], '-')
 		if r.Connection != 0 {
@@ -210,6 +211,20 @@ func statusStyle(r *engine.Request) canvas.Style {
 
 // duration returns how long r took, or has taken when the page came.
 func (l *List) duration(r *engine.Request) (time.Duration, bool) { return exchange.Duration(r, l.asOf) }
+
+// clientOf returns the client of r. While r runs its record may not have it yet,
+// but the connection that carries it does.
+func clientOf(r *engine.Request, f *pane.Frame) string {
+	if r.Client != "" || r.Connection == 0 || f.Snapshot == nil {
+		return r.Client
+	}
+	all := f.Snapshot.Connections // in order of ID
+	i := sort.Search(len(all), func(i int) bool { return all[i].ID >= r.Connection })
+	if i < len(all) && all[i].ID == r.Connection {
+		return all[i].Client
+	}
+	return ""
+}
 
 func orDash(s string) string {
 	if s == "" {
@@ -284,7 +299,7 @@ func (l *List) foot(f *pane.Frame) string {
 		if len(b) > 0 {
 			b = append(b, dot...)
 		}
-		if l.rows.W >= narrow {
+		if l.rows.W >= small {
 			b = append(b, "row "...)
 			b = format.AppendExact(b, uint64(l.at+1))
 			b = format.AppendExact(append(b, " of "...), uint64(p.Matched))
@@ -293,7 +308,7 @@ func (l *List) foot(f *pane.Frame) string {
 			b = strconv.AppendInt(append(b, '/'), int64(p.Matched), 10)
 		}
 	}
-	if l.o.Full && l.rows.W >= narrow && p.Capacity > 0 {
+	if l.o.Full && l.rows.W >= small && p.Capacity > 0 {
 		if len(b) > 0 {
 			b = append(b, dot...)
 		}
@@ -308,7 +323,12 @@ func (l *List) empty(a canvas.Area, f *pane.Frame) {
 	switch {
 	case l.filter != "":
 		b := format.AppendExact(append([]byte(nil), "0 of "...), uint64(l.page.Kept))
-		l.lines(a, f, string(b)+" match", l.filter, "esc clears the filter")
+		l.lines(a, f, string(b)+" match", "", "", "esc clears the filter")
+		y := 2
+		if a.H() > 7 {
+			y = 4
+		}
+		l.drawFilter(a, y, f)
 	case l.o.Scope != "":
 		l.lines(a, f, "No request here yet.")
 	default:

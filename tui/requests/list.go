@@ -50,6 +50,7 @@ type List struct {
 	seek    *seek              // the match that is being looked for
 	lastFor string             // the last filter that was cleared: what n and N look for
 
+	narrow   narrow
 	detail   detail
 	revealed engine.RequestID // whose secrets are shown; 0 none
 
@@ -122,15 +123,17 @@ func (l *List) SetFilter(text string) {
 	l.toFirst()
 }
 
-func (l *List) combine() {
+func (l *List) combine() { l.combined = combine(l.o.Scope, l.filter) }
+
+// combine returns a filter that selects what both select.
+func combine(scope, filter string) string {
 	switch {
-	case l.o.Scope == "":
-		l.combined = l.filter
-	case l.filter == "":
-		l.combined = l.o.Scope
-	default:
-		l.combined = l.o.Scope + " (" + l.filter + ")"
+	case scope == "":
+		return filter
+	case filter == "":
+		return scope
 	}
+	return scope + " (" + filter + ")"
 }
 
 // Order returns how the rows are sorted.
@@ -179,7 +182,7 @@ func (l *List) Wants(f *pane.Frame) []pane.Want {
 	if r := l.Selected(); r == nil || r.ID != l.revealed {
 		l.revealed = 0 // never longer than the cursor is on it
 	}
-	wants := l.wantDetail(make([]pane.Want, 0, 2), f)
+	wants := l.wantNarrow(l.wantDetail(make([]pane.Want, 0, 2), f))
 	if l.collect != nil {
 		wants = append(wants, &collect{l: l, query: l.collect.query, most: l.collect.most})
 	}

@@ -140,10 +140,7 @@ func (l *List) match(back bool) pane.Effect {
 	if l.lastFor == "" || r == nil {
 		return pane.Say{Text: "no filter to look for"}
 	}
-	filter := l.lastFor
-	if l.o.Scope != "" {
-		filter = l.o.Scope + " (" + filter + ")"
-	}
+	filter := combine(l.o.Scope, l.lastFor)
 	l.following = false
 	l.put(l.at)
 	// In the order of arrival the rows are in the order of ids.

@@ -9,6 +9,7 @@ import (
 // arrivals is how fast records come, by their ids, which have no gaps.
 type arrivals struct {
 	perSecond float64
+	known     bool // something was measured
 	newest    engine.RequestID
 	at        time.Time
 }
@@ -24,6 +25,9 @@ func (a *arrivals) add(newest engine.RequestID, now time.Time) {
 	}
 	// The weight of what was is such that half of it is gone after a second.
 	weight := min(passed.Seconds()/1.4, 1)
+	if !a.known {
+		a.known, weight = true, 1
+	}
 	a.perSecond += (float64(newest-a.newest)/passed.Seconds() - a.perSecond) * weight
 	if a.perSecond < 0.05 {
 		a.perSecond = 0

@@ -110,7 +110,8 @@ func TestRequestsAsPictured(t *testing.T) {
 				th.step()
 				th.step()
 				golden.Equal(t, "paused-"+name, th.canvas)
-				th.screen.SetFilter("path:/nowhere")
+				th.screen.SetFilter("status:5xx path:/nowhere")
+				th.step()
 				th.step()
 				golden.Equal(t, "nothing-"+name, th.canvas)
 			})
@@ -232,6 +233,47 @@ func TestCancelAsksForWhatIsInFlightOnly(t *testing.T) {
 	ask, ok := th.do(keys.Cancel).(pane.Ask)
 	if !ok || len(ask.Requests) != 1 || ask.Requests[0] != id || ask.Action != keys.Cancel {
 		t.Errorf("%#v", ask)
+	}
+}
+
+// A record of something that has just begun may not name its client yet.
+func TestClientOfWhatRunsIsThatOfItsConnection(t *testing.T) {
+	th := newTheatre(t, 120, 36, false)
+	c := th.frame.Snapshot.Connections[3]
+	r := th.plain.run(th.plain.records[len(th.plain.records)-1].ID)
+	r.Client, r.Connection = "", c.ID
+	th.step()
+	if line := strings.Split(th.draw(), "\n")[5]; !strings.Contains(line, c.Client) {
+		t.Errorf("%s is not in %s", c.Client, line)
+	}
+	r.Connection = 1 << 60
+	th.step()
+	if line := strings.Split(th.draw(), "\n")[5]; !strings.Contains(line, " - ") {
+		t.Errorf("an unknown client: %s", line)
+	}
+}
+
+func TestClauseThatExcludesMostIsUnderlined(t *testing.T) {
+	th := newTheatre(t, 120, 36, false)
+	th.screen.SetFilter("status:5xx path:/nowhere method:GET")
+	for range 3 {
+		th.step()
+	}
+	asked := th.plain.asked
+	th.step()
+	if th.plain.asked != asked+1 {
+		t.Errorf("%d queries for a frame where nothing changed", th.plain.asked-asked)
+	}
+	underlined := ""
+	for y, line := range strings.Split(th.draw(), "\n") {
+		for x, r := range []rune(line) {
+			if th.canvas.StyleAt(x, y)&canvas.Underline != 0 {
+				underlined += string(r)
+			}
+		}
+	}
+	if underlined != "path:/nowhere" {
+		t.Errorf("underlined is %q", underlined)
 	}
 }
 
