@@ -2,6 +2,7 @@ package overlay_test
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -160,6 +161,18 @@ func TestPaletteDoesSomethingElse(t *testing.T) {
 	}
 	walk(t, o(), f, step{"esc", nil, false})
 	walk(t, o(), f, step{"x", nil, true}, step{"backspace", nil, true}, step{"backspace", nil, false})
+}
+
+func TestPaletteForgetsClients(t *testing.T) {
+	f := frame(t, 120, 36, themes.Unicode(), "")
+	for i := range 600 {
+		f.Rows.Clients = append(f.Rows.Clients, pane.Client{Name: "edge-" + strconv.Itoa(i)})
+	}
+	p := palette.New(f, palette.Options{})
+	p.Update(tea.PasteMsg{Content: "kill another"}, f)
+	if text, _, _, _ := draw(p, f); !strings.Contains(text, "102 more, on screen 2") {
+		t.Error(text)
+	}
 }
 
 // Every action can be reached by its words, in every set of keys.

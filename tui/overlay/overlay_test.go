@@ -21,7 +21,7 @@ import (
 	"adit/tui/themepicker"
 )
 
-func frame(t *testing.T, w, h int, g *themes.Glyphs, path string) *pane.Frame {
+func frame(t testing.TB, w, h int, g *themes.Glyphs, path string) *pane.Frame {
 	t.Helper()
 	m, problems, err := keys.Load("", path)
 	if err != nil {

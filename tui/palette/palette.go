@@ -4,6 +4,7 @@ package palette
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -124,6 +125,10 @@ func (p *Palette) clients(f *pane.Frame) {
 			ask("kill", keys.Kill, name)
 			ask("drain", keys.Drain, name)
 			ask("ban", keys.Ban, name)
+		}
+		if n := len(f.Rows.Clients) - maxClients; n > 0 {
+			p.add(entry{title: "kill, drain or ban another client" + cut, note: strconv.Itoa(n) + " more, on screen 2",
+				effect: pane.GoTo{Screen: keys.ScreenConnections}, more: true})
 		}
 	}
 	for i := range min(len(f.Snapshot.Banned), maxClients) {
