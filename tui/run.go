@@ -124,7 +124,7 @@ func (d *Dashboard) Show() (End, error) {
 	if s.terminal != nil {
 		d.guard.Arm(guardWait)
 	}
-	s.caught = &guarded{model: d.model, sync: !d.o.NoSync, probe: d.o.Probe}
+	s.caught = &guarded{model: d.model, sync: !d.o.NoSync, ask: s.terminal != nil, probe: d.o.Probe}
 	s.program = tea.NewProgram(s.caught, options...)
 	ended := make(chan error, 1)
 	go func() {
@@ -275,6 +275,7 @@ func (s *showing) result(err error) (End, error) {
 type guarded struct {
 	model *model
 	sync  bool
+	ask   bool                // what the terminal's background is
 	probe func(time.Duration) // nil: nobody measures
 
 	mu   sync.Mutex
@@ -310,6 +311,11 @@ func (g *guarded) catch(cmd *tea.Cmd) {
 func (g *guarded) Init() (cmd tea.Cmd) {
 	defer g.catch(&cmd)
 	cmd = g.model.Init()
+	if g.ask {
+		// Nobody waits for the answer: until it comes, the environment or dark
+		// stands for it.
+		cmd = tea.Batch(cmd, tea.RequestBackgroundColor)
+	}
 	if g.sync {
 		// The library asks for it in few terminals only; those that do not know
 		// it ignore it.
