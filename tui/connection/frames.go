@@ -156,7 +156,7 @@ func (p *Pen) OpcodeTable(a canvas.Area, f *pane.Frame, c *Counts, gauge *observ
 		a.RightBytes(in, y, count, p.buf, fg)
 		p.buf = format.AppendCount(p.buf[:0], op.count(&c.Out))
 		a.RightBytes(out, y, count, p.buf, fg)
-		if gauge != nil {
+		if gauge != nil && gauge.Known {
 			p.buf = perSecond(p.buf[:0], op.rate(&gauge.FramesIn))
 			a.RightBytes(inRate, y, rate, p.buf, muted)
 			p.buf = perSecond(p.buf[:0], op.rate(&gauge.FramesOut))

@@ -18,7 +18,11 @@ type Preview struct {
 	pen      Pen
 	title    string
 	of       engine.ConnectionID
+	raw      bool // the greeting is shown as it came
 }
+
+// ToggleRaw shows the greeting as it came, or in words again.
+func (v *Preview) ToggleRaw() { v.raw = !v.raw }
 
 // Draw draws the i-th connection of the snapshot; -1: there is none.
 func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
@@ -43,15 +47,15 @@ func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
 	in = in.Sub(1, 0, in.W()-2, in.H())
 	open, want := poolOf(f, i, x)
 	v.greeting.Update(f, x, open, want)
-	words := v.greeting.lines(false, false)
+	words := v.greeting.lines(v.raw, false)
 	rest := in.H() - words
 	switch {
 	case in.W() >= 100: // side by side
 		left := in.W() * 58 / 120
-		v.greeting.Draw(in.Sub(0, 0, left, in.H()-1), f, false, false, 0)
+		v.greeting.Draw(in.Sub(0, 0, left, in.H()-1), f, v.raw, false, 0)
 		v.pen.RTT(in.Sub(left+2, 0, in.W()-left-2, in.H()-1), f, x, v.past.rtt)
 	case rest < 8:
-		v.greeting.Draw(in.Sub(0, 0, in.W(), in.H()-2), f, false, false, 0)
+		v.greeting.Draw(in.Sub(0, 0, in.W(), in.H()-2), f, v.raw, false, 0)
 	default:
 		v.drawBelow(in, f, x, words)
 	}
@@ -80,9 +84,9 @@ func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {
 
 // drawBelow draws the words, the message as it came in one line, and the times.
 func (v *Preview) drawBelow(in canvas.Area, f *pane.Frame, x *engine.Connection, words int) {
-	v.greeting.Draw(in.Sub(0, 0, in.W(), words), f, false, false, 0)
+	v.greeting.Draw(in.Sub(0, 0, in.W(), words), f, v.raw, false, 0)
 	y := words
-	if x.Greeting != nil && x.Greeting.Raw != "" && !v.greeting.masked && in.H()-y > 8 {
+	if !v.raw && x.Greeting != nil && x.Greeting.Raw != "" && !v.greeting.masked && in.H()-y > 8 {
 		in.Text(0, y, "raw", canvas.Of(themes.Muted))
 		in.Cut(nameWidth, y, in.W()-nameWidth, x.Greeting.Raw, f.Glyphs.Cut, canvas.Of(themes.Fg))
 		y++

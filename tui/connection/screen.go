@@ -143,9 +143,9 @@ func (s *Screen) Hints(*pane.Frame) []keys.Action {
 func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 	s.requests.SetScope(scope(s.id))
 	wants := s.requests.Wants(f)
-	if s.past.index >= 0 || !s.past.known {
+	if !f.Paused && (s.past.index >= 0 || !s.past.known) {
 		wants = append(wants, s.streams.want(s.id))
-		if s.taping && !f.Paused {
+		if s.taping {
 			wants = append(wants, s.tape.want(s.id))
 		}
 	}

@@ -217,11 +217,17 @@ func (t *Table) connectionCell(i, column int, c table.Cell) {
 			c.PutBytes(format.AppendMillis(c.Buffer, float64(x.RTT)/float64(time.Millisecond)), fg)
 		}
 	case colIn:
-		c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesIn), fg)
+		if m.Known {
+			c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesIn), fg)
+		}
 	case colOut:
-		c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesOut), fg)
+		if m.Known {
+			c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesOut), fg)
+		}
 	case colRequests:
-		c.PutBytes(format.AppendRate(c.Buffer, m.Requests), fg)
+		if m.Known {
+			c.PutBytes(format.AppendRate(c.Buffer, m.Requests), fg)
+		}
 	case colFailed:
 		c.PutBytes(format.AppendShare(c.Buffer, m.Failed), failedStyle(m.Failed))
 	case colLastFrame:

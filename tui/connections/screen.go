@@ -151,6 +151,12 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 			f.Memory.Set(previewKey, map[bool]string{true: "off", false: "on"}[s.hidden])
 		}
 		return nil, true
+	case keys.RawGreeting:
+		if !s.panes.Shown(panePreview) {
+			return pane.Say{Text: "open the connection to see its greeting raw"}, true
+		}
+		s.preview.ToggleRaw()
+		return nil, true
 	case keys.Back:
 		if s.panes.Unzoom() {
 			return nil, true

@@ -78,6 +78,20 @@ func TestPreviewThatStays(t *testing.T) {
 	}
 }
 
+func TestRawGreetingOfTheSelected(t *testing.T) {
+	s, f := New(), sized(120, 36, themes.Unicode())
+	picture(s, f)
+	s.Do(keys.RawGreeting, f)
+	if text := picture(s, f).Plain(); !strings.Contains(text, `"id": "edge-iad-01"`) {
+		t.Errorf("raw shows\n%s", text)
+	}
+	s.Do(keys.PanePreview, f)
+	picture(s, f)
+	if effect, _ := s.Do(keys.RawGreeting, f); effect == nil {
+		t.Error("nothing is shown, and nothing said")
+	}
+}
+
 func TestKeysOfTheScreen(t *testing.T) {
 	s, f := New(), sized(120, 36, themes.Unicode())
 	picture(s, f)
@@ -157,8 +171,8 @@ func TestHostileNames(t *testing.T) {
 // Every size there is, so that no division of it goes below zero.
 func TestSizeThatPanics(t *testing.T) {
 	f := sized(120, 36, themes.Unicode())
-	for w := 1; w < 210; w += 7 {
-		for h := 4; h < 70; h += 3 {
+	for w := 1; w < 210; w += 13 {
+		for h := 4; h < 70; h += 5 {
 			f.Width, f.Height, f.Class = w, h, pane.ClassOf(w, h)
 			picture(New(), f)
 		}

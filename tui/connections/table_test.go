@@ -457,3 +457,16 @@ func TestMouseOnTheRows(t *testing.T) {
 		t.Errorf("the wheel scrolls to %d", first)
 	}
 }
+
+// A rate of nothing seen yet is not zero.
+func TestRateOfANewConnection(t *testing.T) {
+	s := staged(t)
+	s.next(time.Second, func(snap *engine.Snapshot) {
+		x := snap.Connections[0]
+		x.ID, x.Opened = 9_999, snap.Time
+		snap.Connections = append(snap.Connections[:0:0], x)
+	})
+	if text := s.draw(); !strings.Contains(text, "c-9999") || strings.Contains(strings.Split(text, "\n")[3], "B/s") {
+		t.Errorf("a connection that was seen once has rates:\n%s", text)
+	}
+}

@@ -246,6 +246,12 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 			s.reset.To(s.counts(f), f.Snapshot.Time)
 		}
 		return nil, true
+	case keys.RawGreeting:
+		if !s.panes.Shown(panePreview) {
+			return pane.Say{Text: "open the connection to see its greeting raw"}, true
+		}
+		s.preview.ToggleRaw()
+		return nil, true
 	case keys.Back:
 		if s.panes.Unzoom() {
 			return nil, true

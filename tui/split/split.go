@@ -42,6 +42,9 @@ func (p *Panes) Put(n int, a canvas.Area) bool {
 	return n == p.focus
 }
 
+// Shown reports whether a pane was drawn.
+func (p *Panes) Shown(n int) bool { return n < len(p.rects) && p.rects[n].W > 0 }
+
 // Behind says that a pane has its place behind one that is drawn: tab brings it
 // to the front.
 func (p *Panes) Behind(n int) { p.behind[n] = true }
