@@ -24,9 +24,15 @@ type theatre struct {
 	seq    uint64
 }
 
+func frame(w, h int) *pane.Frame {
+	f := &pane.Frame{Now: scene.Clock(), Class: pane.ClassOf(w, h), Width: w, Height: h, Glyphs: themes.Unicode(), UTC: true}
+	f.Keys, _, _ = keys.Load("", "")
+	return f
+}
+
 // newTheatre has n rows, notices and now and then something that went wrong.
 func newTheatre(t testing.TB, w, h, n int) *theatre {
-	th := &theatre{t: t, screen: events.New(), canvas: canvas.New(), frame: scene.New(scene.Options{}).Frame(w, h)}
+	th := &theatre{t: t, screen: events.New(), canvas: canvas.New(), frame: frame(w, h)}
 	th.frame.Events = pane.NewEventLog(10_000)
 	th.canvas.Resize(w, h-3)
 	th.add(n)

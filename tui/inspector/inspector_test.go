@@ -70,9 +70,14 @@ func upload() engine.Request {
 			Response: "content-type: text/plain\ncontent-length: 31\nset-cookie: sid=31337\ndate: Sun, 22 Nov 2026\n"}}
 }
 
+func frame(w, h int) *pane.Frame {
+	f := &pane.Frame{Now: scene.Clock(), Class: pane.ClassOf(w, h), Width: w, Height: h, Glyphs: themes.Unicode(), UTC: true}
+	f.Keys, _, _ = keys.Load("", "")
+	return f
+}
+
 func newTheatre(t *testing.T, w, h int, r engine.Request) *theatre {
-	s := scene.New(scene.Options{})
-	th := &theatre{t: t, frame: s.Frame(w, h), canvas: canvas.New(), screen: inspector.New(r.ID, row{r.ID, r.ID + 2})}
+	th := &theatre{t: t, frame: frame(w, h), canvas: canvas.New(), screen: inspector.New(r.ID, row{r.ID, r.ID + 2})}
 	th.log.kept = map[engine.RequestID]engine.Request{r.ID: r}
 	th.frame.Events = pane.NewEventLog(100)
 	at := func(d time.Duration) time.Time { return r.Arrived.Add(d) }

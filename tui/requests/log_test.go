@@ -53,7 +53,7 @@ func (l *plainLog) Requests(_ context.Context, q engine.RequestQuery, into *engi
 			found = append(found, r)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b engine.Request) int {
+	sorted := func(a, b engine.Request) int {
 		d := 0
 		switch q.Order {
 		case engine.ByDuration:
@@ -74,7 +74,13 @@ func (l *plainLog) Requests(_ context.Context, q engine.RequestQuery, into *engi
 			d = -d
 		}
 		return d
-	})
+	}
+	switch {
+	case q.Order != engine.ByArrival:
+		slices.SortStableFunc(found, sorted)
+	case !q.Ascending:
+		slices.Reverse(found)
+	}
 	from := q.Offset
 	if q.At != 0 {
 		at := slices.IndexFunc(found, func(r engine.Request) bool { return r.ID == q.At })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/observe"
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
@@ -29,14 +30,16 @@ type theatre struct {
 
 func newTheatre(t testing.TB, w, h int, ascii bool) *theatre {
 	s := scene.New(scene.Options{})
-	th := &theatre{t: t, plain: &plainLog{}, screen: requests.New(), frame: s.Frame(w, h), canvas: canvas.New()}
+	th := &theatre{t: t, plain: &plainLog{}, screen: requests.New(), canvas: canvas.New()}
+	th.frame = &pane.Frame{Now: scene.Clock(), Class: pane.ClassOf(w, h), Width: w, Height: h, Glyphs: themes.Unicode(), UTC: true,
+		Snapshot: scene.Snapshot(), Meter: observe.NewMeter(), Memory: memory{}}
+	th.frame.Keys, _, _ = keys.Load("", "")
 	th.log = th.plain
-	th.plain.records = s.Requests(7000)
-	for i := range th.plain.records {
-		if r := &th.plain.records[i]; r.ID == s.Upload() || i%500 == 7 {
-			*r = s.Request(r.ID, true)
-		}
-	}
+	th.plain.records = s.Requests(1500)
+	upload := &th.plain.records[700]
+	id, at := upload.ID, upload.Arrived
+	*upload = s.Request(s.Upload(), true)
+	upload.ID, upload.Arrived = id, at
 	if ascii {
 		th.frame.Glyphs = themes.ASCII()
 		th.canvas.SetASCII(true)
