@@ -84,9 +84,18 @@
 //	  can't be asked without waiting
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
 //	store ingest, one per log          store.Open            Log.Close, the engine's end      Log.Close
-//	command serve, drain, print        headless.run          the run ends                     headless.run, but for a write
-//	                                                                                          to a stdout that nobody reads,
-//	                                                                                          which ends with the process
+//	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
+//	  show, tell                                                                              to a stdout or a terminal that
+//	                                                                                          nobody reads, which ends with
+//	                                                                                          the process
+//	tui program, writer of the         Dashboard.Show        ctx, quit, the terminal is       Show, within 200 ms; what is
+//	  terminal                                               gone, the engine's end           stuck in a write ends with the
+//	                                                                                          process
+//	tui collector                      tui.Open              Show's end, ctx                  Show
+//	tui wait for the guard (a process) restore.Start         the guard's end                  Guard.Done, within 100 ms
+//	plain printer                      plain.Run             as Show                          plain.Run, but for a read of
+//	                                                                                          stdin, which ends with the
+//	                                                                                          process
 //	main signals                       main                  second signal, the run ends      main
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
