@@ -193,8 +193,7 @@ func (l *List) Wants(f *pane.Frame) []pane.Want {
 	same := l.page != nil && l.err == nil && l.asked == q.Filter && sameWindow(&l.want, &q)
 	switch {
 	case f.Paused && same:
-		// The screen stands still; only how much came since is of interest.
-		return append(wants, &fetch{l: l, query: engine.RequestQuery{Filter: q.Filter, Until: q.Until, Marked: q.Marked, Count: 1}, count: true})
+		return wants // the screen stands still
 	case l.following && same && l.rate.perSecond > 10 && f.Now.Sub(l.last) < tailEvery:
 		return wants
 	}
@@ -236,15 +235,11 @@ type fetch struct {
 	l     *List
 	query engine.RequestQuery
 	into  *engine.RequestPage
-	count bool // only what came since then
 	err   error
 	ran   bool
 }
 
 func (w *fetch) Fetch(ctx context.Context, s pane.Source) {
-	if w.into == nil {
-		w.into = new(engine.RequestPage)
-	}
 	w.err = s.Log.Requests(ctx, w.query, w.into)
 	w.ran = true
 }
@@ -259,9 +254,6 @@ func (w *fetch) Deliver(f *pane.Frame) {
 			l.err = w.err
 		}
 		return
-	case w.count:
-		l.after = w.into.After
-		return
 	}
 	fits := w.query.Filter == l.combined && w.query.Order == l.order && w.query.Ascending == l.ascending
 	if !fits || !l.place(w) {
@@ -273,7 +265,6 @@ func (w *fetch) Deliver(f *pane.Frame) {
 	}
 	l.err, l.asked, l.want = nil, w.query.Filter, w.query
 	l.asOf, l.last = f.Now, f.Now
-	l.after = l.page.After
 	if !f.Paused {
 		l.rate.add(l.page.Newest, f.Now)
 		l.sampled.add(l, f.Now)

@@ -41,7 +41,8 @@ func (a *arrivals) add(newest engine.RequestID, now time.Time) {
 type sampling struct {
 	oneIn int // 0: every record was on the screen, or nearly
 	top   engine.RequestID
-	since time.Time
+	at    time.Time // when the page before came
+	since time.Time // when rows were last skipped wholesale
 }
 
 // sampledFrom is from how many on the list says so: below, rows are skipped for
@@ -55,7 +56,10 @@ func (s *sampling) add(l *List, now time.Time) {
 		return
 	}
 	before := s.top
-	s.top = first.ID
+	if now.Sub(s.at) > time.Second {
+		before = 0 // nobody looked meanwhile: nothing was kept from the screen
+	}
+	s.top, s.at = first.ID, now
 	oneIn := 0
 	if before != 0 && last != nil && last.ID > before {
 		span := uint64(first.ID-last.ID) + 1

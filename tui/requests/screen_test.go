@@ -438,6 +438,17 @@ func TestSampledIsSaidWhenRowsAreSkipped(t *testing.T) {
 	}
 }
 
+// What came while another screen was shown was not skipped on this one.
+func TestComingBackIsNotSampling(t *testing.T) {
+	th := newTheatre(t, 80, 24, false)
+	th.plain.add(500)
+	th.frame.Now = th.frame.Now.Add(10 * time.Second)
+	th.step()
+	if got := th.screen.Status(th.frame); got != "" {
+		t.Errorf("after ten seconds elsewhere: %q", got)
+	}
+}
+
 // The tail is drawn at most four times a second while much comes.
 func TestTailIsFetchedFourTimesASecond(t *testing.T) {
 	th := newTheatre(t, 80, 24, false)
