@@ -196,16 +196,35 @@ func rawLines(raw, masked string) []string {
 				continue
 			}
 		}
-		name, value, ok := strings.Cut(strings.TrimSpace(line), ": ")
-		if ok && strings.HasPrefix(name, `"`) && exchange.Secret(name) {
+		if name, quoted, value, ok := member(line[indent:]); ok && exchange.Secret(name) {
 			if strings.HasSuffix(value, "{") || strings.HasSuffix(value, "[") {
 				depth = indent
 			}
-			line = line[:indent] + name + `: "` + masked + `"`
+			line = line[:indent] + quoted + `: "` + masked + `"`
 		}
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// member reads a line `"name": value` of indented JSON: the name, the name as it
+// stands there, and the value.
+func member(line string) (name, quoted, value string, ok bool) {
+	if !strings.HasPrefix(line, `"`) {
+		return "", "", "", false
+	}
+	end := 1
+	for end < len(line) && line[end] != '"' {
+		if line[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	if end >= len(line) || json.Unmarshal([]byte(line[:end+1]), &name) != nil {
+		return "", "", "", false
+	}
+	value, ok = strings.CutPrefix(line[end+1:], ": ")
+	return name, line[:end+1], value, ok
 }
 
 // maskCut hides everything from the first name on that says secret.
