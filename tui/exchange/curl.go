@@ -15,11 +15,7 @@ const masked = "***"
 // one.
 func Secret(name string) bool {
 	name = strings.ToLower(name)
-	switch name {
-	case "authorization", "proxy-authorization", "cookie", "set-cookie":
-		return true
-	}
-	for _, word := range [...]string{"token", "key", "secret", "password", "signature", "credential"} {
+	for _, word := range [...]string{"authorization", "cookie", "token", "key", "secret", "password", "signature", "credential"} {
 		if strings.Contains(name, word) {
 			return true
 		}

@@ -58,7 +58,7 @@ func TestCurlOfWhatIsSimple(t *testing.T) {
 }
 
 func TestSecretNames(t *testing.T) {
-	for _, name := range []string{"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "x-hub-signature-256", "X-SECRET-KEY", "db-password"} {
+	for _, name := range []string{"Authorization", "COOKIE", "set-cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token", "x-hub-signature-256", "X-SECRET-KEY", "db-password", "X-Original-Authorization", "Cookie2"} {
 		if !exchange.Secret(name) {
 			t.Errorf("%s is shown", name)
 		}
