@@ -2,6 +2,7 @@ package tui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"adit/engine/enginetest"
 	"adit/store"
 	"adit/tui/canvas"
+	"adit/tui/golden"
+	"adit/tui/pane"
 	"adit/tui/scene"
 )
 
@@ -73,33 +76,38 @@ func pictured(t testing.TB, o Options, sc *scene.Scene, requests int) *still {
 		}
 		fake.Publish(engine.Event{Kind: kind, Time: r.Arrived, Connection: r.Connection, Client: r.Client, Request: &r})
 	}
-	fake.Publish(sc.Events(200)...)
-	s.settles(requests)
+	events := sc.Events(200)
+	fake.Publish(events...)
+	told := 0
+	for _, e := range events {
+		if engine.KindsLifecycle.Has(e.Kind) {
+			told++
+		}
+	}
+	s.settles(requests, told)
 	return s
 }
 
 // settles waits until the log and the dashboard have got what was published.
-func (s *still) settles(requests int) {
+func (s *still) settles(requests, events int) {
 	s.t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
-	for {
+	// The log first: what a list makes of it depends on how it comes.
+	for ready := false; !ready; time.Sleep(time.Millisecond) {
 		var page engine.RequestPage
 		if err := s.log.Requests(context.Background(), engine.RequestQuery{Count: 1}, &page); err != nil {
 			s.t.Fatal(err)
 		}
-		// A frame in between would see requests come, as many as the machine has
-		// time for: the tail would be sampled in some runs.
-		if page.Kept >= requests {
-			if s.next(); s.frame.Events.Len() > 0 {
-				break
-			}
+		if ready = page.Kept >= requests; !ready && time.Now().After(deadline) {
+			s.t.Fatalf("%d of %d requests", page.Kept, requests)
 		}
+	}
+	for s.next(); s.frame.Events.Len() < events; s.next() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%d of %d requests, %d events", page.Kept, requests, s.frame.Events.Len())
+			s.t.Fatalf("%d of %d events", s.frame.Events.Len(), events)
 		}
 		time.Sleep(time.Millisecond)
 	}
-	s.next()
 	s.notes = notes{}
 }
 
@@ -170,27 +178,131 @@ func screens() map[string][]string {
 	}
 }
 
-func TestScreenThatDoesNotFit(t *testing.T) {
+func TestScreensAsPictured(t *testing.T) {
 	for _, glyphs := range []string{"unicode", "ascii"} {
+		s := pictured(t, Options{Glyphs: glyphs}, scene.New(scene.Options{}), 2000)
 		for _, size := range [][2]int{{80, 24}, {120, 36}, {200, 60}, {60, 15}, {40, 10}, {34, 9}} {
 			for name, path := range screens() {
+				card := pane.ClassOf(size[0], size[1]) == pane.Tiny
+				if card && name != "overview" {
+					continue // the card is the same everywhere
+				}
 				t.Run(fmt.Sprintf("%s-%dx%d-%s", name, size[0], size[1], glyphs), func(t *testing.T) {
-					s := pictured(t, Options{Glyphs: glyphs}, scene.New(scene.Options{}), 2000)
+					s.fresh()
 					got := s.at(120, 36).press(path...).at(size[0], size[1]).text()
-					rows := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
-					if len(rows) != size[1] {
-						t.Errorf("%d rows", len(rows))
-					}
-					for y, row := range rows {
-						if w := canvas.Width(row); w != size[0] {
-							t.Errorf("row %d has %d columns: %q", y, w, row)
-						}
-						if strings.IndexFunc(row, func(r rune) bool { return glyphs == "ascii" && r > 0x7e }) >= 0 {
-							t.Errorf("row %d is not ASCII: %q", y, row)
-						}
-					}
+					fits(t, got, size[0], size[1], glyphs == "ascii")
+					golden.EqualText(t, fmt.Sprintf("screens/%s-%dx%d-%s", name, size[0], size[1], glyphs), got)
 				})
 			}
+		}
+	}
+}
+
+// fresh forgets where the operator was.
+func (s *still) fresh() {
+	s.rooms = newRooms(s.o, s.terminal())
+	s.shown = 0
+	for i, r := range s.rooms.screens {
+		s.levels[i] = []level{{screen: r}}
+	}
+}
+
+// fits holds a picture to its size.
+func fits(t *testing.T, got string, w, h int, ascii bool) {
+	t.Helper()
+	rows := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
+	if len(rows) != h {
+		t.Errorf("%d rows", len(rows))
+	}
+	for y, row := range rows {
+		if n := canvas.Width(row); n != w {
+			t.Errorf("row %d has %d columns: %q", y, n, row)
+		}
+		if ascii && strings.IndexFunc(row, func(r rune) bool { return r > 0x7e }) >= 0 {
+			t.Errorf("row %d is not ASCII: %q", y, row)
+		}
+	}
+}
+
+func TestScreenThatDoesNotFit(t *testing.T) {
+	s := pictured(t, Options{}, scene.New(scene.Options{}), 100)
+	for _, path := range screens() {
+		s.fresh()
+		s.at(120, 36).press(path...)
+		for w := 1; w < 230; w += 13 {
+			for h := 1; h < 70; h += 7 {
+				s.at(w, h).draw()
+				fits(t, s.canvas.Plain(), w, h, false)
+			}
+		}
+	}
+}
+
+func TestStatesAsPictured(t *testing.T) {
+	for _, glyphs := range []string{"unicode", "ascii"} {
+		for _, size := range [][2]int{{80, 24}, {120, 36}} {
+			picture := func(name string, s *still) {
+				got := s.at(size[0], size[1]).text()
+				fits(t, got, size[0], size[1], glyphs == "ascii")
+				golden.EqualText(t, fmt.Sprintf("states/%s-%dx%d-%s", name, size[0], size[1], glyphs), got)
+			}
+			s := pictured(t, Options{Glyphs: glyphs}, scene.New(scene.Options{}), 500)
+			s.at(size[0], size[1]).press("j", "j", "x")
+			picture("kill", s)
+			s.press("esc", "p")
+			s.fake.Update(func(x *engine.Snapshot) { x.Totals.Requests += 2311 })
+			picture("paused", s)
+			s.press("p")
+			s.notes.add(pane.Say{Text: "kill c-24: already closed", Bad: true}, s.clock)
+			s.notes.add(pane.Say{Text: "kill c-25: already closed", Bad: true}, s.clock)
+			picture("fault", s)
+			s.notes = notes{}
+			s.lastGood = s.clock.Add(-17 * time.Second)
+			s.arrived(&collected{failed: errors.New("EOF")})
+			s.draw()
+			fits(t, s.canvas.Plain(), size[0], size[1], glyphs == "ascii")
+			golden.EqualText(t, fmt.Sprintf("states/lost-%dx%d-%s", size[0], size[1], glyphs), s.canvas.Plain())
+		}
+	}
+}
+
+// Without colours, what is said by colour is said by words, glyphs and weight.
+func TestNoColorHasNoColor(t *testing.T) {
+	for name, o := range map[string]Options{
+		"NO_COLOR": {LookupEnv: func(name string) (string, bool) {
+			switch name {
+			case "NO_COLOR":
+				return "yes", true // which strconv.ParseBool does not take
+			case "TERM":
+				return "xterm-256color", true
+			}
+			return "", false
+		}},
+		"--color=never": {Color: "never", LookupEnv: func(name string) (string, bool) { return "xterm-256color", name == "TERM" }},
+	} {
+		s := pictured(t, o, scene.New(scene.Options{}), 100)
+		s.at(120, 36)
+		s.text()
+		weight := false
+		for rest := s.view.Content; ; {
+			_, after, found := strings.Cut(rest, "\x1b[")
+			if !found {
+				break
+			}
+			attributes, after, _ := strings.Cut(after, "m")
+			for _, a := range strings.Split(attributes, ";") {
+				switch a {
+				case "", "0":
+				case "1", "2", "4", "7", "22", "24", "27":
+					weight = true
+				default:
+					t.Fatalf("%s: the screen has ESC [ %s m", name, attributes)
+				}
+			}
+			rest = after
+		}
+		if !weight {
+			t.Errorf("%s: nothing is bold, faint, underlined or reversed", name)
 		}
 	}
 }
