@@ -1,7 +1,6 @@
 package connections
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -242,27 +241,32 @@ func (l *listing) sortable(f *pane.Frame, i int, frozen bool) sortable {
 	return s
 }
 
-// sort puts rows in order. Ties are in order of client and id, whichever way the
-// key goes, unless there is no key: then that order itself is reversed.
+// sort puts rows in order: the greatest key first, or the smallest. Ties are in
+// order of client and id, whichever way the key goes, unless there is no key:
+// then that order itself is reversed.
 func (l *listing) sort(rows []sortable, frozen bool) {
-	way := -1
-	if l.ascending || frozen {
-		way = 1
+	if !l.ascending && !frozen {
+		for i := range rows {
+			rows[i].key = -rows[i].key
+		}
 	}
-	byName := l.by == byName && !frozen
-	slices.SortFunc(rows, func(a, b sortable) int {
-		if c := cmp.Compare(a.key, b.key); c != 0 {
-			return way * c
-		}
-		c := cmp.Compare(a.row.client, b.row.client)
-		if c == 0 {
-			c = cmp.Compare(a.row.conn, b.row.conn)
-		}
-		if byName {
-			return way * c
-		}
-		return c
-	})
+	slices.SortFunc(rows, before)
+	if l.by == byName && !l.ascending && !frozen {
+		slices.Reverse(rows)
+	}
+}
+
+// before compares by key, which is always a number, then by client and id.
+func before(a, b sortable) int {
+	switch {
+	case a.key < b.key:
+		return -1
+	case a.key > b.key:
+		return 1
+	case a.row.client != b.row.client:
+		return int(a.row.client) - int(b.row.client)
+	}
+	return int(a.row.conn) - int(b.row.conn)
 }
 
 // find returns the position of a row, -1 if it is not listed.
