@@ -55,8 +55,9 @@ func (p *past) scan(log *pane.EventLog) {
 	}
 	first := log.First()
 	end := first + uint64(log.Len())
+	name := p.id.String()
 	for at := max(first, p.scanned); at < end; at++ {
-		if r := log.At(at); r != nil && r.Event.Connection == p.id {
+		if r := log.At(at); r != nil && (r.Event.Connection == p.id || r.Event.Kind == engine.KindOperatorAction && r.Event.Target == name) {
 			p.learn(&r.Event)
 		}
 	}

@@ -135,7 +135,7 @@ func (s *stage) gone(by string) {
 	s.frame.Rows.Update(snap, s.frame.Meter)
 	events := []engine.Event{}
 	if by != "" {
-		events = append(events, engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: by, Connection: s.id, Reason: "stuck", Time: s.frame.Now})
+		events = append(events, engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: by, Target: s.id.String(), Reason: "stuck", Time: s.frame.Now})
 	}
 	events = append(events, engine.Event{Kind: engine.KindConnectionClosed, Connection: s.id, Client: x.Client, Code: 1001,
 		Reason: "going away", Time: s.frame.Now, Duration: time.Minute, Closed: &x.Traffic})
