@@ -81,7 +81,10 @@ func start(t *testing.T, o Options, w, h int, prepare ...func(*model)) *terminal
 		cancel()
 		_ = keys.Close()
 		_ = in.Close()
-		_ = s.emulator.Close()
+		// Close would race with the reader of the replies.
+		if pipe, ok := s.emulator.InputPipe().(io.Closer); ok {
+			_ = pipe.Close()
+		}
 		s.replies.Wait()
 	})
 	return s
