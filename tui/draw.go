@@ -48,7 +48,7 @@ func (m *model) draw() {
 		m.view.Content = m.canvas.Encode(f.Theme)
 	}
 	m.drawn = time.Now()
-	m.lastWork += m.drawn.Sub(start)
+	m.drawing = m.drawn.Sub(start)
 }
 
 // compose draws everything on a.

@@ -52,6 +52,7 @@ type model struct {
 	lastGood time.Time        // when latest came
 	lastFull time.Time        // when a frame with a snapshot was last ordered
 	lastWork time.Duration    // what the last frame took, collecting and drawing
+	drawing  time.Duration    // of it, what the last drawing took
 	moved    time.Time        // when something in the engine last moved
 	ended    bool             // the engine is done
 	blurred  bool
@@ -326,7 +327,7 @@ func (m *model) deliver() tea.Cmd {
 		m.finish(EndEngine, nil)
 		return cmd
 	}
-	m.lastWork = got.took + time.Since(start)
+	m.lastWork = got.took + time.Since(start) + m.drawing
 	return tea.Batch(cmd, m.feed.wait(m.ctx, m.chain, m.pace(), m.ended))
 }
 
