@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
 
@@ -174,5 +175,24 @@ func TestTapeAtTheClient(t *testing.T) {
 	})
 	if _, err := g.client.FrameTape(t.Context(), 99, nil); err == nil {
 		t.Error("a tape of no connection")
+	}
+}
+
+// A requested exchange has a head and nothing else.
+type requested struct {
+	tunnel.Incoming
+	head *wire.Request
+}
+
+func (in requested) Request() *wire.Request { return in.head }
+
+// Somebody asked for heads when the response head had gone already: that it is
+// missing is said, it was not empty.
+func TestHeadThatNobodyWantedInTimeIsSaidToBeLeftOut(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		x := &exchange{in: requested{head: &wire.Request{Method: "GET", Authority: "a"}}, headOut: gone}
+		if h := x.requestHead(); h.Cut != gone || h.Request != "host: a\n" {
+			t.Errorf("response head gone %v: %+v", gone, h)
+		}
 	}
 }

@@ -92,14 +92,14 @@ func (x *exchange) record() *engine.Request {
 		if to.Route > 0 && to.Route <= uint64(len(x.n.c.routes)) {
 			rec.Target = x.n.c.routes[to.Route-1].name()
 		}
-		rec.Target = engine.Bound(rec.Target)
+		rec.Target = strings.Clone(engine.Bound(rec.Target))
 		return rec
 	}
 	r := x.in.Request()
 	if r == nil {
 		return rec
 	}
-	rec.Method = engine.Bound(r.Method)
+	rec.Method = observe.Method(r.Method)
 	if r.Path == "*" {
 		rec.Target = observe.Target(r.Scheme + "://" + r.Authority)
 	} else {
@@ -368,7 +368,8 @@ func (x *exchange) requestHead() *engine.Heads {
 	}
 	h := x.heads
 	if h == nil {
-		h = new(engine.Heads)
+		// A response head that nobody wanted when it went is one left out.
+		h = &engine.Heads{Cut: x.headOut}
 	}
 	var cut bool
 	h.Request, cut = wire.Lines(r.Authority, r.Fields, engine.MaxHead)

@@ -17,8 +17,8 @@ import (
 //
 // A ring holds its slots for as long as the subscription lasts, and what their
 // events point to (records, greetings, strings of at most [engine.MaxText]
-// bytes) until they are overwritten: with the default of 4,096 slots 1 MiB and
-// at most as many records. Heads, up to 16 KiB for each record, are not wanted
+// bytes) until they are taken or overwritten: with the default of 4,096 slots
+// 1 MiB and at most as many records. Heads, up to 16 KiB for each record, are not wanted
 // while a ring holds more than 4,096 events for one who wants them: that bounds
 // them to 64 MiB whatever callers send.
 type Bus struct {

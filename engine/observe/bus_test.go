@@ -398,6 +398,25 @@ func TestCloseCodesAreBounded(t *testing.T) {
 }
 
 // TestHeadsAreNotMadeForWhoIsSlow: 65,536 records with hostile heads are 1 GiB.
+// A ring that is never quite emptied goes through all of its slots: what was
+// taken from them must not stay alive behind it.
+func TestTakenEventsAreNotKept(t *testing.T) {
+	b := NewBus()
+	s := newSubscriber(engine.KindsAll, 64)
+	b.subscribers = append(b.subscribers, s)
+	for range 10 {
+		b.Publish(engine.Event{Kind: engine.KindRequestFinished, Request: &engine.Request{Heads: new(engine.Heads)}})
+	}
+	if batch := b.take(s, make([]engine.Event, 0, 4)); len(batch.Events) != 4 || batch.Events[3].Request == nil {
+		t.Fatalf("%+v", batch)
+	}
+	for i := range s.ring {
+		if held := s.ring[i].Request != nil; held != (i >= 4 && i < 10) {
+			t.Errorf("slot %d holds a record: %v", i, held)
+		}
+	}
+}
+
 func TestHeadsAreNotMadeForWhoIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBus()

@@ -77,7 +77,9 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 		}
 		n := min(s.head-s.tail, uint64(cap(events)-len(events)), chunk)
 		for range n {
-			events = append(events, s.ring[s.tail&s.mask])
+			from := &s.ring[s.tail&s.mask]
+			events = append(events, *from)
+			*from = engine.Event{} // a large ring must not keep heads alive that nobody waits for
 			s.tail++
 		}
 		if s.head == s.tail {

@@ -15,7 +15,8 @@ var secretWords = [...]string{"token", "key", "secret", "password", "signature",
 // Target returns what a record may hold of a request target: user information
 // removed, query values masked whose names contain (in any case) token, key,
 // secret, password, signature or code, at most engine.MaxText bytes. It does
-// not allocate when there is nothing to change.
+// not allocate when there is nothing to change: what is to be kept is then
+// target itself, which must not be part of something larger.
 //
 // Names are matched percent-decoded. Inside a value, what follows ';', '#' or
 // '?' counts as another parameter, since some origins read it as one.
@@ -38,6 +39,31 @@ func Target(target string) string {
 		c.maskQuery(query + 1)
 	}
 	return c.finish()
+}
+
+// Method returns what a record may hold of a method, at most engine.MaxText
+// bytes. Parsers cut a method out of the head that it came in, so a record that
+// held it as it is would hold the whole head for as long as it is kept.
+func Method(method string) string {
+	switch method {
+	case "GET":
+		return "GET"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "HEAD":
+		return "HEAD"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	case "CONNECT":
+		return "CONNECT"
+	}
+	return strings.Clone(engine.Bound(method))
 }
 
 // userinfo returns where the user information of an absolute-form or

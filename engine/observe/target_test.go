@@ -5,9 +5,24 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+	"unsafe"
 
 	"adit/engine"
 )
+
+// A record that holds a method as the parser cut it out of a head holds the head.
+func TestMethodDoesNotHoldTheHead(t *testing.T) {
+	for _, want := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "PURGE", "get"} {
+		head := strings.Clone(want + " /" + strings.Repeat("x", 8000))
+		got := Method(head[:len(want)])
+		if got != want || unsafe.StringData(got) == unsafe.StringData(head) {
+			t.Errorf("%s: %q, part of the head: %v", want, got, unsafe.StringData(got) == unsafe.StringData(head))
+		}
+	}
+	if got := Method(strings.Repeat("X", 2*engine.MaxText)); len(got) != engine.MaxText {
+		t.Errorf("%d bytes", len(got))
+	}
+}
 
 func TestTargetShowsNoSecret(t *testing.T) {
 	long := strings.Repeat("x", 2*engine.MaxText)

@@ -133,11 +133,10 @@ func (s *Server) Unban(ctx context.Context, client string, by engine.Operator) e
 
 // CancelExchange implements [engine.Engine].
 func (s *Server) CancelExchange(ctx context.Context, id engine.RequestID, by engine.Operator) error {
-	if !s.calls.cancel(id) {
+	if !s.calls.cancel(id, func() { s.audit(engine.ActionCancel, by, id.String()) }) {
 		return fmt.Errorf("cancel exchange %v: %w", id, engine.ErrNotFound)
 	}
 	s.dispatch.cancel(id)
-	s.audit(engine.ActionCancel, by, id.String())
 	return nil
 }
 

@@ -267,7 +267,8 @@ func micros(n uint64) time.Duration {
 	return time.Duration(min(n, day)) * time.Microsecond
 }
 
-// target notes what a record may hold of the target.
+// target notes what a record may hold of the target, which is no part of the
+// caller's head: a record must not hold that.
 func (c *call) target(t string) { c.rec.Target = observe.Target(t) }
 
 // running returns the number of exchanges.
@@ -282,7 +283,10 @@ func (r *calls) running() (n int) {
 }
 
 // cancel ends the exchange of that id and reports whether there was one.
-func (r *calls) cancel(id engine.RequestID) bool {
+//
+// It calls found before it does anything, so that what says why an exchange
+// ended is published before its end is. The bus is a leaf below the shard.
+func (r *calls) cancel(id engine.RequestID, found func()) bool {
 	sh := &r.shards[uint64(id)%callShards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -290,6 +294,7 @@ func (r *calls) cancel(id engine.RequestID) bool {
 		if c.rec.ID != id {
 			continue
 		}
+		found()
 		c.cancelled.Store(true)
 		if c.ex != nil {
 			c.ex.Reset(wire.ResetCancelled, "ended by an operator")

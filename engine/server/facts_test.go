@@ -304,3 +304,60 @@ func TestOperatorIsNamedInEvents(t *testing.T) {
 		}
 	}
 }
+
+// A resetting exchange tells when it is reset.
+type resetting struct {
+	tunnel.Exchange
+	reset func()
+}
+
+func (x resetting) Reset(wire.ResetCode, string) { x.reset() }
+
+// The end of a cancelled exchange may be published as soon as it is reset: who
+// cancelled it stands before that.
+func TestCancelIsToldBeforeItActs(t *testing.T) {
+	var r calls
+	c := &call{shard: &r.shards[1]}
+	c.rec.ID = 1
+	c.shard.head, c.shard.n = c, 1
+	var told, reset bool
+	c.ex = resetting{reset: func() {
+		if reset = true; !told || !c.cancelled.Load() {
+			t.Errorf("reset before it was told (%v) or marked (%v)", told, c.cancelled.Load())
+		}
+	}}
+	if r.cancel(2, func() { t.Error("told of an exchange that does not run") }) {
+		t.Error("an exchange that does not run was cancelled")
+	}
+	if !r.cancel(1, func() { told = true }) || !reset {
+		t.Error("not cancelled")
+	}
+}
+
+// A wsp connection is not pinged while an exchange runs, so it says no time.
+func TestBusyClassicConnectionTellsNoNextPing(t *testing.T) {
+	b := serve(t, Options{})
+	begun, step := make(chan struct{}), make(chan struct{})
+	if _, err := b.tryDial(greeting("old"), func(in tunnel.Incoming) {
+		close(begun)
+		<-step
+		respond(in, 200, "")
+	}, classic); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitMember("old")
+	if c := b.snapshot().Connections[0]; c.InFlight != 0 || c.PingNext.IsZero() {
+		t.Errorf("idle: %+v", c)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(t, caller(t), "GET", "http://"+b.addr+"/request", "", "X-PROXY-DESTINATION", "http://api.internal/x")
+	}()
+	within(t, "the handler", begun)
+	if c := b.snapshot().Connections[0]; c.InFlight != 1 || !c.PingNext.IsZero() || c.PingEvery == 0 {
+		t.Errorf("busy: %+v", c)
+	}
+	close(step)
+	within(t, "the answer", done)
+}

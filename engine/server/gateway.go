@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"adit/engine"
+	"adit/engine/observe"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -20,9 +22,9 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		return
 	}
 	defer c.release()
-	c.rec.Method = engine.Bound(r.Method)
+	c.rec.Method = observe.Method(r.Method)
 	if err := s.o.Callers.Admit(r.Header, t.way); err != nil {
-		c.target(r.Host)
+		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""
 		if reason == engine.ReasonMalformed || s.o.Callers.Closed() {
 			text = errors.Unwrap(err).Error()
@@ -31,7 +33,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		return
 	}
 	if err := s.resolve(r, t); err != nil {
-		c.target(r.Host)
+		c.target(strings.Clone(r.Host))
 		s.refuse(w, r, c, engine.ReasonMalformed, err.Error())
 		return
 	}

@@ -28,7 +28,7 @@ type target struct {
 // record returns the target as it stands in records, before masking.
 func (t *target) record() string {
 	if t.way == engine.WayConnect {
-		return t.authority
+		return strings.Clone(t.authority)
 	}
 	return t.scheme + "://" + t.authority + t.path
 }

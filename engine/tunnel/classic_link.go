@@ -436,7 +436,7 @@ func (l *classicLink) Status(c *engine.Connection) {
 	c.InFlight = l.InFlight()
 	c.Exchanges = l.exchanges.Load()
 	c.PingEvery = l.limits.Ping
-	if at := l.pingAt.Load(); at != 0 {
+	if at := l.pingAt.Load(); at != 0 && (c.InFlight == 0 || l.pingBusy) {
 		c.PingNext = time.Unix(0, at)
 	}
 	c.RTT, c.RTTMin = time.Duration(l.rtt.Load()), time.Duration(l.rttMin.Load())

@@ -6,27 +6,37 @@ import "strings"
 // line for host where that is not empty, at most limit bytes. What does not fit,
 // or could not stand on a line, is left out whole: cut says so.
 func Lines(host string, fields []Field, limit int) (lines string, cut bool) {
-	size := len("host: \n") + len(host)
+	size := 0
+	fits := func(name, value string) bool {
+		n := len(name) + len(value) + len(": \n")
+		if n > limit-size || !isToken(name) || strings.ContainsAny(value, "\r\n") {
+			cut = true
+			return false
+		}
+		size += n
+		return true
+	}
+	// Twice: what is left out must not take memory either.
+	hosted := host != "" && fits("host", host)
 	for i := range fields {
-		size += len(fields[i].Name) + len(fields[i].Value) + len(": \n")
+		fits(fields[i].Name, fields[i].Value)
 	}
 	var b strings.Builder
-	b.Grow(min(size, limit))
+	b.Grow(size)
+	size = 0
 	add := func(name, value string) {
-		if b.Len()+len(name)+len(value)+len(": \n") > limit || !isToken(name) || strings.ContainsAny(value, "\r\n") {
-			cut = true
-			return
-		}
 		b.WriteString(name)
 		b.WriteString(": ")
 		b.WriteString(value)
 		b.WriteByte('\n')
 	}
-	if host != "" {
+	if hosted && fits("host", host) {
 		add("host", host)
 	}
 	for i := range fields {
-		add(fields[i].Name, fields[i].Value)
+		if fits(fields[i].Name, fields[i].Value) {
+			add(fields[i].Name, fields[i].Value)
+		}
 	}
 	return b.String(), cut
 }
