@@ -53,6 +53,7 @@ func TestHeadsOfBothSides(t *testing.T) {
 	if _, _, err := g.do(t, request("GET", addr, "/unseen")); err != nil {
 		t.Fatal(err)
 	}
+	g.settled(t, func(s *engine.Snapshot) bool { return s.Connections[0].Exchanges == 1 }) // its record is out
 	ended := g.subscribe(t, engine.SubscribeOptions{Heads: true, Kinds: engine.KindSet(engine.KindRequestFinished)})
 	for _, path := range []string{"/1", "/2"} { // over one connection to the origin
 		if _, _, err := g.do(t, request("GET", addr, path, wire.Field{Name: "Cookie", Value: "a=b"})); err != nil {
