@@ -94,6 +94,10 @@ type Live struct {
 	Status        atomic.Int32  // 0 before the head
 	RequestBytes  atomic.Int64  // content so far
 	ResponseBytes atomic.Int64
+
+	// Over says that the exchange has ended. It is set before the record of the
+	// end is published: who lost that record, or may have, need not guess.
+	Over atomic.Bool
 }
 
 // HasFailed reports whether an exchange that ended is one to look at: its outcome

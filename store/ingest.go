@@ -13,18 +13,6 @@ const endNotSeen = "its end was not seen"
 // maxLabelled bounds the clients whose labels are remembered.
 const maxLabelled = 65_536
 
-// A doubt is about a record whose end may have been lost.
-type doubt struct {
-	id    engine.RequestID
-	live  *engine.Live
-	moved uint64 // what live said when the doubt arose
-}
-
-// trace changes whenever an exchange moves.
-func trace(l *engine.Live) uint64 {
-	return l.Connection.Load() + uint64(l.Status.Load())<<48 + uint64(l.RequestBytes.Load()) + uint64(l.ResponseBytes.Load())
-}
-
 // ingest puts what comes into the ring until nothing comes any more.
 func (l *Log) ingest(batches <-chan engine.Batch) {
 	defer close(l.done)
@@ -32,7 +20,7 @@ func (l *Log) ingest(batches <-chan engine.Batch) {
 		l.mu.Lock()
 		if b.Dropped > 0 {
 			l.lost += b.Dropped
-			l.distrust()
+			l.distrust(false)
 		}
 		for i := range b.Events {
 			l.apply(&b.Events[i])
@@ -40,8 +28,7 @@ func (l *Log) ingest(batches <-chan engine.Batch) {
 		l.mu.Unlock()
 	}
 	l.mu.Lock()
-	l.distrust()
-	l.doubts, l.closed = nil, true
+	l.distrust(true)
 	l.mu.Unlock()
 }
 
@@ -98,7 +85,7 @@ func (l *Log) finished(r *engine.Request) {
 		if x.Heads == nil {
 			x.Heads = heads
 		}
-		g.heads = min(g.heads, p)
+		g.headed(x, p)
 	}
 	x.Live = nil
 	g.settle(x)
@@ -106,18 +93,18 @@ func (l *Log) finished(r *engine.Request) {
 	g.trim()
 }
 
-// distrust says of every record in flight that its end was not seen: it may be
-// among what was lost. Those that move again, or end, are believed again. mu is
-// held.
-func (l *Log) distrust() {
-	for i := range l.doubts {
-		l.doubts[i].moved = trace(l.doubts[i].live)
-	}
+// distrust says of records in flight that their end was not seen: of those that
+// are over, for it may be among what was lost, or of all where nothing comes any
+// more. An end that comes all the same is believed. mu is held.
+func (l *Log) distrust(all bool) {
 	g := &l.ring
-	for len(g.flight) > 0 {
-		x := g.slot(g.flight[len(g.flight)-1])
+	// The last first: who lands gives its place to the last.
+	for i := len(g.flight) - 1; i >= 0; i-- {
+		x := g.slot(g.flight[i])
+		if !all && x.Live != g.unmoved && !x.Live.Over.Load() {
+			continue
+		}
 		seen(&x.Request, x.Live)
-		l.doubts = append(l.doubts, doubt{x.ID, x.Live, trace(x.Live)})
 		g.land(x)
 		x.Live, x.Reason, x.LastByte = nil, endNotSeen, -1
 		g.weigh(x)
@@ -125,40 +112,19 @@ func (l *Log) distrust() {
 	}
 }
 
-// believe takes back what was said of records that have moved since. mu is
-// held.
-func (l *Log) believe() {
-	g := &l.ring
-	kept := l.doubts[:0]
-	for _, d := range l.doubts {
-		p, ok := g.find(d.id)
-		if !ok || g.at(p).Outcome != engine.OutcomeNone {
-			continue
-		}
-		if trace(d.live) == d.moved {
-			kept = append(kept, d)
-			continue
-		}
-		x := g.at(p)
-		x.Live, x.Reason = d.live, ""
-		g.epoch++
-		g.fly(x, g.order[p&uint64(len(g.order)-1)])
-		g.weigh(x)
-	}
-	clear(l.doubts[len(kept):])
-	l.doubts = kept
-}
+// maxLabelBytes bounds what their labels take.
+const maxLabelBytes = 8 << 20
 
 // labels are what clients said of themselves.
 type labels struct {
 	of      map[string]map[string]string
-	clients []string // in the order in which they were first heard of, from oldest on
-	oldest  int
-	version uint64 // changes with of
+	clients []string // in the order in which they were first heard of
+	bytes   int      // of all labels, about
+	version uint64   // changes with of
 }
 
-// learn remembers what a greeting says, and forgets the oldest client when
-// there are too many.
+// learn remembers what a greeting says, and forgets the clients first heard of
+// when there are too many, or they say too much.
 func (b *labels) learn(g *engine.Greeting) {
 	if g == nil {
 		return
@@ -172,14 +138,24 @@ func (b *labels) learn(g *engine.Greeting) {
 		b.of = map[string]map[string]string{}
 	}
 	b.of[g.ID] = g.Labels
-	if known {
-		return
-	}
-	if len(b.clients) < maxLabelled {
+	b.bytes += labelBytes(g.Labels) - labelBytes(before)
+	if !known {
 		b.clients = append(b.clients, g.ID)
-		return
 	}
-	delete(b.of, b.clients[b.oldest])
-	b.clients[b.oldest] = g.ID
-	b.oldest = (b.oldest + 1) % maxLabelled
+	for (len(b.clients) > maxLabelled || b.bytes > maxLabelBytes) && len(b.clients) > 1 {
+		oldest := b.clients[0]
+		b.bytes -= labelBytes(b.of[oldest])
+		delete(b.of, oldest)
+		b.clients[0] = ""
+		b.clients = b.clients[1:]
+	}
+}
+
+// labelBytes returns what labels take, about.
+func labelBytes(of map[string]string) int {
+	n := 0
+	for name, value := range of {
+		n += 64 + len(name) + len(value)
+	}
+	return n
 }

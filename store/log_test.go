@@ -89,8 +89,8 @@ func TestRecordInFlightShowsWhatMoves(t *testing.T) {
 	})
 }
 
-// A record whose end was lost must not be in flight for ever, nor one that
-// goes on be given up.
+// A record whose end was lost must not be in flight for ever, nor one that goes
+// on be given up, however quiet it is.
 func TestLostEndIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := enginetest.NewFake(engine.Snapshot{})
@@ -100,44 +100,48 @@ func TestLostEndIsSaid(t *testing.T) {
 		}
 		defer l.Close()
 		defer f.End()
-		moving, quiet, late := started(1), started(2), started(3)
-		f.Publish(moving, quiet, late)
+		quiet, ended, late := started(1), started(2), started(3)
+		untold := started(4)
+		untold.Request.Live = nil
+		f.Publish(quiet, ended, late, untold)
 		synctest.Wait()
+		lose := func() {
+			l.mu.Lock()
+			l.distrust(false)
+			l.mu.Unlock()
+		}
 
-		l.mu.Lock()
-		l.lost += 4
-		l.distrust()
-		l.mu.Unlock()
-		f.Publish(started(4))
+		for _, e := range []engine.Event{ended, late} {
+			e.Request.Live.Status.Store(200)
+			e.Request.Live.Over.Store(true)
+		}
+		lose()
+		f.Publish(started(5))
 		synctest.Wait()
 		page := ask(t, l, engine.RequestQuery{Filter: "is:unseen"})
-		if page.Matched != 3 || page.Lost != 0 || page.Requests[0].Reason != endNotSeen || page.Requests[0].Live != nil || page.Requests[0].LastByte >= 0 {
+		if !slices.Equal(idsOf(page.Requests), []engine.RequestID{4, 3, 2}) || page.Lost != 0 {
 			t.Fatalf("%+v", page)
 		}
-		if page := ask(t, l, engine.RequestQuery{Filter: "is:inflight"}); page.Matched != 1 || page.Requests[0].ID != 4 {
+		if r := page.Requests[2]; r.Reason != endNotSeen || r.Live != nil || r.LastByte >= 0 || r.Status != 200 {
+			t.Errorf("%+v", r)
+		}
+		if page := ask(t, l, engine.RequestQuery{Filter: "is:inflight"}); !slices.Equal(idsOf(page.Requests), []engine.RequestID{5, 1}) || page.Requests[1].Reason != "" {
 			t.Errorf("%+v", page)
 		}
 
-		moving.Request.Live.ResponseBytes.Add(1)
 		f.Publish(finished(3))
 		synctest.Wait()
-		if page := ask(t, l, engine.RequestQuery{Filter: "is:inflight", Ascending: true}); !slices.Equal(idsOf(page.Requests), []engine.RequestID{1, 4}) || page.Requests[0].Reason != "" {
+		if page := ask(t, l, engine.RequestQuery{Filter: "is:unseen"}); !slices.Equal(idsOf(page.Requests), []engine.RequestID{4, 2}) {
 			t.Errorf("%+v", page)
 		}
-		if page := ask(t, l, engine.RequestQuery{Filter: "is:unseen"}); !slices.Equal(idsOf(page.Requests), []engine.RequestID{2}) {
-			t.Errorf("%+v", page)
-		}
-		// What moved before a second loss proves nothing after it.
-		quiet.Request.Live.ResponseBytes.Add(1)
-		l.mu.Lock()
-		l.distrust()
-		l.mu.Unlock()
+		quiet.Request.Live.Over.Store(true)
+		lose()
 		if page := ask(t, l, engine.RequestQuery{Filter: "is:unseen"}); !slices.Equal(idsOf(page.Requests), []engine.RequestID{4, 2, 1}) {
 			t.Errorf("%+v", page)
 		}
-		f.Publish(finished(1), finished(2), finished(4))
+		f.Publish(finished(1), finished(2), finished(4), finished(5))
 		synctest.Wait()
-		if page := ask(t, l, engine.RequestQuery{Filter: "outcome:completed"}); page.Matched != 4 || page.Kept != 4 {
+		if page := ask(t, l, engine.RequestQuery{Filter: "outcome:completed"}); page.Matched != 5 || page.Kept != 5 {
 			t.Errorf("%+v", page)
 		}
 	})
@@ -360,7 +364,7 @@ func TestQueriesWhileRecordsCome(t *testing.T) {
 			f.Publish(engine.Event{Kind: engine.KindGreetingReceived, Greeting: &engine.Greeting{ID: "edge-fra-01", Labels: map[string]string{"a": fmt.Sprint(id)}}})
 			l.mu.Lock()
 			if id%1000 == 0 {
-				l.distrust()
+				l.distrust(false)
 			}
 			l.mu.Unlock()
 		}
@@ -381,7 +385,9 @@ func TestLossIsCountedAndCastsDoubt(t *testing.T) {
 	l.done = make(chan struct{})
 	batches := make(chan engine.Batch)
 	go l.ingest(batches)
-	batches <- engine.Batch{Events: []engine.Event{started(1), started(2)}}
+	lost := started(1)
+	lost.Request.Live.Over.Store(true)
+	batches <- engine.Batch{Events: []engine.Event{lost, started(2)}}
 	batches <- engine.Batch{Events: []engine.Event{started(9), finished(2)}, Dropped: 12}
 	batches <- engine.Batch{} // the one before was taken in
 	page := ask(t, l, engine.RequestQuery{Ascending: true})

@@ -53,7 +53,7 @@ func (m *model) apply(e *engine.Event) {
 
 func (m *model) lose() {
 	for i := range m.records {
-		if r := &m.records[i]; r.Live != nil {
+		if r := &m.records[i]; r.Live != nil && r.Live.Over.Load() {
 			seen(r, r.Live)
 			r.Live, r.Reason, r.LastByte = nil, endNotSeen, -1
 		}
@@ -165,14 +165,19 @@ func TestAnswersAreThoseOfASlice(t *testing.T) {
 				m.apply(e)
 			},
 			"move": func(*rapid.T) {
-				if len(lives) > 0 && len(l.doubts) == 0 {
+				if len(lives) > 0 {
 					live := rapid.SampledFrom(lives).Draw(t, "live")
 					live.Connection.Store(1)
 					live.Status.Store(int32(rapid.SampledFrom([]int{0, 200, 502}).Draw(t, "status")))
 					live.ResponseBytes.Add(1)
 				}
 			},
-			"lose": func(*rapid.T) { l.distrust(); m.lose() },
+			"over": func(*rapid.T) {
+				if len(lives) > 0 {
+					rapid.SampledFrom(lives).Draw(t, "live").Over.Store(true)
+				}
+			},
+			"lose": func(*rapid.T) { l.distrust(false); m.lose() },
 			"greet": func(*rapid.T) {
 				g := &engine.Greeting{ID: "a", Labels: map[string]string{"zone": rapid.SampledFrom([]string{"x", "y"}).Draw(t, "zone")}}
 				known["a"] = g.Labels

@@ -148,7 +148,6 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 
 	h := l.hold(ctx)
 	defer h.release()
-	l.believe()
 	if needs&filter.NeedsHeads != 0 && s.dropped != l.ring.dropped && s.context.Now.Sub(s.scanned) >= refind ||
 		needs&filter.NeedsLabels != 0 && s.labels != l.labels.version {
 		s.valid = false

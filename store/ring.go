@@ -174,10 +174,25 @@ func (g *ring) add(r *engine.Request) *record {
 	}
 	g.order[p&mask] = s
 	g.next++
-	g.heads = min(g.heads, p)
 	x := g.slot(s)
 	x.Request = *r
+	g.headed(x, p)
 	return x
+}
+
+// headed notes the heads of r, at p, which may be new. Where heads were dropped
+// of records after it, its own are the oldest: they are dropped at once unless
+// there is much room again, else trim would go all the way back for each of many
+// exchanges that took long.
+func (g *ring) headed(r *record, p uint64) {
+	switch {
+	case r.Heads == nil || p >= g.heads:
+	case g.bytes+headsSize(r.Heads) > g.limit-g.limit/16:
+		r.Heads = nil
+		g.dropped++
+	default:
+		g.heads = p
+	}
 }
 
 // missing returns how many ids there are of which nothing came, or not yet.

@@ -43,8 +43,6 @@ type Log struct {
 	mu     sync.Mutex // a leaf
 	ring   ring
 	lost   uint64 // events: two for a whole record, one where only its start or its end was lost
-	closed bool   // no event comes any more
-	doubts []doubt
 	labels labels
 
 	// queries serialises Requests; it is taken before mu.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -19,6 +20,7 @@ func (l *Log) Requests(ctx context.Context, q engine.RequestQuery, into *engine.
 	begun := time.Now()
 	q.Count = min(max(q.Count, 0), maxCount)
 	q.Offset = max(q.Offset, 0)
+	q.Until = min(q.Until, math.MaxUint64-1) // there is one after it
 
 	s, err := l.find(&q)
 	if err != nil {
@@ -41,7 +43,6 @@ func (l *Log) Requests(ctx context.Context, q engine.RequestQuery, into *engine.
 func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.believe()
 	g := &l.ring
 	end := g.next
 	if q.Until > 0 {

@@ -127,7 +127,7 @@ func TestLiveFollowsAnExchange(t *testing.T) {
 	})
 	proceed()
 	x.Close()
-	if r := g.records()[0]; r.Live != nil {
+	if r := g.records()[0]; r.Live != nil || !live.Over.Load() {
 		t.Error("live in the record of the end")
 	}
 }

@@ -111,6 +111,9 @@ func (x *exchange) record() *engine.Request {
 // finish gives the exchange its one outcome.
 func (x *exchange) finish(rec *engine.Request, err error) {
 	outcome, why := x.outcome(err)
+	if x.live != nil {
+		x.live.Over.Store(true)
+	}
 	x.n.c.totals.RequestEnded(outcome, x.status)
 	if (&engine.Request{Outcome: outcome, Status: x.status}).HasFailed() {
 		x.n.failed.Add(1)

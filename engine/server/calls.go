@@ -133,6 +133,9 @@ func (c *call) end() {
 	if !c.failed {
 		c.rec.Outcome = engine.OutcomeCompleted
 	}
+	if c.live != nil {
+		c.live.Over.Store(true)
+	}
 	s.totals.RequestEnded(c.rec.Outcome, c.rec.Status)
 	if c.on != nil && c.rec.HasFailed() {
 		c.on.failed.Add(1)

@@ -150,13 +150,16 @@ func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 	b.until("content both ways", func(*engine.Snapshot) bool {
 		return live.Status.Load() == 203 && live.ResponseBytes.Load() == 3 && live.RequestBytes.Load() == 5
 	})
+	if live.Over.Load() {
+		t.Error("over while it runs")
+	}
 	close(step)
 	send.Close()
 	if got := <-answered; got != "abc" {
 		t.Errorf("%q", got)
 	}
 	r := b.finished(1)
-	if r.Live != nil || r.RequestBytes != 5 || live.ResponseBytes.Load() != r.ResponseBytes {
+	if !live.Over.Load() || r.Live != nil || r.RequestBytes != 5 || live.ResponseBytes.Load() != r.ResponseBytes {
 		t.Errorf("%+v", r)
 	}
 }
