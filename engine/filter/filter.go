@@ -129,6 +129,7 @@ type Context struct {
 
 	day     time.Time // Now as midnight was found for
 	midnite int64     // nanoseconds since the epoch of the last midnight before day
+	shifted bool      // clocks are changed on that day
 	scratch []byte    // for texts that an event has to be asked for
 }
 
@@ -140,16 +141,28 @@ func (c *Context) now() (int64, bool) {
 	return c.Now.UnixNano(), true
 }
 
-// midnight returns when the day of Now began, in nanoseconds since the epoch.
-func (c *Context) midnight() (int64, bool) {
+// clock returns when clocks show n, nanoseconds after midnight, on the day of
+// Now, in nanoseconds since the epoch.
+func (c *Context) clock(n int64) (int64, bool) {
 	if c == nil || c.Now.IsZero() {
 		return 0, false
 	}
 	if c.day != c.Now {
-		y, m, d := c.Now.Date()
-		c.day, c.midnite = c.Now, time.Date(y, m, d, 0, 0, 0, 0, c.Now.Location()).UnixNano()
+		begin := c.onDay(0)
+		_, before := begin.Zone()
+		_, after := c.onDay(int64(24 * time.Hour)).Zone()
+		c.day, c.midnite, c.shifted = c.Now, begin.UnixNano(), before != after
 	}
-	return c.midnite, true
+	if c.shifted {
+		return c.onDay(n).UnixNano(), true
+	}
+	return c.midnite + n, true
+}
+
+// onDay is clock as the calendar has it.
+func (c *Context) onDay(n int64) time.Time {
+	y, m, d := c.Now.Date()
+	return time.Date(y, m, d, 0, 0, int(n/int64(time.Second)), int(n%int64(time.Second)), c.Now.Location())
 }
 
 func (c *Context) marked(id uint64) bool {

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -367,12 +368,48 @@ func (p *parser) expression() (Value, bool, error) {
 		source = "(?i)" + source
 	}
 	var err error
-	if v.pattern, err = regexp.Compile(source); err != nil {
+	if v.pattern, err = compileExpression(source); err != nil {
 		text := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 		return v, true, p.fault(p.pos, p.pos+1+after, "%s; mend the expression, or quote it to search for it as it stands", text)
 	}
 	p.pos += 1 + after
 	return v, true, nil
+}
+
+// maxSteps bounds what an expression is compiled to: repeat counts multiply, and
+// a few bytes would take hundreds of megabytes and seconds for each record.
+const maxSteps = 2000
+
+func compileExpression(source string) (*regexp.Regexp, error) {
+	tree, err := syntax.Parse(source, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	if steps(tree) > maxSteps {
+		return nil, fmt.Errorf("it repeats too much, more than %d steps", maxSteps)
+	}
+	return regexp.Compile(source)
+}
+
+// steps returns about how many instructions an expression is compiled to, or
+// more than maxSteps.
+func steps(x *syntax.Regexp) int {
+	n := 1
+	switch x.Op {
+	case syntax.OpLiteral:
+		n = len(x.Rune)
+	case syntax.OpRepeat:
+		n = 0
+	}
+	for _, sub := range x.Sub {
+		if n += steps(sub); n > maxSteps {
+			return n
+		}
+	}
+	if x.Op == syntax.OpRepeat {
+		n *= max(x.Min+1, x.Max, 1)
+	}
+	return n
 }
 
 // escaped reports whether an odd number of backslashes stands before s[i].

@@ -111,14 +111,14 @@ func (p *predicate[S]) within(n int64, c *Context) bool {
 
 // based returns a bound as a time since the epoch.
 func based(n int64, b Base, c *Context) (int64, bool) {
-	from, ok := int64(0), true
 	switch b {
 	case Now:
-		from, ok = c.now()
+		from, ok := c.now()
+		return from + n, ok
 	case Midnight:
-		from, ok = c.midnight()
+		return c.clock(n)
 	}
-	return from + n, ok
+	return n, true
 }
 
 func anyMatches(m []matcher, s string) bool {

@@ -67,6 +67,9 @@ func (p *parser) value(f described, op string, start int) (Value, error) {
 			v.High, v.HighBase = upper.high, upper.base
 		}
 		if low != "" && high != "" && lower.base == upper.base && v.Low > v.High {
+			if lower.base == Midnight {
+				return v, p.fault(from, p.pos, "%s: the range ends before it begins on one day; swap its ends, or give dates, as in 2026-11-22T23:50..2026-11-23T00:10", p.text[start:p.pos])
+			}
 			return v, p.fault(from, p.pos, "%s: the range ends before it begins; swap its ends", p.text[start:p.pos])
 		}
 	case op == ">":
@@ -246,6 +249,15 @@ type layout struct {
 	day    bool // has a date
 }
 
+// covers returns how much the value covers that begins at t: a day may be longer
+// or shorter than others.
+func (l *layout) covers(t time.Time) time.Duration {
+	if l.width == 24*time.Hour {
+		return t.AddDate(0, 0, 1).Sub(t)
+	}
+	return l.width
+}
+
 var layouts = [...]layout{
 	{"15:04", time.Minute, false},
 	{"15:04:05", time.Second, false},
@@ -279,7 +291,7 @@ func readTime(text string) (bound, string) {
 			b.low = int64(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute+time.Duration(s)*time.Second) + int64(t.Nanosecond())
 			b.base = Midnight
 		}
-		b.high = b.low + int64(l.width) - 1
+		b.high = b.low + int64(l.covers(t)) - 1
 		return b, ""
 	}
 	return bound{}, text + " is no time; use 15:04, 15:04:11, 2026-11-22T15:04 or -5m for 5 minutes ago"
