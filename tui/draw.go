@@ -121,12 +121,20 @@ func (m *model) footHints() []pane.Hint {
 	all := append(slices.Clone(contexts), keys.Everywhere)
 	// Help is the last, which is kept where there is no room.
 	list := slices.DeleteFunc(slices.Clone(actions), func(a keys.Action) bool { return a == keys.Palette || a == keys.Help })
-	for _, a := range append(list, keys.Palette, keys.Help) {
+	list = append(list, keys.Palette, keys.Help)
+	for i, a := range list {
 		info := keys.Of(a)
 		if info.Mutating && f.ReadOnly {
 			continue
 		}
 		if k := f.Keys.Keys(a, f.Glyphs.ASCII, all...); len(k) > 0 {
+			n := len(c.hints)
+			if a == keys.ItemNext && i > 0 && list[i-1] == keys.ItemPrevious && n > 0 {
+				// One hint: half of a pair says little.
+				c.hints[n-1].Key += " " + k[0]
+				c.hints[n-1].Text += "/" + info.Short
+				continue
+			}
 			c.hints = append(c.hints, pane.Hint{Key: k[0], Text: info.Short})
 		}
 	}

@@ -23,7 +23,12 @@ func (m *model) help() pane.Overlay {
 }
 
 func (m *model) palette() pane.Overlay {
+	marks := 0
+	if s, ok := m.top().(interface{ Marks() int }); ok {
+		marks = s.Marks()
+	}
 	return palette.New(&m.frame, palette.Options{
+		Marks:    marks,
 		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
 		Off:      func(a keys.Action) string { return m.off(a) },
 		Saved:    m.saved(),

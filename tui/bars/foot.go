@@ -7,24 +7,37 @@ import (
 	"adit/tui/pane"
 )
 
+// paletteFrom is from how many cells on the last but one of the keys, which is
+// the palette, is kept as well.
+const paletteFrom = 72
+
 // Foot draws the keys, the most useful first: those that fit, and always the
 // last of them, which is help.
 func Foot(a canvas.Area, hints []pane.Hint) {
 	if len(hints) == 0 {
 		return
 	}
-	last := hints[len(hints)-1]
-	room := a.W() - hintWidth(last) - 1
+	kept := hints[len(hints)-1:]
+	if len(hints) > 1 && a.W() >= paletteFrom {
+		kept = hints[len(hints)-2:]
+	}
+	room := a.W() - 1
+	for _, h := range kept {
+		room -= hintWidth(h) + 2
+	}
 	x := 1
-	for _, h := range hints[:len(hints)-1] {
+	for _, h := range hints[:len(hints)-len(kept)] {
 		n := hintWidth(h) + 2
-		if x+n > room {
+		if x+n > room+2 {
 			break
 		}
 		hint(a, x, h)
 		x += n
 	}
-	hint(a, x, last)
+	for _, h := range kept {
+		hint(a, x, h)
+		x += hintWidth(h) + 2
+	}
 }
 
 func hintWidth(h pane.Hint) int { return canvas.Width(h.Key) + 1 + canvas.Width(h.Text) }

@@ -16,6 +16,7 @@ import (
 type pen struct {
 	a       canvas.Area
 	x, room int
+	dry     bool // nothing is drawn: to find out what fits
 	full    bool // something did not fit: nothing comes after it
 }
 
@@ -26,25 +27,58 @@ func (p *pen) text(b []byte, s canvas.Style) {
 	if p.full = p.full || p.x+n > p.room; p.full {
 		return
 	}
+	if p.dry {
+		p.x += n
+		return
+	}
 	p.x = p.a.Bytes(p.x, 0, b, s)
 }
+
+// How much of who this is stands before the numbers. Where there is no room for
+// both, the numbers are what is looked at.
+const (
+	introFull  = iota
+	introName  // without the role and the address
+	introShort // the numbers in short, too
+	introCut   // and the name is cut
+	introEnd
+)
+
+// nameCut is how many cells an introCut leaves of a name.
+const nameCut = 16
 
 // Identity draws the first row: the same words in the same order on every
 // screen. What is not known is left out.
 func Identity(a canvas.Area, f *pane.Frame) {
-	s, g := f.Snapshot, f.Glyphs
 	const clock = len("15:04:05")
 	var buffer [128]byte
-	w, short, gap := a.W(), f.Class < pane.Normal, "  "
+	w := a.W()
+	right := w - 1 - clock
+	if right >= 0 {
+		a.RightBytes(right, 0, clock, format.AppendTimeShort(buffer[:0], f.Now, f.UTC), canvas.Of(themes.Muted))
+	}
+	level := introFull
+	if f.Class < pane.Normal {
+		level = introShort
+	}
+	for ; level < introEnd-1; level++ {
+		p := pen{a: a, x: 1, room: max(right-1, 0), dry: true}
+		if p.identity(f, level); !p.full {
+			break
+		}
+	}
+	p := pen{a: a, x: 1, room: max(right-1, 0)}
+	p.identity(f, level)
+}
+
+func (p *pen) identity(f *pane.Frame, level int) {
+	s, g := f.Snapshot, f.Glyphs
+	var buffer [128]byte
+	short, gap := level >= introShort, "  "
 	if short {
 		gap = " "
 	}
 	plain, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
-	right := w - 1 - clock
-	if right >= 0 {
-		a.RightBytes(right, 0, clock, format.AppendTimeShort(buffer[:0], f.Now, f.UTC), muted)
-	}
-	p := &pen{a: a, x: 1, room: max(right-1, 0)}
 	p.text(append(buffer[:0], "adit "...), canvas.Of(themes.Title)|canvas.Bold)
 	switch {
 	case !f.Stale.IsZero():
@@ -55,11 +89,15 @@ func Identity(a canvas.Area, f *pane.Frame) {
 		p.text(append(buffer[:0], g.Idle...), canvas.Of(themes.OK))
 	}
 	b := append(buffer[:0], ' ')
-	if !short && s.Role != 0 {
+	if level == introFull && s.Role != 0 {
 		b = append(append(b, s.Role.String()...), ' ')
 	}
-	p.text(appendName(b, s.Name, p.room-p.x-len(b), g.Cut), plain|canvas.Bold)
-	if !short && len(s.Listen) > 0 {
+	room := p.room - p.x - len(b)
+	if level == introCut {
+		room = min(room, nameCut)
+	}
+	p.text(appendName(b, s.Name, room, g.Cut), plain|canvas.Bold)
+	if level == introFull && len(s.Listen) > 0 {
 		p.text(append(append(buffer[:0], ' '), address(s.Listen[0])...), muted)
 	}
 

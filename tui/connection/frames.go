@@ -126,19 +126,30 @@ func (p *Pen) OpcodeTable(a canvas.Area, f *pane.Frame, c *Counts, gauge *observ
 	muted, fg := canvas.Of(themes.Muted), canvas.Of(themes.Fg)
 	// Columns as in " 2 binary     1.92M   9.8k/s      14.1M    61k/s", and closer
 	// together where room is short.
+	// A number is left out before it is cut: what is left of a cut one is another.
 	in, inRate, out, outRate := 10, 18, 29, 37
-	const count, rate = 8, 8
-	if !titled {
+	count, rate := 8, 8
+	switch w := a.W(); {
+	case titled && w >= outRate+rate:
+	case w >= 41:
 		in, inRate, out, outRate = 9, 17, 25, 33
+	case w >= 38:
+		in, inRate, out, outRate = 9, 16, 24, 31
+		count, rate = 7, 7
+	default:
+		in, out = 9, 17
+		gauge = nil
 	}
 	mix := outRate + rate + 3
 	wide := a.W() >= mix+10
 	if titled {
 		a.Text(0, 0, "OP NAME", muted)
 		a.Right(in, 0, count, "IN", muted)
-		a.Right(inRate, 0, rate, "RATE", muted)
 		a.Right(out, 0, count, "OUT", muted)
-		a.Right(outRate, 0, rate, "RATE", muted)
+		if gauge != nil {
+			a.Right(inRate, 0, rate, "RATE", muted)
+			a.Right(outRate, 0, rate, "RATE", muted)
+		}
 		if wide {
 			a.Text(mix, 0, "MIX (out)", muted)
 		}

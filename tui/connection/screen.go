@@ -131,9 +131,13 @@ func (s *Screen) Status(*pane.Frame) string {
 }
 
 // Hints implements [pane.Screen].
-func (s *Screen) Hints(*pane.Frame) []keys.Action {
+func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 	if s.past.index < 0 {
 		return []keys.Action{keys.Copy, keys.RawGreeting, keys.Open, keys.ItemPrevious, keys.ItemNext, keys.Back, keys.Help}
+	}
+	if f.Class < pane.Normal {
+		return []keys.Action{keys.Kill, keys.Drain, keys.Open, keys.ItemPrevious, keys.ItemNext, keys.Copy, keys.Back,
+			keys.Cancel, keys.RawGreeting, keys.PaneNext, keys.ResetCounters, keys.Help}
 	}
 	return []keys.Action{keys.Kill, keys.Drain, keys.Cancel, keys.Copy, keys.RawGreeting, keys.Open,
 		keys.ItemPrevious, keys.ItemNext, keys.ResetCounters, keys.PaneNext, keys.Back, keys.Help}

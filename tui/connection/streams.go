@@ -100,6 +100,9 @@ func (s *streams) move(by int) {
 	}
 }
 
+// streamPath is where the paths of streams begin.
+const streamPath = 39
+
 // draw draws the streams of x.
 func (s *streams) draw(a canvas.Area, f *pane.Frame, p *Pen, x *engine.Connection, gone, focused bool) {
 	muted, fg := canvas.Of(themes.Muted), canvas.Of(themes.Fg)
@@ -123,10 +126,10 @@ func (s *streams) draw(a canvas.Area, f *pane.Frame, p *Pen, x *engine.Connectio
 		return
 	}
 	a.Text(0, 0, "STREAM", muted)
-	a.Text(8, 0, "METH ST  AGE", muted)
-	a.Right(25, 0, 5, "IN", muted)
-	a.Right(32, 0, 6, "OUT", muted)
-	a.Text(42, 0, "PATH", muted)
+	a.Text(8, 0, "METH    ST      AGE", muted)
+	a.Right(27, 0, 5, "IN", muted)
+	a.Right(33, 0, 5, "OUT", muted)
+	a.Text(streamPath, 0, "PATH", muted)
 	if s.cursor < s.top {
 		s.top = s.cursor
 	}
@@ -135,30 +138,30 @@ func (s *streams) draw(a canvas.Area, f *pane.Frame, p *Pen, x *engine.Connectio
 		r, y := &all[i], i-s.top+1
 		p.buf = strconv.AppendUint(p.buf[:0], uint64(r.ID), 10)
 		a.Sub(0, y, 8, 1).Bytes(0, 0, p.buf, fg)
-		a.Sub(8, y, 5, 1).Text(0, 0, r.Method, fg)
+		a.Cut(8, y, 7, r.Method, f.Glyphs.Cut, fg)
 		status, in, out := int32(r.Status), r.RequestBytes, r.ResponseBytes
 		if r.Live != nil {
 			status, in, out = r.Live.Status.Load(), r.Live.RequestBytes.Load(), r.Live.ResponseBytes.Load()
 		}
 		if status > 0 {
 			p.buf = strconv.AppendInt(p.buf[:0], int64(status), 10)
-			a.Bytes(13, y, p.buf, fg)
+			a.Bytes(16, y, p.buf, fg)
 		} else {
-			a.Text(13, y, f.Glyphs.Cut, muted)
+			a.Text(16, y, f.Glyphs.Cut, muted)
 		}
 		p.buf = format.AppendDuration(p.buf[:0], max(f.Snapshot.Time.Sub(r.Arrived), 0).Truncate(time.Millisecond))
-		a.RightBytes(16, y, 8, p.buf, fg)
+		a.RightBytes(20, y, 7, p.buf, fg)
 		// A request flows into a server's caller side and out to its connection:
 		// IN is what this end read from the WebSocket.
 		if f.Snapshot.Role == engine.RoleServer {
 			in, out = out, in
 		}
 		p.buf = format.AppendSize(p.buf[:0], uint64(max(in, 0)))
-		a.RightBytes(25, y, 5, p.buf, fg)
+		a.RightBytes(27, y, 5, p.buf, fg)
 		p.buf = format.AppendSize(p.buf[:0], uint64(max(out, 0)))
-		a.RightBytes(32, y, 6, p.buf, fg)
+		a.RightBytes(33, y, 5, p.buf, fg)
 		_, path := exchange.SplitTarget(r.Target)
-		a.Cut(42, y, a.W()-42, path, f.Glyphs.Cut, fg)
+		a.Cut(streamPath, y, a.W()-streamPath, path, f.Glyphs.Cut, fg)
 		if i == s.cursor && focused {
 			selectRow(a, y)
 		}

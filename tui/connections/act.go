@@ -56,6 +56,9 @@ func (t *Table) targets() (ids []engine.ConnectionID, clients []string, hidden i
 	return ids, clients, hidden
 }
 
+// Marks returns how many rows are marked.
+func (t *Table) Marks() int { return t.table.Marks() }
+
 // ask asks for an action on the marked, or on the row.
 func (t *Table) ask(a keys.Action) pane.Effect {
 	if why := t.off(a); why != "" {

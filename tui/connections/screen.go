@@ -84,6 +84,9 @@ func (s *Screen) Matches() (matched, of int, took time.Duration) { return s.tabl
 // Values implements [pane.Filtered].
 func (s *Screen) Values(field string) []pane.Value { return s.table.Values(field) }
 
+// Marks returns how many rows are marked.
+func (s *Screen) Marks() int { return s.table.Marks() }
+
 // Step implements [pane.ConnectionSequence].
 func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool) {
 	return s.table.Step(id, by)

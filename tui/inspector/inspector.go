@@ -74,7 +74,8 @@ func (s *Screen) Contexts(*pane.Frame) []keys.Context { return []keys.Context{ke
 func (s *Screen) Crumbs(*pane.Frame) []string {
 	crumb := "req " + s.id.String()
 	if s.have {
-		crumb += " " + s.record.Method + " " + s.record.Target
+		_, path := exchange.SplitTarget(s.record.Target)
+		crumb += " " + s.record.Method + " " + path
 	}
 	return []string{crumb}
 }

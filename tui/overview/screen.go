@@ -77,13 +77,25 @@ func (s *Screen) Status(*pane.Frame) string { return "" }
 func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 	if s.panes.Focus() == paneTail {
 		return []keys.Action{keys.Open, keys.Mark, keys.CopyCurl, keys.Filter, keys.Sort, keys.Follow,
-			keys.PaneNext, keys.Palette, keys.Help}
+			keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
 	}
 	if len(f.Snapshot.Connections) == 0 {
 		return connections.Hints(f)
 	}
+	if f.Class < pane.Normal {
+		return []keys.Action{keys.Open, keys.Mark, keys.Kill, keys.Filter, keys.Sort, keys.Follow, keys.Pause,
+			keys.Drain, keys.Tree, keys.PaneNext, keys.Palette, keys.Help}
+	}
 	return []keys.Action{keys.Open, keys.Mark, keys.Kill, keys.Drain, keys.Filter, keys.Sort, keys.Tree,
-		keys.Follow, keys.PaneNext, keys.Palette, keys.Help}
+		keys.Follow, keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
+}
+
+// Marks returns how many connections are marked, which actions on them go by.
+func (s *Screen) Marks() int {
+	if s.panes.Focus() == paneTail {
+		return 0
+	}
+	return s.table.Marks()
 }
 
 // Wants implements [pane.Screen].

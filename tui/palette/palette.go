@@ -24,6 +24,7 @@ const maxClients = 500
 type Options struct {
 	Contexts []keys.Context           // of the screen, innermost first
 	Off      func(keys.Action) string // why an action is not possible now, "" if it is
+	Marks    int                      // rows that are marked: kill, drain and ban are done to them
 	Saved    []Saved
 	Themes   []string // names
 }
@@ -65,7 +66,7 @@ func New(f *pane.Frame, o Options) *Palette {
 	if p.off == nil {
 		p.off = func(keys.Action) string { return "" }
 	}
-	p.actions(f, o.Contexts)
+	p.actions(f, o.Contexts, o.Marks)
 	p.clients(f)
 	for _, s := range o.Saved {
 		p.add(entry{title: "filter @" + s.Name, note: s.Text, effect: pane.GoTo{Screen: s.Screen, Filter: s.Text}})
@@ -82,7 +83,7 @@ func (p *Palette) add(e entry) {
 	p.all = append(p.all, e)
 }
 
-func (p *Palette) actions(f *pane.Frame, contexts []keys.Context) {
+func (p *Palette) actions(f *pane.Frame, contexts []keys.Context, marks int) {
 	contexts = append(slices.Clone(contexts), keys.Everywhere)
 	var moves []entry // the last: who reads a list of them has found out
 	for _, info := range keys.Actions() {
@@ -97,6 +98,12 @@ func (p *Palette) actions(f *pane.Frame, contexts []keys.Context) {
 		}
 		if len(list) > 0 {
 			e.key = list[0]
+		}
+		switch info.Action {
+		case keys.Kill, keys.Drain, keys.Ban:
+			if marks > 0 {
+				e.note = strconv.Itoa(marks) + " marked"
+			}
 		}
 		if info.Group == keys.GroupMove {
 			moves = append(moves, e)

@@ -41,7 +41,7 @@ type columnFact struct {
 // columnFacts has them by column.
 var columnFacts = [columnsEnd]columnFact{
 	colTime:       {"time", "TIME", 12, false, engine.ByArrival, true, 0},
-	colMethod:     {"method", "METH", 6, false, 0, false, 1},
+	colMethod:     {"method", "METH", 7, false, 0, false, 1},
 	colStatus:     {"status", "ST", 3, false, engine.ByStatus, true, 2},
 	colDuration:   {"duration", "DUR", 7, true, engine.ByDuration, true, 3},
 	colSize:       {"size", "SIZE", 6, true, engine.BySize, true, 4},
@@ -58,7 +58,9 @@ const (
 	pathLeast   = 20 // cells that the path keeps: before that, others go
 	gutter      = 3  // for cursor, mark and failure
 	timeCompact = 8  // without milliseconds
-	small       = 96 // cells; below, times are compact and some columns have to be chosen
+
+	methodCompact = 6  // cuts CONNECT and OPTIONS
+	small         = 96 // cells; below, times are compact and some columns have to be chosen
 )
 
 // A placed is a column of the layout that was drawn.
@@ -91,6 +93,8 @@ func (l *List) lay(w int) {
 		switch {
 		case c == colTime && compact:
 			return timeCompact
+		case c == colMethod && compact:
+			return methodCompact
 		case c == colClient && compact:
 			return 12
 		}

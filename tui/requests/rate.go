@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"math"
 	"time"
 
 	"adit/engine"
@@ -39,7 +40,9 @@ func (a *arrivals) add(newest engine.RequestID, now time.Time) {
 // shows. It counts ids: the ids that came since the page before, over those
 // that the rows on the screen span.
 type sampling struct {
-	oneIn int // 0: every record was on the screen, or nearly
+	oneIn int     // 0: every record was on the screen, or nearly
+	came  float64 // newer ones, of late
+	shown float64 // rows that there were for them
 	top   engine.RequestID
 	at    time.Time // when the page before came
 	since time.Time // when rows were last skipped wholesale
@@ -60,10 +63,16 @@ func (s *sampling) add(l *List, now time.Time) {
 		before = 0 // nobody looked meanwhile: nothing was kept from the screen
 	}
 	s.top, s.at = first.ID, now
+	// A burst that a short list skips once is not wholesale: what counts is how it
+	// goes over several pages.
 	oneIn := 0
 	if before != 0 && last != nil && last.ID > before {
-		span := uint64(first.ID-last.ID) + 1
-		oneIn = int((uint64(first.ID-before) + span - 1) / span)
+		const weight = 0.75
+		s.came = s.came*weight + float64(first.ID-before)
+		s.shown = s.shown*weight + float64(first.ID-last.ID) + 1
+		oneIn = int(math.Ceil(s.came / s.shown))
+	} else {
+		s.came, s.shown = 0, 0
 	}
 	switch {
 	case oneIn >= sampledFrom:

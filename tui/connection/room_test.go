@@ -1,0 +1,38 @@
+package connection
+
+import (
+	"strings"
+	"testing"
+
+	"adit/engine"
+	"adit/engine/observe"
+	"adit/themes"
+	"adit/tui/canvas"
+	"adit/tui/pane"
+)
+
+// At 100 columns the last rate was cut to "1.2": a cut number is another number.
+func TestNumbersOfFramesAreNotCut(t *testing.T) {
+	counts := Counts{In: engine.Frames{Text: 61_600_000, Binary: 504_000_000, Ping: 115_944}, Out: engine.Frames{Text: 61_600_000, Binary: 3_150_000_000, Ping: 115_944}}
+	gauge := observe.Gauge{Known: true, FramesIn: observe.FrameRates{Text: 1200, Binary: 61_000, Ping: 1.4}, FramesOut: observe.FrameRates{Text: 1200, Binary: 61_000, Ping: 1.4}}
+	for _, titled := range []bool{true, false} {
+		for w := 25; w < 80; w++ {
+			c := canvas.New()
+			c.Resize(w, 8)
+			new(Pen).OpcodeTable(c.Area(), &pane.Frame{Glyphs: themes.Unicode()}, &counts, &gauge, titled)
+			for line := range strings.Lines(c.Plain()) {
+				fields := strings.Fields(line)
+				if len(fields) < 2 || fields[1] == "NAME" {
+					continue
+				}
+				for _, field := range fields[2:] {
+					switch strings.TrimRight(field, "█▉▊▋▌▍▎▏") {
+					case "0", "0/s", "61.6M", "504M", "3.15G", "115", "944", "1.2k/s", "61k/s", "1.4/s", "":
+					default:
+						t.Errorf("%d cells, titled %v: %q in %s", w, titled, field, line)
+					}
+				}
+			}
+		}
+	}
+}

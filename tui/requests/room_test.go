@@ -1,0 +1,56 @@
+package requests_test
+
+import (
+	"strings"
+	"testing"
+
+	"adit/keys"
+)
+
+// CONNECT and OPTIONS were cut to "CONNE…" with forty cells to spare.
+func TestMethodsAreNotCutWhereThereIsRoom(t *testing.T) {
+	th := newTheatre(t, 120, 36, false)
+	last := th.plain.records[len(th.plain.records)-1]
+	for _, method := range []string{"CONNECT", "OPTIONS"} {
+		last.ID++
+		last.Method = method
+		th.plain.records = append(th.plain.records, last)
+	}
+	th.step()
+	th.step()
+	if text := th.draw(); !strings.Contains(text, " CONNECT ") || !strings.Contains(text, " OPTIONS ") {
+		t.Errorf("cut methods:\n%s", text)
+	}
+}
+
+// The footer shows what freezes the screen.
+func TestFooterShowsPause(t *testing.T) {
+	th := newTheatre(t, 80, 24, false)
+	for i, a := range th.screen.Hints(th.frame) {
+		if a == keys.Pause && i < 6 {
+			return
+		}
+	}
+	t.Error("no pause among the first hints")
+}
+
+// A list of five rows and forty requests a second lost a burst now and then, and
+// said that it was sampled: nobody could have looked at less.
+func TestOneBurstIsNotSampling(t *testing.T) {
+	th := newTheatre(t, 80, 24, false)
+	last := th.plain.records[len(th.plain.records)-1]
+	for i := range 20 {
+		n := 20 // as fast as the list can show them, or nearly
+		if i%4 == 3 {
+			n = 65
+		}
+		for range n {
+			last.ID++
+			th.plain.records = append(th.plain.records, last)
+		}
+		th.step()
+		if got := th.screen.Status(th.frame); got != "" {
+			t.Fatalf("page %d: %q", i, got)
+		}
+	}
+}
