@@ -21,7 +21,7 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if name == "ctrl+c" {
 		return m.interrupted()
 	}
-	if n := len(m.overlays); n > 0 {
+	if len(m.overlays) > 0 {
 		return m.overlay(msg)
 	}
 	contexts := m.top().Contexts(&m.frame)
@@ -50,11 +50,10 @@ func onCard(a keys.Action) bool {
 // overlay gives a message to the topmost overlay.
 func (m *model) overlay(msg tea.Msg) tea.Cmd {
 	n := len(m.overlays) - 1
-	top := m.overlays[n]
-	effect, open := top.Update(msg, &m.frame)
-	if !open {
-		// Update may have been answered by an effect that opens another one.
-		m.overlays = append(m.overlays[:n], m.overlays[n+1:]...)
+	effect, open := m.overlays[n].Update(msg, &m.frame)
+	if !open { // before its effect, which may open another one
+		m.overlays[n] = nil
+		m.overlays = m.overlays[:n]
 	}
 	m.changed()
 	return m.effect(effect)
@@ -115,7 +114,7 @@ func (m *model) do(a keys.Action) tea.Cmd {
 		return tea.ClearScreen
 	case keys.UTC:
 		f.UTC = !f.UTC
-		m.memory.Set("utc", map[bool]string{true: "yes"}[f.UTC])
+		m.memory.Set("utc", map[bool]string{true: "yes", false: ""}[f.UTC])
 		return nil
 	case keys.Acknowledge:
 		if !m.notes.acknowledge() {

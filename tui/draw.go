@@ -63,7 +63,7 @@ func (m *model) compose(a canvas.Area) {
 		m.top().Draw(body, f)
 		if !f.Stale.IsZero() {
 			for y := range body.H() {
-				body.Restyle(0, y, body.W(), muted)
+				body.Restyle(0, y, body.W(), func(s canvas.Style) canvas.Style { return s.As(themes.Muted) })
 			}
 		}
 		m.drawHead(a)
@@ -89,12 +89,6 @@ func (m *model) cursor(x, y int) {
 		m.at = &tea.Cursor{Position: tea.Position{X: x, Y: y}, Shape: tea.CursorBar}
 	}
 	m.view.Cursor = m.at
-}
-
-// muted is the style of what is old.
-func muted(s canvas.Style) canvas.Style {
-	const attributes = ^canvas.Style(0xff)
-	return s&attributes | canvas.Of(themes.Muted)
 }
 
 // footing is what the footer says, kept while what it depends on is the same.

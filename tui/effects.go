@@ -8,8 +8,11 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"adit/tui/columns"
 	"adit/tui/confirm"
+	"adit/tui/copying"
 	"adit/tui/pane"
+	"adit/tui/prompt"
 )
 
 const (
@@ -19,6 +22,8 @@ const (
 	// with its frame.
 	maxClipboard = 74_994
 	maxOverlays  = 4
+	// keepEvery is the shortest time between two writes of the memory.
+	keepEvery = time.Second
 )
 
 // performedMsg: what took time is over.
@@ -62,14 +67,14 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 	case pane.WriteFile:
 		return m.openOverlay(confirm.NewFile(e, f))
 	case pane.ChooseColumns:
-		return m.openOverlay(m.columns(e))
+		return m.openOverlay(columns.New(e))
 	case pane.Run:
 		return m.do(e.Action)
 	case pane.UseTheme:
 		return m.chooseTheme(e)
 	case pane.EditFilter:
 		if s, ok := m.top().(pane.Filtered); ok {
-			return m.openOverlay(m.prompt(s))
+			return m.openOverlay(prompt.New(s, f))
 		}
 	case pane.Perform:
 		return m.perform(e)
@@ -115,7 +120,7 @@ func (m *model) copy(e pane.CopyText) tea.Cmd {
 		return nil
 	case 1:
 	default:
-		return m.openOverlay(m.copying(e))
+		return m.openOverlay(copying.New(e))
 	}
 	c := e.Choices[0]
 	if len(c.Text) > maxClipboard {
@@ -193,6 +198,3 @@ func (m *model) keep() tea.Cmd {
 	memory := m.memory
 	return func() tea.Msg { return keptMsg{memory.Write()} }
 }
-
-// keepEvery is the shortest time between two writes of the memory.
-const keepEvery = time.Second

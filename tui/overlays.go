@@ -3,9 +3,6 @@ package tui
 import (
 	"slices"
 
-	"adit/keys"
-	"adit/tui/columns"
-	"adit/tui/copying"
 	"adit/tui/help"
 	"adit/tui/palette"
 	"adit/tui/pane"
@@ -30,7 +27,7 @@ func (m *model) palette() pane.Overlay {
 	return palette.New(&m.frame, palette.Options{
 		Marks:    marks,
 		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
-		Off:      func(a keys.Action) string { return m.off(a) },
+		Off:      m.off,
 		Saved:    m.saved(),
 		Themes:   m.themes.Names(),
 	})
@@ -39,12 +36,6 @@ func (m *model) palette() pane.Overlay {
 func (m *model) pickTheme() pane.Overlay {
 	return themepicker.New(m.wantedTheme(), m.themes.Themes())
 }
-
-func (m *model) columns(e pane.ChooseColumns) pane.Overlay { return columns.New(e) }
-
-func (m *model) copying(e pane.CopyText) pane.Overlay { return copying.New(e) }
-
-func (m *model) prompt(s pane.Filtered) pane.Overlay { return prompt.New(s, &m.frame) }
 
 // saved are the filters that were kept under a name, with where they apply.
 func (m *model) saved() []palette.Saved {

@@ -70,7 +70,7 @@ const MaxCells = 1 << 20
 
 // Resize changes the size and clears.
 func (c *Canvas) Resize(w, h int) {
-	if w < 0 || h < 0 || w > MaxCells || h > MaxCells || w*h > MaxCells {
+	if w < 0 || h < 0 || h > 0 && w > MaxCells/h {
 		w, h = 0, 0
 	}
 	if n := w * h; cap(c.cells) < n {

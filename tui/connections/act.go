@@ -166,6 +166,3 @@ func plural(n int, what string) string {
 	}
 	return strconv.Itoa(n) + " " + what + "s"
 }
-
-// plainRatio is how many there are of how many: "3/8".
-func plainRatio(n, of int) string { return strconv.Itoa(n) + "/" + strconv.Itoa(of) }

@@ -3,6 +3,7 @@
 package connections
 
 import (
+	"strconv"
 	"time"
 
 	"adit/engine"
@@ -11,6 +12,7 @@ import (
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/connection"
+	"adit/tui/format"
 	"adit/tui/pane"
 	"adit/tui/split"
 )
@@ -91,9 +93,6 @@ func (s *Screen) Marks() int { return s.table.Marks() }
 func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool) {
 	return s.table.Step(id, by)
 }
-
-// CursorAt returns the cell of the canvas where the cursor is.
-func (s *Screen) CursorAt() (x, y int) { return s.table.CursorAt() }
 
 // previewKey is where Memory has whether the preview is shown.
 const previewKey = "connections.preview"
@@ -224,12 +223,12 @@ func (s *servers) fill(f *pane.Frame) {
 		if x.Name != "" {
 			line += "  (" + x.Name + ")"
 		}
-		line += "  pool " + plainRatio(x.Connected, x.Wanted)
+		line += "  pool " + strconv.Itoa(x.Connected) + "/" + strconv.Itoa(x.Wanted)
 		if x.LastError != "" && x.Connected < x.Wanted {
 			line += "  last error: " + x.LastError
 		}
 		if wait := x.RetryAt.Sub(f.Now); !x.RetryAt.IsZero() && wait > 0 {
-			line += "  next try in " + (wait + time.Second - 1).Truncate(time.Second).String()
+			line += "  next try in " + format.Age(wait+time.Second-1)
 		}
 		add(x.Connected < x.Wanted, line)
 	}

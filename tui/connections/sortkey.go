@@ -20,7 +20,6 @@ const (
 	byInFlight
 	byBytesIn
 	byBytesOut
-	byNothing // the column can't be sorted by
 )
 
 // ofConnection returns the key of the i-th connection.

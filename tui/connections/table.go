@@ -349,9 +349,6 @@ func (t *Table) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 	return nil
 }
 
-// CursorAt returns where the cursor is on the canvas.
-func (t *Table) CursorAt() (x, y int) { return t.table.CursorAt() }
-
 // Draw draws the pane with its frame.
 func (t *Table) Draw(a canvas.Area, f *pane.Frame, focused bool) {
 	t.inside = focused

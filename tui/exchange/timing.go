@@ -7,6 +7,7 @@ import (
 	"adit/engine"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/graph"
 	"adit/tui/pane"
 )
 
@@ -146,10 +147,7 @@ func DrawTiming(a canvas.Area, f *pane.Frame, phases []Phase) int {
 			a.Cut(end, y, 1+name-end, " "+f.Glyphs.Ellipsis, f.Glyphs.Cut, canvas.Of(themes.Info))
 		}
 		if bars > 0 && total > 0 {
-			from := int(float64(p.From) / float64(total) * float64(bars))
-			to := int(float64(p.To) / float64(total) * float64(bars))
-			from = min(from, bars-1)
-			a.Repeat(2+name+from, y, max(to-from, 1), f.Glyphs.Block, canvas.Of(themes.GraphIn))
+			graph.Span(a, 2+name, y, bars, f.Glyphs, float64(p.From)/float64(total), float64(p.To)/float64(total), canvas.Of(themes.GraphIn))
 		}
 		a.RightBytes(w-1-numbers, y, numbers, appendTenths(buffer[:0], tenths(p.To)-tenths(p.From)), canvas.Of(themes.Fg))
 		y++

@@ -189,11 +189,6 @@ func AppendTimeShort(b []byte, t time.Time, utc bool) []byte {
 	return appendClock(b, t, utc, "15:04:05")
 }
 
-// AppendDate appends day and time: "2026-11-22 15:04:11".
-func AppendDate(b []byte, t time.Time, utc bool) []byte {
-	return appendClock(b, t, utc, "2006-01-02 15:04:05")
-}
-
 func appendClock(b []byte, t time.Time, utc bool, layout string) []byte {
 	switch {
 	case t.IsZero():

@@ -78,9 +78,6 @@ func TestTimes(t *testing.T) {
 	if got := string(AppendTimeShort(nil, at, true)); got != "14:04:11" {
 		t.Errorf("got %s", got)
 	}
-	if got := string(AppendDate(nil, at, true)); got != "2026-11-22 14:04:11" {
-		t.Errorf("got %s", got)
-	}
 	if got := string(AppendTime(nil, time.Time{}, true)); got != "" {
 		t.Errorf("the zero time is %q", got)
 	}

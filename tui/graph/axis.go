@@ -54,30 +54,3 @@ func Time(a canvas.Area, y int, g *themes.Glyphs, w int, long time.Duration) {
 	}
 	a.Right(0, 0, n, "now", text)
 }
-
-// Statuses draws how requests ended by the first digit of their status, a row
-// for each class, as many as fit: name, rate, bar. Rates are requests per
-// second by class; 0 is without a status and drawn last.
-func Statuses(a canvas.Area, g *themes.Glyphs, rates *[6]float64) {
-	const names, nameCells, rateCells = "2xx3xx4xx5xx1xx---", 3, 7
-	order := [...]int{2, 3, 4, 5, 1, 0}
-	styles := [...]themes.Role{themes.OK, themes.Info, themes.Warn, themes.Err, themes.Muted, themes.Muted}
-	most := 0.0
-	for _, r := range rates {
-		most = max(most, r)
-	}
-	var buffer [24]byte
-	for y, class := range order {
-		if y >= a.H() {
-			break
-		}
-		style := canvas.Of(styles[y])
-		a.Text(0, y, names[3*y:3*y+3], style)
-		b := append(format.AppendRate(buffer[:0], max(rates[class], 0)), "/s"...)
-		a.RightBytes(nameCells, y, rateCells, b, 0)
-		if most > 0 {
-			x := nameCells + rateCells + 1
-			Bar(a, x, y, a.W()-x, g, rates[class]/most, style)
-		}
-	}
-}

@@ -104,13 +104,14 @@ func Bar(a canvas.Area, x, y, w int, g *themes.Glyphs, share float64, style canv
 }
 
 // Span draws the part of a bar of w cells from one share to another, both 0 to 1:
-// for waterfalls. It takes at least one cell.
+// for waterfalls, where one part begins in the cell after the last one's. It takes
+// at least one cell.
 func Span(a canvas.Area, x, y, w int, g *themes.Glyphs, from, to float64, style canvas.Style) {
 	if w <= 0 || !(from <= to) {
 		return
 	}
 	first := min(int(max(from, 0)*float64(w)), w-1)
-	last := max(first+1, int(math.Round(min(to, 1)*float64(w))))
+	last := max(first+1, int(min(to, 1)*float64(w)))
 	a.Repeat(x+first, y, last-first, g.Block, style)
 }
 
@@ -127,16 +128,23 @@ func Largest(values []float32) float64 {
 }
 
 // NiceBytes returns a value for the upper edge that is at least v and changes
-// seldom: 16M, 24M, 32M, 48M, 64M, 96M. It is at least 1K.
+// seldom: 14M, 16M, 20M, 24M, 28M, 32M. It is at least 1K.
 func NiceBytes(v float64) float64 {
-	top := 1024.0
-	for top < v && top < 1e18 {
-		if top*1.5 >= v && top > 1024 {
-			return top * 1.5
-		}
-		top *= 2
+	unit := 1024.0
+	for unit*1024 < v && unit < 1e17 {
+		unit *= 1024
 	}
-	return top
+	for top := unit; ; top *= 2 {
+		if top >= v || top > 1e18 {
+			return top
+		}
+		for quarter := 5.0; quarter < 8; quarter++ {
+			// Only what a label can say without a fraction.
+			if n := top / unit * quarter / 4; top/4*quarter >= v && n == math.Trunc(n) {
+				return top / 4 * quarter
+			}
+		}
+	}
 }
 
 // Nice is NiceBytes for what is counted by tens: 1, 2, 5, 10, 20, 50.

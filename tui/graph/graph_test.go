@@ -45,10 +45,6 @@ func TestGraphAsPictured(t *testing.T) {
 		golden.Equal(t, "graph-"+g.Name, whole(g, 60, 10))
 		golden.Equal(t, "graph-small-"+g.Name, whole(g, 21, 7))
 	}
-	c := canvas.New()
-	c.Resize(40, 6)
-	Statuses(c.Area(), themes.Unicode(), &[6]float64{0, 0, 1020, 98, 37, 9.6})
-	golden.Equal(t, "statuses", c)
 }
 
 func TestUnknownValueThatIsDrawn(t *testing.T) {
@@ -93,13 +89,12 @@ func TestValuesThatAreNoNumbers(t *testing.T) {
 			Bar(c.Area(), 0, 0, w, themes.Unicode(), math.NaN(), 0)
 			Span(c.Area(), 0, 0, w, themes.Unicode(), 2, 3, 0)
 			Span(c.Area(), 0, 0, w, themes.Unicode(), math.NaN(), 3, 0)
-			Statuses(c.Area(), themes.Unicode(), &[6]float64{-1, math.NaN()})
 		}
 	}
 }
 
 func TestUpperEdges(t *testing.T) {
-	for v, want := range map[float64]string{0: "1K", 1: "1K", 1025: "2K", 2 << 20: "2M", 2<<20 + 1: "3M", 88.1 * (1 << 20): "96M", 13 << 20: "16M", 1 << 30: "1G"} {
+	for v, want := range map[float64]string{0: "1K", 1: "1K", 1025: "2K", 2 << 20: "2M", 2<<20 + 1: "3M", 88.1 * (1 << 20): "96M", 13 << 20: "14M", 2.5 * (1 << 20): "3M", 300: "1K", 700 << 20: "768M", 1 << 30: "1G"} {
 		if got := string(AppendBytes(nil, NiceBytes(v))); got != want {
 			t.Errorf("NiceBytes(%v) = %s, want %s", v, got, want)
 		}
@@ -119,7 +114,6 @@ func TestGraphThatAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(20, func() {
 		Fill(Scale(c.Area(), g, 6, label, true), g, values, 0, 0)
 		Time(c.Area(), 9, g, 6, time.Minute)
-		Statuses(c.Area(), g, &[6]float64{0, 0, 1020, 98, 37, 9.6})
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -64,9 +64,6 @@ func New(id engine.RequestID, from pane.Sequence) *Screen { return &Screen{id: i
 
 var _ pane.Screen = (*Screen)(nil)
 
-// ID returns the request that is shown.
-func (s *Screen) ID() engine.RequestID { return s.id }
-
 // Contexts implements [pane.Screen].
 func (s *Screen) Contexts(*pane.Frame) []keys.Context { return []keys.Context{keys.Request} }
 

@@ -150,9 +150,6 @@ func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool
 	return s.table.Step(id, by)
 }
 
-// CursorAt returns the cell of the canvas where the cursor is.
-func (s *Screen) CursorAt() (x, y int) { return s.table.CursorAt() }
-
 const previewKey = "overview.preview"
 
 // Draw implements [pane.Screen].

@@ -1,9 +1,6 @@
 package palette
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Scores of matches; less is better. What is off comes after all that is not.
 const (
@@ -67,5 +64,3 @@ func loose(s, word string) (gaps int, ok bool) {
 	}
 	return gaps, gaps <= 3*len(word)
 }
-
-func count(n, of int) string { return strconv.Itoa(n) + " of " + strconv.Itoa(of) }

@@ -244,7 +244,7 @@ func (p *Palette) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 		w = 100
 	}
 	in := overlay.Top(a, w, max(min(len(p.shown), mostRows), 1)+3).Box(canvas.Box{
-		Title: ":", Right: count(len(p.shown), len(p.all)), Foot: "every action, its key, and why it is off",
+		Title: ":", Right: strconv.Itoa(len(p.shown)) + " of " + strconv.Itoa(len(p.all)), Foot: "every action, its key, and why it is off",
 		Focused: true, Overlay: true, Glyphs: f.Glyphs,
 	})
 	if in.H() == 0 || in.W() < 4 {

@@ -17,8 +17,6 @@ type area struct {
 	text int // column of the first character
 }
 
-func (a area) contains(x, y int) bool { return a.Contains(x, y) }
-
 // headRows is where the box begins: below identity and tabs, where screens with
 // a filter show it too.
 const (

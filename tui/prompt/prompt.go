@@ -113,7 +113,7 @@ func (p *Prompt) Update(msg tea.Msg, f *pane.Frame) (effect pane.Effect, open bo
 		p.input, _ = p.input.Update(msg)
 	case tea.MouseClickMsg:
 		at := msg.Mouse()
-		if !p.boxAt.contains(at.X, at.Y) {
+		if !p.boxAt.Contains(at.X, at.Y) {
 			return p.enter()
 		}
 		p.input.SetCursor(p.left + at.X - p.boxAt.text)
@@ -180,9 +180,6 @@ func (p *Prompt) apply() {
 	p.applied = expanded
 	p.screen.SetFilter(expanded)
 }
-
-// Pending reports whether something typed waits to be applied.
-func (p *Prompt) Pending() bool { return !p.typed.IsZero() }
 
 // tick applies what was typed when nobody has typed for a moment.
 func (p *Prompt) tick(f *pane.Frame) {

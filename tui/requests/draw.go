@@ -71,10 +71,9 @@ func (l *List) header(a canvas.Area, f *pane.Frame) {
 	style := canvas.Of(themes.Muted)
 	for _, p := range l.layout {
 		fact := &columnFacts[p.column]
-		end := p.x
+		end := p.x + p.w
 		if fact.right {
 			a.Right(p.x, 0, p.w, fact.title, style)
-			end = p.x + p.w
 		} else {
 			end = a.Cut(p.x, 0, p.w, fact.title, f.Glyphs.Cut, style)
 		}

@@ -38,7 +38,6 @@ type List struct {
 	last  time.Time           // when rows were fetched last
 	err   error
 	want  engine.RequestQuery // of page
-	after int                 // records that came since the screen stands still
 
 	rate    arrivals
 	sampled sampling
@@ -135,9 +134,6 @@ func combine(scope, filter string) string {
 	}
 	return scope + " (" + filter + ")"
 }
-
-// Order returns how the rows are sorted.
-func (l *List) Order() (order engine.RequestOrder, ascending bool) { return l.order, l.ascending }
 
 // Page returns what is shown, nil before anything was fetched. The caller only
 // reads it, and keeps it no longer than the frame.

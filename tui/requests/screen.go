@@ -47,9 +47,6 @@ var (
 	_ pane.Sequence = (*List)(nil)
 )
 
-// List returns the rows of the screen.
-func (s *Screen) List() *List { return s.list }
-
 // Contexts implements [pane.Screen].
 func (s *Screen) Contexts(*pane.Frame) []keys.Context {
 	return []keys.Context{keys.Requests, keys.List}

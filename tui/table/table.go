@@ -140,12 +140,6 @@ func (t *Table[K]) Held(now time.Time) bool {
 	return d >= 0 && d < HoldOrder
 }
 
-// CursorAt returns the cell of the canvas where the cursor stood in the last
-// Draw.
-func (t *Table[K]) CursorAt() (x, y int) {
-	return t.drawn.X + t.margin - 2, t.drawn.Y + 1 + t.cursor - t.offset
-}
-
 // Sync makes cursor and offset fit the rows there are now. Draw does it too.
 func (t *Table[K]) Sync(s Source[K]) {
 	var none K

@@ -41,7 +41,11 @@ func newOutput(f *os.File, gone func()) *output {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// A Write that was given up may still be using what it was given.
+	select {
+	case <-o.stop:
+		return 0, io.ErrClosedPipe // buf may be in use by a write that was given up
+	default:
+	}
 	o.buf = append(o.buf[:0], p...)
 	select {
 	case o.work <- o.buf:
