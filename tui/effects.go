@@ -24,6 +24,8 @@ const (
 	maxOverlays  = 4
 	// keepEvery is the shortest time between two writes of the memory.
 	keepEvery = time.Second
+	// keepAgain is how long after a write that failed the next one is tried.
+	keepAgain = time.Minute
 )
 
 // performedMsg: what took time is over.
@@ -191,10 +193,10 @@ type keptMsg struct{ err error }
 
 // keep writes the memory off the loop, if there is something to write.
 func (m *model) keep() tea.Cmd {
-	if m.keeping || !m.memory.Changed() || m.frame.Now.Sub(m.keptAt) < keepEvery {
+	if m.keeping || !m.memory.Changed() || m.frame.Now.Before(m.keepAt) {
 		return nil
 	}
-	m.keeping, m.keptAt = true, m.frame.Now
+	m.keeping, m.keepAt = true, m.frame.Now.Add(keepEvery)
 	memory := m.memory
 	return func() tea.Msg { return keptMsg{memory.Write()} }
 }

@@ -75,7 +75,7 @@ type model struct {
 	asked      time.Time // when ctrl+c was last pressed
 	themes     *themes.Set
 	background themes.Background // of the terminal
-	keptAt     time.Time         // when the memory was last written
+	keepAt     time.Time         // before then the memory is not written again
 
 	canvas  *canvas.Canvas
 	view    tea.View
@@ -260,6 +260,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case keptMsg:
 		m.keeping = false
 		if msg.err != nil {
+			m.keepAt = m.frame.Now.Add(keepAgain)
 			m.say(pane.Say{Text: msg.err.Error(), Bad: true})
 		}
 	}
@@ -321,7 +322,8 @@ func (m *model) deliver() tea.Cmd {
 		m.dirty = true
 	}
 	m.notes.expire(f.Now)
-	cmd := m.keep()
+	// The last events of a wheel that stopped have none after them.
+	cmd := tea.Batch(m.keep(), m.scrolled(m.mouse.at))
 	if m.ended {
 		m.say(pane.Say{Text: "the engine has ended"})
 		m.finish(EndEngine, nil)

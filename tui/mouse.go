@@ -20,6 +20,7 @@ type mouse struct {
 	clicked time.Time
 	passed  time.Time // when a wheel or a motion was last let through
 	wheel   int       // rows that were not let through; down is positive
+	at      tea.Mouse // where the wheel was turned last
 }
 
 // filter merges the events of wheel and motion to one in 16 ms, so that keys do
@@ -32,6 +33,7 @@ func filter(of tea.Model, msg tea.Msg) tea.Msg {
 	switch msg := msg.(type) {
 	case tea.MouseWheelMsg:
 		m.mouse.wheel += rows(msg)
+		m.mouse.at = tea.Mouse(msg)
 	case tea.MouseMotionMsg:
 	default:
 		return msg
@@ -96,13 +98,20 @@ func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
 			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Release})
 		}
 	case tea.MouseWheelMsg:
-		amount := m.mouse.wheel
-		m.mouse.wheel = 0
-		if amount != 0 && m.area.Contains(at.X, at.Y) {
-			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Wheel, Amount: amount})
-		}
+		return m.scrolled(at)
 	}
 	return nil
+}
+
+// scrolled has the screen scroll by what the wheel was turned since the last
+// time.
+func (m *model) scrolled(at tea.Mouse) tea.Cmd {
+	amount := m.mouse.wheel
+	m.mouse.wheel = 0
+	if amount == 0 || len(m.overlays) > 0 || !m.area.Contains(at.X, at.Y) {
+		return nil
+	}
+	return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Wheel, Amount: amount})
 }
 
 func (m *model) pointed(at pane.Mouse) tea.Cmd {

@@ -26,6 +26,9 @@ type notes struct {
 
 func (n *notes) add(s pane.Say, now time.Time) {
 	if s.Bad {
+		if k := len(n.faults); k > 0 && n.faults[k-1] == s.Text {
+			return // it is shown already
+		}
 		if len(n.faults) == keptFaults {
 			n.faults = append(n.faults[:0], n.faults[1:]...)
 		}

@@ -1,6 +1,7 @@
 package confirm
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,7 +45,7 @@ func New(e pane.Ask, f *pane.Frame) pane.Overlay {
 	if len(e.Clients) > 0 && (e.Action == keys.Kill || e.Action == keys.Drain) {
 		e.Connections = append([]engine.ConnectionID(nil), e.Connections...)
 		for i := range f.Snapshot.Connections {
-			if c := &f.Snapshot.Connections[i]; contains(e.Clients, c.Client) {
+			if c := &f.Snapshot.Connections[i]; slices.Contains(e.Clients, c.Client) {
 				e.Connections = append(e.Connections, c.ID)
 			}
 		}
@@ -53,15 +54,6 @@ func New(e pane.Ask, f *pane.Frame) pane.Overlay {
 	in := textinput.New()
 	in.CharLimit = maxReason
 	return &dialog{ask: e, verb: verbOf(e.Action), opened: f.Now, reason: in}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // targets is how many things the action is done to.

@@ -13,6 +13,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/enginetest"
+	"adit/engine/observe"
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
@@ -24,7 +25,10 @@ func at(n int) time.Time {
 }
 
 func frame(s engine.Snapshot) *pane.Frame {
-	return &pane.Frame{Now: at(0), Width: 80, Height: 24, Glyphs: themes.Unicode(), Snapshot: &s}
+	meter, rows := observe.NewMeter(), new(pane.Rows)
+	meter.Add(&s)
+	rows.Update(&s, meter)
+	return &pane.Frame{Now: at(0), Width: 80, Height: 24, Glyphs: themes.Unicode(), Snapshot: &s, Meter: meter, Rows: rows}
 }
 
 func two() engine.Snapshot {

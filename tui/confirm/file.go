@@ -48,9 +48,9 @@ func (d *file) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 			if name == "" {
 				return pane.Say{Text: "a file needs a name"}, true
 			}
-			content := d.write.Content()
+			content := d.write.Content
 			return pane.Perform{Do: func(context.Context, pane.Source, string) pane.Effect {
-				return written(name, content)
+				return written(name, content())
 			}}, false
 		}
 	default:
@@ -71,7 +71,9 @@ func written(name string, content []byte) pane.Effect {
 	}
 	if err == nil {
 		_, err = f.Write(content)
-		err = errors.Join(err, f.Close())
+		if err = errors.Join(err, f.Close()); err != nil {
+			_ = os.Remove(name) // a part of it would pass for all
+		}
 	}
 	if err != nil {
 		return pane.Say{Text: "write: " + err.Error(), Bad: true}

@@ -10,6 +10,7 @@ import (
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/connection"
 	"adit/tui/pane"
 )
 
@@ -77,11 +78,12 @@ func (d *dialog) target(in canvas.Area, row, i int, f *pane.Frame) {
 		name := id.String()
 		end := in.Cut(1, row, max(half-5-canvas.Width(name), 1), who, cut, overlay(themes.Fg))
 		in.Text(end, row, " / "+name, overlay(themes.Fg))
-		end = in.Text(half, row, stateGlyph(f.Glyphs, c.State)+" "+c.State.String(), overlay(stateRole(c.State)))
+		glyph, _ := connection.State(c.State, f.Glyphs)
+		end = in.Text(half, row, glyph+" "+c.State.String(), overlay(connection.StateRole(c.State)))
 		in.Cut(max(end+1, half+11), row, in.W()-half-11, plural(c.InFlight, "request", "requests")+" in flight", cut, overlay(themes.Fg))
 	case i < len(d.ask.Connections)+len(d.ask.Clients):
 		name := d.ask.Clients[i-len(d.ask.Connections)]
-		n, flying := ofClient(f.Snapshot, name)
+		n, flying := ofClient(f, name)
 		in.Cut(1, row, half-2, name, cut, overlay(themes.Fg))
 		in.Cut(half, row, in.W()-half-1, plural(n, "connection", "connections")+", "+strconv.Itoa(flying)+" in flight", cut, overlay(themes.Fg))
 	default:
@@ -102,38 +104,13 @@ func find(s *engine.Snapshot, id engine.ConnectionID) *engine.Connection {
 }
 
 // ofClient counts the connections of a client and their requests.
-func ofClient(s *engine.Snapshot, client string) (connections, flying int) {
-	for i := range s.Connections {
-		if s.Connections[i].Client == client {
-			connections++
-			flying += s.Connections[i].InFlight
-		}
+func ofClient(f *pane.Frame, client string) (connections, flying int) {
+	i := f.Rows.Index(client)
+	if i < 0 {
+		return 0, 0
 	}
-	return connections, flying
-}
-
-func stateGlyph(g *themes.Glyphs, s engine.ConnectionState) string {
-	switch s {
-	case engine.StateGreeting:
-		return g.Connecting
-	case engine.StateIdle:
-		return g.Idle
-	case engine.StateBusy:
-		return g.Busy
-	case engine.StateDraining:
-		return g.Draining
-	}
-	return g.Closed
-}
-
-func stateRole(s engine.ConnectionState) themes.Role {
-	switch s {
-	case engine.StateBusy:
-		return themes.OK
-	case engine.StateDraining, engine.StateGreeting:
-		return themes.Warn
-	}
-	return themes.Muted
+	c := &f.Rows.Clients[i]
+	return len(c.Connections), c.InFlight
 }
 
 // flying counts the requests in flight on the targets.
@@ -145,7 +122,7 @@ func (d *dialog) flying(f *pane.Frame) int {
 		}
 	}
 	for _, client := range d.ask.Clients {
-		_, flying := ofClient(f.Snapshot, client)
+		_, flying := ofClient(f, client)
 		n += flying
 	}
 	return n

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"adit/engine"
 	"adit/tui/exchange"
@@ -227,20 +228,14 @@ func member(line string) (name, quoted, value string, ok bool) {
 	return name, line[:end+1], value, ok
 }
 
-// maskCut hides everything from the first name on that says secret.
+// maskCut hides everything from the first name on that says secret, and all of
+// what may spell one otherwise.
 func maskCut(raw, masked string) string {
-	lower := strings.ToLower(raw)
-	at := len(raw)
-	for _, word := range [...]string{"authorization", "cookie", "token", "key", "secret", "password", "signature"} {
-		if i := strings.Index(lower, word); i >= 0 {
-			at = min(at, i+len(word))
-		}
+	if strings.Contains(raw, `\u`) || strings.ContainsFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return masked
 	}
-	if at == len(raw) || len(lower) != len(raw) {
-		if len(lower) != len(raw) {
-			return masked
-		}
-		return raw
+	if end := exchange.SecretEnd(raw); end >= 0 {
+		return raw[:end] + " " + masked
 	}
-	return raw[:at] + " " + masked
+	return raw
 }

@@ -101,13 +101,12 @@ func more(lines, top, room int) string {
 // poolOf returns how many connections there are to where x leads, and how many
 // there are meant to be; 0 unknown.
 func poolOf(f *pane.Frame, index int, x *engine.Connection) (open, want int) {
-	if index >= 0 {
-		for i := range f.Rows.Clients {
-			c := &f.Rows.Clients[i]
-			if c.Name == x.Client || f.Snapshot.Role == engine.RoleClient && c.Name == x.Server {
-				open = len(c.Connections)
-			}
-		}
+	name := x.Client
+	if f.Snapshot.Role == engine.RoleClient {
+		name = x.Server
+	}
+	if i := f.Rows.Index(name); i >= 0 && index >= 0 {
+		open = len(f.Rows.Clients[i].Connections)
 	}
 	for i := range f.Snapshot.Servers {
 		if f.Snapshot.Servers[i].URL == x.Server {

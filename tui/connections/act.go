@@ -35,7 +35,6 @@ func (t *Table) targets() (ids []engine.ConnectionID, clients []string, hidden i
 		take(r.id)
 	}
 	slices.Sort(ids)
-	slices.Sort(clients)
 	ids = slices.Compact(ids)
 	ids = slices.DeleteFunc(ids, func(id engine.ConnectionID) bool {
 		i, ok := slices.BinarySearch(t.list.ids, id)
@@ -48,11 +47,13 @@ func (t *Table) targets() (ids []engine.ConnectionID, clients []string, hidden i
 		for _, id := range ids {
 			i, _ := slices.BinarySearch(t.list.ids, id)
 			name := rows[t.list.clientN[i]].Name
-			if t.f.Snapshot.Role == engine.RoleServer && name != "" && !slices.Contains(clients, name) {
+			if t.f.Snapshot.Role == engine.RoleServer && name != "" {
 				clients = append(clients, name)
 			}
 		}
 	}
+	slices.Sort(clients)
+	clients = slices.Compact(clients)
 	return ids, clients, hidden
 }
 

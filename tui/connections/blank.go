@@ -31,6 +31,9 @@ type refusal struct {
 const (
 	refusedWithin = time.Minute
 	blankMargin   = 7 // cells left of the text
+	// refusedMost bounds the reasons that are told apart: a peer may have a part
+	// in their words.
+	refusedMost = 6
 )
 
 func (e *blank) draw(a canvas.Area, f *pane.Frame) {
@@ -196,9 +199,14 @@ func (e *blank) count(f *pane.Frame) {
 			reason = r.Event.Kind.String()
 		}
 		i := slices.IndexFunc(e.refused, func(x refusal) bool { return x.reason == reason })
-		if i < 0 {
+		switch {
+		case i >= 0:
+		case len(e.refused) < refusedMost:
+			i = len(e.refused)
 			e.refused = append(e.refused, refusal{reason, 0})
+		default:
 			i = len(e.refused) - 1
+			e.refused[i].reason = "for other reasons"
 		}
 		e.refused[i].count++
 	}

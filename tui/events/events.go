@@ -22,6 +22,7 @@ type Screen struct {
 	filter  *filter.Filter
 	level   observe.Level // and above
 	context filter.Context
+	looking *pane.Row // that the filter is asked about
 
 	// index holds the positions of the rows that are selected, the oldest first:
 	// each row is looked at once, not once a frame.
@@ -45,6 +46,7 @@ const marksMost = 1000
 func New() *Screen {
 	s := &Screen{following: true, marks: map[uint64]struct{}{}}
 	s.filter, _ = filter.Parse(filter.Events, "")
+	s.context.Marked = func(uint64) bool { return s.looking.Marked }
 	return s
 }
 
@@ -115,17 +117,6 @@ func (s *Screen) update(f *pane.Frame) {
 		}
 	}
 	s.context.Now = f.Now
-	s.context.Marked = nil
-	if len(s.marks) > 0 {
-		s.context.Marked = func(seq uint64) bool {
-			for p := range s.marks {
-				if row := l.At(p); row != nil && row.Event.Seq == seq {
-					return true
-				}
-			}
-			return false
-		}
-	}
 	for p := max(s.scanned, l.First()); p < l.Next(); p++ {
 		if s.selects(l.At(p)) {
 			s.index = append(s.index, p)
@@ -137,6 +128,7 @@ func (s *Screen) update(f *pane.Frame) {
 // selects reports whether a row is shown. One that stands for lost events always
 // is: nobody knows whether the filter would have selected them.
 func (s *Screen) selects(row *pane.Row) bool {
+	s.looking = row
 	return row.Dropped > 0 || row.Level >= s.level && s.filter.Event(&row.Event, &s.context)
 }
 

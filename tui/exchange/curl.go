@@ -14,13 +14,20 @@ const masked = "***"
 // credentials by their names (RFC 9110 §11, RFC 6265), and whatever sounds like
 // one.
 func Secret(name string) bool {
-	name = strings.ToLower(name)
+	return SecretEnd(name) >= 0
+}
+
+// SecretEnd returns where the first word of text ends that says secret, -1 if
+// none does. In text that is not ASCII the place is one of its lower case.
+func SecretEnd(text string) int {
+	lower := strings.ToLower(text)
+	end := -1
 	for _, word := range [...]string{"authorization", "cookie", "token", "key", "secret", "password", "signature", "credential"} {
-		if strings.Contains(name, word) {
-			return true
+		if i := strings.Index(lower, word); i >= 0 && (end < 0 || i+len(word) < end) {
+			end = i + len(word)
 		}
 	}
-	return false
+	return end
 }
 
 // Curl returns a line for a POSIX shell that sends the request of r again, as

@@ -155,6 +155,9 @@ func merge(path string, changed map[string]string) error {
 		}
 	}
 	text, err := yaml.Marshal(values)
+	if err == nil && len(text) > MaxFile {
+		err = fmt.Errorf("%s would be larger than %d bytes; save fewer filters", path, MaxFile)
+	}
 	if err != nil {
 		return err
 	}

@@ -144,3 +144,22 @@ func TestEmptyAndNullFiles(t *testing.T) {
 		}
 	}
 }
+
+// A file larger than what Open reads would lose everything at the next start.
+func TestFileThatWouldBeTooLarge(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dashboard.yaml")
+	m := open(t, path)
+	m.Set("theme", "nord")
+	if err := m.Write(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range MaxFile/MaxValue + 1 {
+		m.Set("filters."+strconv.Itoa(i), strings.Repeat("x", MaxValue))
+	}
+	if err := m.Write(); err == nil || !strings.Contains(err.Error(), "larger than") {
+		t.Error(err)
+	}
+	if got := open(t, path).Get("theme"); got != "nord" {
+		t.Errorf("the file has %q", got)
+	}
+}

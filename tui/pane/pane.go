@@ -226,7 +226,8 @@ type (
 	}
 	// CopyText offers texts for the clipboard, one directly, more by a menu.
 	CopyText struct{ Choices []Choice }
-	// WriteFile asks for a file name and writes what Content returns.
+	// WriteFile asks for a file name and writes what Content returns. Content is
+	// called off the dashboard's goroutine: it touches nothing that Draw reads.
 	WriteFile struct {
 		Name    string
 		Content func() []byte

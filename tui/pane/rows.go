@@ -39,9 +39,14 @@ type Client struct {
 	round, summed uint64
 	newest        time.Time // greeting that Pool is of
 	rtts          int
-	failed        float64 // requests per second that failed
-	ended         float64 // of so many whose end is known
-	in, out       [observe.HistorySamples]float32
+	failed        float64  // requests per second that failed
+	ended         float64  // of so many whose end is known
+	history       *history // nil until somebody asks: clients are moved about
+}
+
+// A history is bytes per second, one value a second.
+type history struct {
+	in, out [observe.HistorySamples]float32
 }
 
 // Update groups s anew; m is the meter that has seen s. It keeps m, for
@@ -152,19 +157,23 @@ func (r *Rows) Index(name string) int {
 // carried is not in them.
 func (r *Rows) History(client int) (in, out []float32) {
 	c := &r.Clients[client]
+	if c.history == nil {
+		c.history = new(history)
+	}
+	h := c.history
 	if c.summed == r.round {
-		return c.in[:], c.out[:]
+		return h.in[:], h.out[:]
 	}
 	c.summed = r.round
-	for i := range c.in {
-		c.in[i], c.out[i] = -1, -1
+	for i := range h.in {
+		h.in[i], h.out[i] = -1, -1
 	}
 	for _, i := range c.Connections {
 		g := r.meter.Connection(i)
-		sum(&c.in, &g.In)
-		sum(&c.out, &g.Out)
+		sum(&h.in, &g.In)
+		sum(&h.out, &g.Out)
 	}
-	return c.in[:], c.out[:]
+	return h.in[:], h.out[:]
 }
 
 func sum(into *[observe.HistorySamples]float32, h *observe.History) {
