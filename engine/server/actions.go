@@ -41,9 +41,9 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 		into.Totals = s.totals.Load()
 		into.Closes = s.totals.Closes(into.Closes)
 	})
-	for _, l := range all {
-		into.Connections = append(into.Connections, engine.Connection{})
-		c := &into.Connections[len(into.Connections)-1]
+	into.Connections = slices.Grow(into.Connections, len(all))[:len(all)]
+	for i, l := range all {
+		c := &into.Connections[i]
 		l.status(c)
 		addTraffic(&into.Totals, c.Traffic)
 	}

@@ -131,3 +131,24 @@ func BenchmarkSmallRequest(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot is of a server with idle connections, each of which lies
+// elsewhere in memory.
+func BenchmarkSnapshot(b *testing.B) {
+	const connections = 2000
+	s := serve(b, Options{})
+	for range connections {
+		s.dial(greeting("edge"), hello)
+	}
+	for len(s.snapshot().Connections) < connections {
+		time.Sleep(time.Millisecond)
+	}
+	var snapshot engine.Snapshot
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.s.Snapshot(b.Context(), &snapshot); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/connections, "ns/connection")
+}

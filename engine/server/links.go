@@ -57,10 +57,11 @@ func (l *link) status(c *engine.Connection) {
 		l.conn.Status(c)
 		c.Client, c.Greeting, c.GreetingReady = l.client, l.greeting, l.ready
 		c.Protocol = l.conn.Protocol()
+	} else {
+		c.Traffic = l.counters.Traffic()
 	}
 	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
 	c.Failed, c.Credential = min(failed, c.Exchanges), l.admitted
-	c.Traffic = l.counters.Traffic()
 	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
 }
 
