@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"adit/engine"
 )
@@ -65,5 +66,47 @@ func TestLateHeadsDoNotMakeTrimGoBack(t *testing.T) {
 	}
 	if r, err := l.Request(t.Context(), many); err != nil || r.Heads == nil {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// While a filter is slower than what comes, a query ends all the same, and at no
+// time keeps the ingest waiting for long: it would lose events.
+func TestFilterThatCannotKeepUpHoldsNobodyUp(t *testing.T) {
+	const many, bunch = 1000, 400
+	head := &engine.Heads{Request: "x: " + strings.Repeat("ab", 2000) + "\n"}
+	l := empty(defaultRecords, 1<<30)
+	for id := 1; id <= many; id++ {
+		e := finished(id)
+		e.Request.Heads = head
+		put(l, e)
+	}
+	const slow = `header.x:/(a.*b.*c|x.*y.*z)/`
+	done := make(chan engine.RequestPage)
+	go func() {
+		var page engine.RequestPage
+		if err := l.Requests(t.Context(), engine.RequestQuery{Filter: slow, Count: 1}, &page); err != nil {
+			t.Error(err)
+		}
+		done <- page
+	}()
+	var longest time.Duration
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for id := many + 1; ; {
+		select {
+		case page := <-done:
+			if longest > page.Took/4 {
+				t.Errorf("the ingest waited for %v of %v", longest, page.Took)
+			}
+			sameWhenAskedAnew(t, l, []engine.RequestQuery{{Filter: slow}})
+			return
+		case <-tick.C:
+			for range bunch {
+				begun := time.Now()
+				put(l, finished(id))
+				longest = max(longest, time.Since(begun))
+				id++
+			}
+		}
 	}
 }

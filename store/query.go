@@ -18,16 +18,17 @@ const (
 	// turn is how long a query holds the ring's lock before it lets the
 	// ingest in, and how many records it looks at between two looks at the clock.
 	turn      = 300 * time.Microsecond
-	turnSteps = 64
+	turnSteps = 16
 
 	// refind is how often a query whose answers change with the time, or with
 	// heads that are dropped, is answered anew.
 	refind = time.Second
 
-	// attempts is how often a scan is begun again, because records that rested
-	// have moved or more came than the journal holds; the last one keeps the
-	// lock, so that a query ends whatever comes.
-	attempts = 3
+	// attempts is how often a scan is made, where records that rested have changed
+	// since or more came than the journal holds. A filter that is slower than what
+	// comes is then answered with what was there when the last one began: nothing
+	// is lost for it.
+	attempts = 2
 )
 
 // An entry stands for a record in the order of a query.
@@ -154,7 +155,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 	}
 	s.fresh = s.fresh[:0]
 	for n := 1; ; n++ {
-		if h.keep = n >= attempts; !s.valid || s.epoch != l.ring.epoch || l.ring.seq-s.seq > journalLen {
+		if !s.valid || s.epoch != l.ring.epoch || l.ring.seq-s.seq > journalLen {
 			if err := l.scan(h, s); err != nil {
 				return err
 			}
@@ -165,13 +166,19 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 		if s.valid && s.epoch == l.ring.epoch {
 			break
 		}
+		if n == attempts {
+			if s.epoch != l.ring.epoch {
+				s.fresh = s.fresh[:0] // some may be in rest too, as they were before
+			}
+			s.valid = false
+			break
+		}
 	}
 	l.flight = l.flight[:0]
 	for _, slot := range l.ring.flight {
 		l.flight = append(l.flight, l.ring.slot(slot).ID)
 	}
 	s.live = s.live[:0]
-	h.keep = false
 	for _, id := range l.flight {
 		if err := h.step(); err != nil {
 			// What came to rest meanwhile is known to neither list.
@@ -316,7 +323,6 @@ type hold struct {
 	since time.Time
 	steps int
 	held  bool
-	keep  bool // the lock is not let go
 }
 
 func (l *Log) hold(ctx context.Context) *hold {
@@ -341,7 +347,7 @@ func (h *hold) release() {
 // pause lets others in if the turn is over, and says so: the ring may have
 // changed. The error is that of the context.
 func (h *hold) pause() (bool, error) {
-	if h.steps++; h.steps%turnSteps != 0 || h.keep || time.Since(h.since) < turn {
+	if h.steps++; h.steps%turnSteps != 0 || time.Since(h.since) < turn {
 		return false, nil
 	}
 	if err := h.ctx.Err(); err != nil {
