@@ -54,8 +54,8 @@ func (l *Log) started(r *engine.Request) {
 	if x == nil {
 		return
 	}
-	if x.Live == nil {
-		x.Live = g.unmoved
+	if x.live == nil {
+		x.live = g.unmoved
 	}
 	p, _ := g.find(r.ID)
 	g.fly(x, g.order[p&uint64(len(g.order)-1)])
@@ -75,19 +75,15 @@ func (l *Log) finished(r *engine.Request) {
 		switch {
 		case x.settled == 0:
 			g.land(x)
-		case x.Outcome != engine.OutcomeNone:
+		case x.outcome != engine.OutcomeNone:
 			return
 		default:
 			g.epoch++
 		}
-		heads := x.Heads
-		x.Request = *r
-		if x.Heads == nil {
-			x.Heads = heads
-		}
-		g.headed(x, p)
+		g.fill(x, r)
+		g.headed(x, p, r.Heads)
 	}
-	x.Live = nil
+	x.live = nil
 	g.settle(x)
 	g.weigh(x)
 	g.trim()
@@ -101,12 +97,13 @@ func (l *Log) distrust(all bool) {
 	// The last first: who lands gives its place to the last.
 	for i := len(g.flight) - 1; i >= 0; i-- {
 		x := g.slot(g.flight[i])
-		if !all && x.Live != g.unmoved && !x.Live.Over.Load() {
+		if !all && x.live != g.unmoved && !x.live.Over.Load() {
 			continue
 		}
-		seen(&x.Request, x.Live)
+		x.stop()
 		g.land(x)
-		x.Live, x.Reason, x.LastByte = nil, endNotSeen, -1
+		x.live, x.lastByte = nil, -1
+		x.set(endUnseen, true)
 		g.weigh(x)
 		g.settle(x)
 	}

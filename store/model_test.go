@@ -254,7 +254,7 @@ func unsound(l *Log) string {
 		if q, ok := g.find(r.ID); !ok || q != p {
 			return fmt.Sprintf("%v is at %d, found at %d", r.ID, p, q)
 		}
-		if r.Live != nil {
+		if r.live != nil {
 			if flight++; r.settled != 0 || g.slot(g.flight[r.flight]) != r {
 				return fmt.Sprintf("%v is in flight and not listed", r.ID)
 			}

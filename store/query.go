@@ -186,7 +186,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 			return err
 		}
 		if p, ok := l.ring.find(id); ok {
-			l.ring.at(p).now(&l.candidate, s.context.Now)
+			l.ring.at(p).now(&l.candidate, &l.heads, s.context.Now)
 			if s.filter.Request(&l.candidate, &s.context) {
 				s.live = append(s.live, entryOf(&l.candidate, s.order))
 			}
@@ -222,8 +222,8 @@ func (l *Log) scan(h *hold, s *standing) error {
 		for ; p < stop; p++ {
 			x := g.at(p)
 			last = x.ID
-			if x.settled > 0 && x.settled <= s.seq && s.filter.Request(&x.Request, &s.context) {
-				s.rest = append(s.rest, entryOf(&x.Request, s.order))
+			if x.settled > 0 && x.settled <= s.seq && l.selects(s, x) {
+				s.rest = append(s.rest, entryOf(&l.candidate, s.order))
 			}
 			if let, err := h.pause(); err != nil {
 				return err
@@ -239,6 +239,12 @@ func (l *Log) scan(h *hold, s *standing) error {
 	return nil
 }
 
+// selects makes x the candidate and reports whether s selects it.
+func (l *Log) selects(s *standing, x *record) bool {
+	x.show(&l.candidate, &l.heads)
+	return s.filter.Request(&l.candidate, &s.context)
+}
+
 // follow finds what has come to rest since and is selected.
 func (l *Log) follow(h *hold, s *standing) error {
 	g := &l.ring
@@ -250,8 +256,8 @@ func (l *Log) follow(h *hold, s *standing) error {
 		s.seq++
 		if p, ok := g.find(g.journal[s.seq%journalLen]); ok {
 			// A number other than this one: it moved again and comes later.
-			if x := g.at(p); x.settled == s.seq && s.filter.Request(&x.Request, &s.context) {
-				s.fresh = append(s.fresh, entryOf(&x.Request, s.order))
+			if x := g.at(p); x.settled == s.seq && l.selects(s, x) {
+				s.fresh = append(s.fresh, entryOf(&l.candidate, s.order))
 			}
 		}
 		if err := h.step(); err != nil {

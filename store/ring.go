@@ -2,57 +2,15 @@ package store
 
 import (
 	"math/bits"
-	"time"
 
 	"adit/engine"
 )
 
 const (
 	chunk      = 512 // records that are allocated together
-	recordSize = 288 // bytes that a record takes beside its texts; a test holds it to be true
+	recordSize = 208 // bytes that a record takes beside its texts; a test holds it to be true
 	journalLen = 1 << 14
 )
-
-// A record is one request in the ring.
-type record struct {
-	engine.Request
-	settled uint64 // when it came to rest, as a number of the journal; 0 in flight
-	flight  int32  // where it stands in ring.flight while it is
-	size    int32  // bytes, heads included
-}
-
-// now fills into with the record as it is at t.
-func (r *record) now(into *engine.Request, t time.Time) {
-	*into = r.Request
-	live := r.Live
-	if live == nil {
-		return
-	}
-	seen(into, live)
-	into.LastByte = max(t.Sub(r.Arrived), 0)
-}
-
-// seen fills r with what moves.
-func seen(r *engine.Request, live *engine.Live) {
-	if c := live.Connection.Load(); c != 0 {
-		r.Connection = engine.ConnectionID(c)
-	}
-	if s := live.Status.Load(); s != 0 {
-		r.Status = int(s)
-	}
-	r.RequestBytes = max(r.RequestBytes, live.RequestBytes.Load())
-	r.ResponseBytes = max(r.ResponseBytes, live.ResponseBytes.Load())
-}
-
-func (r *record) measure() int32 {
-	n := recordSize + len(r.Client) + len(r.Caller) + len(r.Method) + len(r.Target) + len(r.Reason)
-	if r.Heads != nil {
-		n += headsSize(r.Heads)
-	}
-	return int32(n)
-}
-
-func headsSize(h *engine.Heads) int { return 48 + len(h.Request) + len(h.Response) }
 
 // A ring is the newest records in order of their ids. Positions grow for ever;
 // those from first on and before next are taken.
@@ -60,6 +18,8 @@ type ring struct {
 	capacity int
 	limit    int // bytes
 
+	texts  packer     // what records say in words
+	fields packer     // their heads
 	chunks [][]record // the slots
 	free   []uint32
 	used   uint32 // slots that were ever taken
@@ -175,24 +135,28 @@ func (g *ring) add(r *engine.Request) *record {
 	g.order[p&mask] = s
 	g.next++
 	x := g.slot(s)
-	x.Request = *r
-	g.headed(x, p)
+	g.fill(x, r)
+	g.headed(x, p, r.Heads)
 	return x
 }
 
-// headed notes the heads of r, at p, which may be new. Where heads were dropped
-// of records after it, its own are the oldest: they are dropped at once unless
-// there is much room again, else trim would go all the way back for each of many
-// exchanges that took long.
-func (g *ring) headed(r *record, p uint64) {
+// headed takes the heads of the record x, at p; nil changes nothing. Where heads
+// were dropped of records after it, its own are the oldest: they are left out
+// unless there is much room again, else trim would go all the way back for each
+// of many exchanges that took long.
+func (g *ring) headed(x *record, p uint64, h *engine.Heads) {
 	switch {
-	case r.Heads == nil || p >= g.heads:
-	case g.bytes+headsSize(r.Heads) > g.limit-g.limit/16:
-		r.Heads = nil
+	case h == nil:
+		return
+	case p >= g.heads:
+	case g.bytes+headsSize(h) > g.limit-g.limit/16:
+		x.drop()
 		g.dropped++
+		return
 	default:
 		g.heads = p
 	}
+	g.keep(x, h)
 }
 
 // missing returns how many ids there are of which nothing came, or not yet.
@@ -271,10 +235,10 @@ func (g *ring) trim() {
 			g.evict()
 			continue
 		}
-		if r := g.at(g.heads); r.Heads != nil {
-			g.bytes -= headsSize(r.Heads)
-			r.size -= int32(headsSize(r.Heads))
-			r.Heads = nil
+		if r := g.at(g.heads); r.has(withHeads) {
+			g.bytes -= int(r.headSize)
+			r.size -= r.headSize
+			r.drop()
 			g.dropped++
 		}
 		g.heads++

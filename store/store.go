@@ -51,6 +51,7 @@ type Log struct {
 	flight    []engine.RequestID
 	window    []engine.RequestID
 	candidate engine.Request // a record as it is now, for filters
+	heads     engine.Heads   // of the candidate
 }
 
 var _ engine.RequestLog = (*Log)(nil)
@@ -103,6 +104,6 @@ func (l *Log) Request(ctx context.Context, id engine.RequestID) (engine.Request,
 		return engine.Request{}, fmt.Errorf("record %v: %w", id, engine.ErrNotFound)
 	}
 	var r engine.Request
-	l.ring.at(p).now(&r, time.Now())
+	l.ring.at(p).now(&r, new(engine.Heads), time.Now())
 	return r, nil
 }

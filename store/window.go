@@ -151,7 +151,7 @@ func (l *Log) placed(s *standing, id engine.RequestID) (entry, bool) {
 	if !ok {
 		return entry{}, false
 	}
-	l.ring.at(p).now(&l.candidate, s.context.Now)
+	l.ring.at(p).now(&l.candidate, nil, s.context.Now)
 	return entryOf(&l.candidate, s.order), true
 }
 
@@ -212,6 +212,5 @@ func (l *Log) describe(q *engine.RequestQuery, w window, into *engine.RequestPag
 func (l *Log) copyOut(p uint64, t time.Time, into *engine.RequestPage) {
 	into.Requests = append(into.Requests, engine.Request{})
 	r := &into.Requests[len(into.Requests)-1]
-	l.ring.at(p).now(r, t)
-	r.Heads = nil
+	l.ring.at(p).now(r, nil, t)
 }
