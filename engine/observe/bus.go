@@ -15,12 +15,12 @@ import (
 // A Bus hands events to subscribers, each with a ring of its own whose oldest
 // events are overwritten and counted. Its lock is a leaf.
 //
-// A ring holds its slots for as long as the subscription lasts, and what their
-// events point to (records, greetings, strings of at most [engine.MaxText]
-// bytes) until they are taken or overwritten: with the default of 4,096 slots
-// 1 MiB and at most as many records. Heads, up to 16 KiB for each record, are not wanted
-// while a ring holds more than 4,096 events for one who wants them: that bounds
-// them to 64 MiB whatever callers send.
+// A ring has the slots that were ever filled for as long as the subscription
+// lasts, and what their events point to (records, greetings, strings of at most
+// [engine.MaxText] bytes) until they are taken or overwritten: with the default
+// of 4,096 slots at most 1 MiB and as many records. Heads, up to 16 KiB for each
+// record, are not wanted while a ring holds more than 4,096 events for one who
+// wants them: that bounds them to 64 MiB whatever callers send.
 type Bus struct {
 	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, and wantsHeads; written under mu
 	_     [60]byte      // readers of wants do not share a cache line with mu

@@ -245,7 +245,7 @@ func TestRingSizeIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		subscribe(t, b, ctx, engine.SubscribeOptions{Slots: slots})
 		b.mu.Lock()
-		if got := len(b.subscribers[len(b.subscribers)-1].ring); got != want {
+		if got := b.subscribers[len(b.subscribers)-1].slots; got != uint64(want) {
 			t.Errorf("%d slots asked for: %d, want %d", slots, got, want)
 		}
 		b.mu.Unlock()
@@ -410,10 +410,29 @@ func TestTakenEventsAreNotKept(t *testing.T) {
 	if batch := b.take(s, make([]engine.Event, 0, 4)); len(batch.Events) != 4 || batch.Events[3].Request == nil {
 		t.Fatalf("%+v", batch)
 	}
-	for i := range s.ring {
-		if held := s.ring[i].Request != nil; held != (i >= 4 && i < 10) {
+	for i := range s.slots {
+		if held := s.ring[i/room][i%room].Request != nil; held != (i >= 4 && i < 10) {
 			t.Errorf("slot %d holds a record: %v", i, held)
 		}
+	}
+}
+
+// TestRingGrowsAsItIsFilled: large rings are for bad moments, and every collection
+// would look through what they never needed.
+func TestRingGrowsAsItIsFilled(t *testing.T) {
+	b := NewBus()
+	s := newSubscriber(engine.KindsAll, 65_536)
+	b.subscribers = append(b.subscribers, s)
+	for range 10 * room {
+		b.Publish(engine.Event{Kind: engine.KindNotice})
+		b.take(s, make([]engine.Event, 0, 4))
+	}
+	made := 0
+	for _, part := range s.ring {
+		made += len(part)
+	}
+	if made != room {
+		t.Errorf("%d slots for one event at a time", made)
 	}
 }
 

@@ -14,43 +14,50 @@ const (
 	gather    = 10 * time.Millisecond // how long a batch waits for more: each wake-up costs as much as some requests
 	patience  = 2 * time.Second       // how long Close waits for a subscriber that does not read
 	neverWake = math.MaxUint64
+	room      = 64 // slots that are allocated together
 )
 
 // A subscriber is one ring and the pump goroutine that empties it.
 type subscriber struct {
 	kinds engine.Kinds
-	heads bool // wants the heads of requests
-	mask  uint64
+	heads bool              // wants the heads of requests
+	slots uint64            // a power of two
 	out   chan engine.Batch // unbuffered; closed by the pump
 	wake  chan struct{}     // capacity 1; never closed
 
 	// Under Bus.mu.
-	ring    []engine.Event // a power of two
-	head    uint64         // events written since the ring was empty
-	tail    uint64         // of these, read or overwritten
-	dropped uint64         // overwritten since the last batch
-	behind  bool           // more than maxWithHeads wait: no heads
-	wakeAt  uint64         // events in the ring at which the pump is woken
+	ring    [][]engine.Event // the slots, room of them in each, made when first written
+	head    uint64           // events written since the ring was empty
+	tail    uint64           // of these, read or overwritten
+	dropped uint64           // overwritten since the last batch
+	behind  bool             // more than maxWithHeads wait: no heads
+	wakeAt  uint64           // events in the ring at which the pump is woken
 }
 
 func newSubscriber(kinds engine.Kinds, slots int) *subscriber {
 	return &subscriber{
 		kinds:  kinds,
-		mask:   uint64(slots - 1),
+		slots:  uint64(slots),
 		out:    make(chan engine.Batch),
 		wake:   make(chan struct{}, 1),
-		ring:   make([]engine.Event, slots),
+		ring:   make([][]engine.Event, (slots+room-1)/room),
 		wakeAt: neverWake,
 	}
 }
 
 // put stores e, over the oldest event if the ring is full. Bus.mu is held.
 func (s *subscriber) put(e *engine.Event) {
-	if s.head-s.tail > s.mask {
+	if s.head-s.tail >= s.slots {
 		s.tail++
 		s.dropped++
 	}
-	s.ring[s.head&s.mask] = *e
+	i := s.head & (s.slots - 1)
+	part := s.ring[i/room]
+	if part == nil {
+		part = make([]engine.Event, min(room, s.slots))
+		s.ring[i/room] = part
+	}
+	part[i%room] = *e
 	s.head++
 	if s.head-s.tail >= s.wakeAt {
 		s.wakeAt = neverWake
@@ -77,7 +84,8 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 		}
 		n := min(s.head-s.tail, uint64(cap(events)-len(events)), chunk)
 		for range n {
-			from := &s.ring[s.tail&s.mask]
+			i := s.tail & (s.slots - 1)
+			from := &s.ring[i/room][i%room]
 			events = append(events, *from)
 			*from = engine.Event{} // a large ring must not keep heads alive that nobody waits for
 			s.tail++
@@ -107,7 +115,7 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 // wakeHalf has the pump woken when the ring is half full.
 func (b *Bus) wakeHalf(s *subscriber) {
 	b.mu.Lock()
-	s.wakeAt = max(uint64(len(s.ring))/2, 1)
+	s.wakeAt = max(s.slots/2, 1)
 	b.mu.Unlock()
 }
 
@@ -117,7 +125,7 @@ func (b *Bus) pump(ctx context.Context, s *subscriber) {
 	defer b.remove(s)
 
 	// The receiver owns the last batch, so the next one is another buffer.
-	size := min(len(s.ring), maxBatch)
+	size := int(min(s.slots, maxBatch))
 	buffer, spare := make([]engine.Event, 0, size), make([]engine.Event, 0, size)
 	pause := time.NewTimer(0)
 	defer pause.Stop()
