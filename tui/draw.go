@@ -96,6 +96,7 @@ type footing struct {
 	actions  []keys.Action
 	contexts []keys.Context
 	hints    []pane.Hint
+	does     []keys.Action // by hint
 }
 
 // footHints are the keys for what is under the cursor.
@@ -111,7 +112,7 @@ func (m *model) footHints() []pane.Hint {
 	c := &m.footing
 	c.actions = append(c.actions[:0], actions...)
 	c.contexts = append(c.contexts[:0], contexts...)
-	c.hints = c.hints[:0]
+	c.hints, c.does = c.hints[:0], c.does[:0]
 	all := append(slices.Clone(contexts), keys.Everywhere)
 	// Help is the last, which is kept where there is no room.
 	list := slices.DeleteFunc(slices.Clone(actions), func(a keys.Action) bool { return a == keys.Palette || a == keys.Help })
@@ -127,9 +128,10 @@ func (m *model) footHints() []pane.Hint {
 				// One hint: half of a pair says little.
 				c.hints[n-1].Key += " " + k[0]
 				c.hints[n-1].Text += "/" + info.Short
+				c.does[n-1] = a
 				continue
 			}
-			c.hints = append(c.hints, pane.Hint{Key: k[0], Text: info.Short})
+			c.hints, c.does = append(c.hints, pane.Hint{Key: k[0], Text: info.Short}), append(c.does, a)
 		}
 	}
 	return c.hints

@@ -5,6 +5,9 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"adit/keys"
+	"adit/tui/bars"
+	"adit/tui/canvas"
 	"adit/tui/pane"
 )
 
@@ -76,6 +79,9 @@ func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
 			m.goTo(n)
 			return nil
 		}
+		if a, ok := m.footAt(at.X, at.Y); ok {
+			return m.do(a)
+		}
 		double := at.X == m.mouse.x && at.Y == m.mouse.y && m.frame.Now.Sub(m.mouse.clicked) <= doubleWithin
 		m.mouse.x, m.mouse.y, m.mouse.clicked = at.X, at.Y, m.frame.Now
 		if !m.area.Contains(at.X, at.Y) {
@@ -112,6 +118,20 @@ func (m *model) scrolled(at tea.Mouse) tea.Cmd {
 		return nil
 	}
 	return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Wheel, Amount: amount})
+}
+
+// footAt returns the action whose key the footer shows at a cell.
+func (m *model) footAt(x, y int) (a keys.Action, ok bool) {
+	f := &m.frame
+	text, _, _ := m.notes.line()
+	if y != f.Height-1 || text != "" || m.area == (canvas.Rect{}) || f.Class == pane.Tiny {
+		return "", false
+	}
+	i := bars.FootAt(f.Width, x, m.footHints())
+	if i < 0 || i >= len(m.footing.does) {
+		return "", false
+	}
+	return m.footing.does[i], true
 }
 
 func (m *model) pointed(at pane.Mouse) tea.Cmd {

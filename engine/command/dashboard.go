@@ -280,5 +280,13 @@ func (r *run) busy() string {
 	if connections > most {
 		text += ", …"
 	}
-	return fmt.Sprintf("%d requests in flight on %d connections (%s)", exchanges, connections, text[2:])
+	return fmt.Sprintf("%s in flight on %s (%s)", counted(exchanges, "request"), counted(connections, "connection"), text[2:])
+}
+
+// counted is "1 request", "2 requests".
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }

@@ -103,7 +103,7 @@ func TestQuitDrainsInPlainText(t *testing.T) {
 		if took := time.Since(began); took != time.Minute+3*time.Second || !e.drained {
 			t.Errorf("it took %v, drained %v", took, e.drained)
 		}
-		if text := said.String(); !strings.Contains(text, "2 requests in flight on 1 connections (edge-1/c-7 2)") {
+		if text := said.String(); !strings.Contains(text, "2 requests in flight on 1 connection (edge-1/c-7 2)") {
 			t.Errorf("it says %q", text)
 		}
 	})

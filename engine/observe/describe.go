@@ -72,7 +72,7 @@ func closeLevel(k engine.Kind, code engine.CloseCode) Level {
 }
 
 // AppendSource appends who e is about: "edge-1/c-17", a peer's address without
-// its port, an operator, a server's URL, or "server" and "client" for the end
+// its port, an operator, a server's host and port, or "server" and "client" for the end
 // itself, "engine" where it does not say which it is. The text is not sanitised.
 func AppendSource(b []byte, e *engine.Event) []byte {
 	switch e.Kind {
@@ -84,11 +84,14 @@ func AppendSource(b []byte, e *engine.Event) []byte {
 		}
 		return append(b, "server"...)
 	case engine.KindDialFailed:
-		return orElse(b, e.Server, "client")
+		return orElse(b, authority(e.Server), "client")
 	case engine.KindAdmissionRefused:
 		return orElse(b, host(e.Peer), "server")
 	}
 	connection, client := e.Connection, e.Client
+	if e.Kind == engine.KindGreetingRejected && client == "" {
+		client = host(e.Peer) // who it was is all that there is to act on
+	}
 	if r := e.Request; r != nil {
 		if client == "" {
 			client = r.Client
@@ -108,6 +111,15 @@ func AppendSource(b []byte, e *engine.Event) []byte {
 		return orElse(b, host(e.Request.Caller), "engine")
 	}
 	return orElse(b, host(e.Peer), "engine")
+}
+
+// authority returns what tells a server's URL from those of others: host and
+// port. A list has no room for the rest.
+func authority(url string) string {
+	if _, rest, ok := strings.Cut(url, "://"); ok {
+		return strings.TrimSuffix(rest, "/register")
+	}
+	return url
 }
 
 // host returns an address without its port.
@@ -248,6 +260,9 @@ func appendCode(b []byte, code uint16) []byte {
 
 // rounded returns d with three digits or so.
 func rounded(d time.Duration) string {
+	if d < time.Millisecond {
+		return d.Round(10 * time.Microsecond).String()
+	}
 	for _, step := range [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
 		if d < 1000*step {
 			return d.Round(step).String()

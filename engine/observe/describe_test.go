@@ -41,8 +41,8 @@ func TestEventsInWords(t *testing.T) {
 		{engine.Event{Kind: engine.KindRequestFinished, Request: &engine.Request{ID: 2, Client: "x", Target: "tcp:5432", Outcome: engine.OutcomeCompleted, LastByte: 1234 * time.Microsecond}},
 			"debug", "x", "r-2 tcp:5432 completed after 1ms"},
 		{engine.Event{Kind: engine.KindDialFailed, Client: "edge-1", Server: "ws://t/register", Reason: "connection refused", Duration: 1234 * time.Millisecond},
-			"warn", "ws://t/register", "dial failed: connection refused; next try in 1.23s"},
-		{engine.Event{Kind: engine.KindDialFailed, Client: "edge-1", Server: "ws://t/register", Reason: "refused"}, "error", "ws://t/register", "dial failed: refused"},
+			"warn", "t", "dial failed: connection refused; next try in 1.23s"},
+		{engine.Event{Kind: engine.KindDialFailed, Client: "edge-1", Server: "ws://t/register", Reason: "refused"}, "error", "t", "dial failed: refused"},
 		{engine.Event{Kind: engine.KindAdmissionRefused, Peer: "203.0.113.200:1", Code: 401, Reason: "credential missing or wrong"},
 			"error", "203.0.113.200", "handshake refused: credential missing or wrong (401)"},
 		{engine.Event{Kind: engine.KindAdmissionRefused, Peer: "203.0.113.200:1", Way: engine.WayProxy, Code: 407, Reason: "credential missing or wrong"},
@@ -79,6 +79,24 @@ func TestEveryKindHasWords(t *testing.T) {
 		e = engine.Event{Kind: k, Listen: "here", Reason: "why", Request: &engine.Request{ID: 1, Target: "/"}}
 		if message := string(AppendMessage(nil, &e)); message == k.String() {
 			t.Errorf("%v is told by its name alone", k)
+		}
+	}
+}
+
+// Two servers of a client had one name in the list of events, cut before what
+// tells them apart; and nobody could say who sent a greeting that was refused.
+func TestSourceTellsWho(t *testing.T) {
+	for _, test := range []struct {
+		event engine.Event
+		want  string
+	}{
+		{engine.Event{Kind: engine.KindDialFailed, Server: "wss://edge-1.example.com:8443/register"}, "edge-1.example.com:8443"},
+		{engine.Event{Kind: engine.KindDialFailed, Server: "wss://edge-1.example.com/a/register"}, "edge-1.example.com/a"},
+		{engine.Event{Kind: engine.KindGreetingRejected, Connection: 7, Peer: "203.0.113.200:40110"}, "203.0.113.200/c-7"},
+		{engine.Event{Kind: engine.KindGreetingRejected, Connection: 7, Client: "edge-1", Peer: "203.0.113.200:40110"}, "edge-1/c-7"},
+	} {
+		if got := string(AppendSource(nil, &test.event)); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
 		}
 	}
 }

@@ -14,29 +14,46 @@ const paletteFrom = 72
 // Foot draws the keys, the most useful first: those that fit, and always the
 // last of them, which is help.
 func Foot(a canvas.Area, hints []pane.Hint) {
+	foot(a.W(), hints, func(i, x int) { hint(a, x, hints[i]) })
+}
+
+// FootAt returns the index of the hint at column x of a footer w cells wide, -1
+// if there is none.
+func FootAt(w, x int, hints []pane.Hint) int {
+	at := -1
+	foot(w, hints, func(i, from int) {
+		if x >= from && x < from+hintWidth(hints[i]) {
+			at = i
+		}
+	})
+	return at
+}
+
+// foot places the hints that fit into w cells.
+func foot(w int, hints []pane.Hint, put func(i, x int)) {
 	if len(hints) == 0 {
 		return
 	}
-	kept := hints[len(hints)-1:]
-	if len(hints) > 1 && a.W() >= paletteFrom {
-		kept = hints[len(hints)-2:]
+	kept := len(hints) - 1
+	if kept > 0 && w >= paletteFrom {
+		kept--
 	}
-	room := a.W() - 1
-	for _, h := range kept {
+	room := w + 1
+	for _, h := range hints[kept:] {
 		room -= hintWidth(h) + 2
 	}
 	x := 1
-	for _, h := range hints[:len(hints)-len(kept)] {
+	for i, h := range hints[:kept] {
 		n := hintWidth(h) + 2
-		if x+n > room+2 {
+		if x+n > room {
 			break
 		}
-		hint(a, x, h)
+		put(i, x)
 		x += n
 	}
-	for _, h := range kept {
-		hint(a, x, h)
-		x += hintWidth(h) + 2
+	for i := kept; i < len(hints); i++ {
+		put(i, x)
+		x += hintWidth(hints[i]) + 2
 	}
 }
 

@@ -26,6 +26,9 @@ type Greeting struct {
 	utc   bool
 	ascii bool
 
+	refused string // why it was refused, set before Update; "" it was not
+	said    string // refused, of the last Update
+
 	fields []field
 	raw    []string // lines of the message as it came, secrets masked
 	masked bool     // something in raw is
@@ -36,11 +39,11 @@ type Greeting struct {
 func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 	if g.of.ID == x.ID && g.of.Greeting == x.Greeting && g.of.GreetingReady.Equal(x.GreetingReady) &&
 		g.of.Credential == x.Credential && g.open == open && g.want == want &&
-		g.utc == f.UTC && g.ascii == f.Glyphs.ASCII {
+		g.utc == f.UTC && g.ascii == f.Glyphs.ASCII && g.said == g.refused {
 		return
 	}
 	g.of = engine.Connection{ID: x.ID, Greeting: x.Greeting, GreetingReady: x.GreetingReady, Credential: x.Credential}
-	g.open, g.want, g.utc, g.ascii = open, want, f.UTC, f.Glyphs.ASCII
+	g.open, g.want, g.utc, g.ascii, g.said = open, want, f.UTC, f.Glyphs.ASCII, g.refused
 	g.fields = g.fields[:0]
 	add := func(name string, parts ...string) {
 		parts = slices.DeleteFunc(parts, func(p string) bool { return p == "" })
@@ -70,9 +73,10 @@ func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 		} else {
 			add("received", received, size)
 		}
-	} else {
+	} else if g.refused == "" {
 		add("received", "no greeting yet")
 	}
+	add("refused", g.refused)
 	add("proto", x.Protocol.String(), codec(x.Protocol))
 	platform := ""
 	if said.OS != "" || said.Arch != "" {
@@ -85,7 +89,7 @@ func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 	case s.Role == engine.RoleClient:
 	case x.Credential != "":
 		add("secret", x.Credential, "ok")
-	case x.Greeting != nil:
+	case x.Greeting != nil && g.refused == "":
 		add("secret", "none was asked for")
 	}
 	if !x.Opened.IsZero() && x.GreetingReady.After(x.Opened) {

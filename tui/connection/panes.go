@@ -83,6 +83,7 @@ func (s *Screen) drawGreeting(a canvas.Area, f *pane.Frame) {
 		right = Hint(f, keys.RawGreeting, "words", keys.Connection)
 	}
 	open, want := poolOf(f, s.past.index, x)
+	s.greeting.refused = s.past.refused
 	s.greeting.Update(f, x, open, want)
 	lines := s.greeting.lines(s.raw, f.Class == pane.Wide)
 	in := s.box(paneGreeting, a, f, title, right, more(lines, s.scroll, a.H()-2))

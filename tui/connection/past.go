@@ -27,6 +27,7 @@ type past struct {
 	reason  string
 	at      time.Time // of the close
 	by      string    // operator who ended it, and why; "" nobody
+	refused string    // why its greeting was; "" it was not
 }
 
 // look brings p up to the frame.
@@ -84,6 +85,14 @@ func (p *past) learn(e *engine.Event) {
 	case engine.KindGreetingReceived:
 		if x.Greeting == nil {
 			x.Greeting, x.GreetingReady = e.Greeting, e.Time
+		}
+	case engine.KindGreetingRejected:
+		if x.Greeting == nil {
+			x.Greeting = e.Greeting
+		}
+		p.refused = e.Reason
+		if p.refused == "" {
+			p.refused = engine.CloseCode(e.Code).Text()
 		}
 	case engine.KindOperatorAction:
 		p.by = string(e.Action) + " by " + e.Operator

@@ -36,3 +36,22 @@ func TestNumbersOfFramesAreNotCut(t *testing.T) {
 		}
 	}
 }
+
+// A connection whose greeting was refused said "no greeting yet", next to the one
+// text frame that it had sent.
+func TestGreetingThatWasRefusedIsShownWithTheReason(t *testing.T) {
+	s := staged(t, 120, 36, themes.Unicode())
+	at := s.frame.Now
+	for _, e := range []engine.Event{
+		{Kind: engine.KindConnectionOpened, Connection: 777, Peer: "203.0.113.200:40110", Time: at},
+		{Kind: engine.KindGreetingRejected, Connection: 777, Peer: "203.0.113.200:40110", Time: at, Code: 1008, Reason: "no underscore"},
+		{Kind: engine.KindConnectionClosed, Connection: 777, Peer: "203.0.113.200:40110", Time: at, Code: 1008, Reason: "no underscore"},
+	} {
+		s.frame.Events.Add(engine.Batch{Events: []engine.Event{e}})
+	}
+	s.Screen = New(777, nil)
+	text := s.draw()
+	if !strings.Contains(text, "refused    no underscore") || strings.Contains(text, "no greeting yet") {
+		t.Errorf("%s", text)
+	}
+}

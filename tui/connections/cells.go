@@ -126,6 +126,14 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 		at := c.Text(0, 0, mark, canvas.Of(themes.Muted))
 		c.Area.Cut(at+1, 0, c.W()-at-1, clientName(x.Name), g.Cut, canvas.Of(themes.Accent)|canvas.Bold)
 	case colState:
+		if s := t.server(x); s != nil && s.Connected == 0 {
+			b, style := append(c.Buffer, "dialling"...), canvas.Of(themes.Warn)
+			if wait := s.RetryAt.Sub(t.f.Snapshot.Time); wait > 0 {
+				b = format.AppendAge(append(c.Buffer, "retry "...), wait)
+			}
+			c.PutBytes(b, style)
+			return
+		}
 		b := append(c.Buffer, "pool "...)
 		b = strconv.AppendInt(b, int64(x.Busy), 10)
 		b = append(b, '/')
@@ -148,6 +156,14 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 	case colFailed:
 		c.PutBytes(format.AppendShare(c.Buffer, x.Failed), failedStyle(x.Failed))
 	case colSpark:
+		if s := t.server(x); s != nil && s.Connected == 0 && s.LastError != "" {
+			why := s.LastError
+			if at := strings.LastIndex(why, ": "); at >= 0 && canvas.Width(why) > c.W() {
+				why = why[at+2:] // the cause stands last
+			}
+			c.Area.Cut(0, 0, c.W(), why, g.Cut, canvas.Of(themes.Warn))
+			return
+		}
 		_, out := t.f.Rows.History(int(r.client))
 		graph.Spark(c.Area, 0, 0, c.W(), t.f.Glyphs, out, 0, canvas.Of(themes.GraphOut))
 	case colInFlight:
@@ -158,12 +174,20 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 // poolOf is how many connections there are to be had: at a client those that it
 // means to hold, at a server those that are open.
 func (t *Table) poolOf(x *pane.Client) int {
-	for i := range t.f.Snapshot.Servers {
-		if s := &t.f.Snapshot.Servers[i]; s.URL == x.Name {
-			return max(s.Wanted, len(x.Connections))
-		}
+	if s := t.server(x); s != nil {
+		return max(s.Wanted, len(x.Connections))
 	}
 	return len(x.Connections)
+}
+
+// server returns the server that x stands for, nil at a server.
+func (t *Table) server(x *pane.Client) *engine.Server {
+	for i := range t.f.Snapshot.Servers {
+		if s := &t.f.Snapshot.Servers[i]; s.URL == x.Name {
+			return s
+		}
+	}
+	return nil
 }
 
 // clientName is what the first column calls a client, at a client a server: of

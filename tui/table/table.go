@@ -217,8 +217,15 @@ func (t *Table[K]) header(a canvas.Area, g *themes.Glyphs) {
 				mark = g.Descending
 			}
 		}
-		n := min(canvas.Width(title)+canvas.Width(mark), p.w)
+		n := canvas.Width(title) + canvas.Width(mark)
 		x := p.x
+		if mark != "" && n == p.w+1 {
+			// The mark stands in the gap: a cut title is worse.
+			a.Text(x, 0, title, style)
+			a.Text(x+p.w, 0, mark, canvas.Of(themes.Accent))
+			continue
+		}
+		n = min(n, p.w)
 		if c.Right {
 			x += p.w - n
 		}

@@ -291,3 +291,14 @@ func BenchmarkDraw(b *testing.B) {
 		})
 	}
 }
+
+// "REQ/S" with the mark of its order was cut to "REQ…▼".
+func TestTitleIsNotCutByTheMarkOfItsOrder(t *testing.T) {
+	table := New[int]("test", 3,
+		Column{Name: "size", Title: "REQ/S", Width: 5, Right: true, Sortable: true},
+		Column{Name: "n", Title: "ERR%", Width: 5, Right: true, Sortable: true})
+	table.SetOrder("size", true, nil)
+	if got := draw(table, upTo(1), 20, 1); !strings.Contains(got, "REQ/S▼ ERR%") {
+		t.Errorf("%q", got)
+	}
+}
