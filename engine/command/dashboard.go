@@ -245,7 +245,7 @@ func (r *run) tellEnd() {
 	said := make(chan struct{})
 	go func() {
 		defer close(said)
-		r.process.say("ended after %s: %d requests, %d failed", time.Since(s.Started).Round(time.Second), s.Totals.Requests, s.Totals.Failed)
+		r.process.say("ended after %s: %d requests, %d of them not completed", time.Since(s.Started).Round(time.Second), s.Totals.Requests, s.Totals.Failed)
 	}()
 	late := time.NewTimer(hideWait / 10)
 	defer late.Stop()
