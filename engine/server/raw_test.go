@@ -83,6 +83,9 @@ func TestConnectCarriesBytesBothWays(t *testing.T) {
 		converse(t, c.Conn, c.r, early)
 	}
 	rec := b.finished(2)
+	if rec.ID != 2 { // the first may end after it: its caller had all before
+		rec = b.finished(1)
+	}
 	if rec.Way != engine.WayConnect || !rec.Upgraded || rec.Outcome != engine.OutcomeCompleted ||
 		rec.RequestBytes != 11 || rec.ResponseBytes != 14 || rec.Target != "db.internal:5432" {
 		t.Errorf("record %+v", rec)
