@@ -171,6 +171,10 @@ func (m *Meter) Total() *Gauge { return m.total.shown() }
 // valid until the next Add.
 func (m *Meter) Connection(i int) *Gauge { return m.connections[i].shown() }
 
+// Rates is Connection for who does not look at the histories, which may lag: it
+// costs nothing.
+func (m *Meter) Rates(i int) *Gauge { return &m.connections[i].gauge }
+
 // HistorySamples is how many seconds a history goes back.
 const HistorySamples = 60
 

@@ -13,6 +13,13 @@ import (
 // clientBit marks row ids that name a client; the others are ids of connections.
 const clientBit = 1 << 63
 
+// While there are more connections than manyRows, and none comes or goes, they
+// are brought into order once in orderEvery: nobody reads what moves faster.
+const (
+	manyRows   = 2000
+	orderEvery = time.Second
+)
+
 // A row is one line of the table.
 type row struct {
 	id     uint64
@@ -35,7 +42,8 @@ type sortable struct {
 }
 
 // A listing is the order of connections that the table shows: grouped by client
-// or flat, sorted, filtered. It is built at most once for each snapshot.
+// or flat, sorted, filtered. It is built at most once for each snapshot, and less often
+// where there are many.
 type listing struct {
 	by        sortKey
 	ascending bool
@@ -73,6 +81,11 @@ func (l *listing) update(f *pane.Frame, frozen bool, c *filter.Context) {
 	s := f.Snapshot
 	if !l.dirty && s.Time.Equal(l.at) && len(s.Connections) == len(l.ids) {
 		return
+	}
+	if n := len(s.Connections); n > manyRows && !l.dirty && n == len(l.ids) && sameIDs(s, l.ids) {
+		if since := s.Time.Sub(l.at); since >= 0 && since < orderEvery {
+			return
+		}
 	}
 	start := time.Now()
 	frozen = frozen && !l.dirty

@@ -29,19 +29,19 @@ func (k sortKey) ofConnection(f *pane.Frame, i int) float64 {
 	case byState:
 		return float64(x.State)
 	case byOut:
-		return f.Meter.Connection(i).BytesOut
+		return f.Meter.Rates(i).BytesOut
 	case byIn:
-		return f.Meter.Connection(i).BytesIn
+		return f.Meter.Rates(i).BytesIn
 	case byRequests:
-		return f.Meter.Connection(i).Requests
+		return f.Meter.Rates(i).Requests
 	case byFailed:
-		return f.Meter.Connection(i).Failed
+		return f.Meter.Rates(i).Failed
 	case byRTT:
 		return float64(x.RTT)
 	case byAge:
 		return float64(f.Snapshot.Time.Sub(x.Opened))
 	case byLastFrame:
-		return float64(f.Meter.Connection(i).LastFrame.UnixMilli())
+		return float64(f.Meter.Rates(i).LastFrame.UnixMilli())
 	case byInFlight:
 		return float64(x.InFlight)
 	case byBytesIn:

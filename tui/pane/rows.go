@@ -16,8 +16,13 @@ type Rows struct {
 
 	named map[string]int // index in Clients
 	meter *observe.Meter
+	at    time.Time // of the snapshot
 	round uint64
 }
+
+// A client of more connections than these has its history summed anew only when
+// a second has passed.
+const manyConnections = 500
 
 // A Client is everything that is known of one client id. At a client it is
 // everything that is known of one server.
@@ -37,6 +42,8 @@ type Client struct {
 	Failed      float64 // share; -1 unknown
 
 	round, summed uint64
+	summedOf      int       // connections whose histories were summed
+	summedAt      time.Time // snapshot that they were summed of
 	newest        time.Time // greeting that Pool is of
 	rtts          int
 	failed        float64  // requests per second that failed
@@ -53,7 +60,12 @@ type history struct {
 // [Rows.History], and nothing of s.
 func (r *Rows) Update(s *engine.Snapshot, m *observe.Meter) {
 	r.round++
-	r.meter = m
+	if r.meter != m {
+		for i := range r.Clients {
+			r.Clients[i].summedAt = time.Time{}
+		}
+	}
+	r.meter, r.at = m, s.Time
 	if r.named == nil {
 		r.named = map[string]int{}
 	}
@@ -70,7 +82,7 @@ func (r *Rows) Update(s *engine.Snapshot, m *observe.Meter) {
 		if s.Role == engine.RoleClient {
 			name = conn.Server
 		}
-		r.client(name).add(i, conn, m.Connection(i))
+		r.client(name).add(i, conn, m.Rates(i))
 	}
 	fewer := false
 	for i := range r.Clients {
@@ -153,7 +165,8 @@ func (r *Rows) Index(name string) int {
 
 // History returns the bytes per second of all connections of a client, one value
 // a second, the newest last; -1 where nothing is known. They are summed when
-// asked for, and valid until the next Update. What a connection that is gone had
+// asked for, those of more than 500 connections once a second, and valid until
+// the next Update. What a connection that is gone had
 // carried is not in them.
 func (r *Rows) History(client int) (in, out []float32) {
 	c := &r.Clients[client]
