@@ -266,6 +266,7 @@ func (m *measuring) large(ctx context.Context) (err error) {
 		if s.w == 120 {
 			m.largeFrame = median
 		}
+		m.add(Figure{Name: fmt.Sprintf("P1 frame at %dx%d, median", s.w, s.h), Value: median, Unit: "ms"})
 		m.add(Figure{Name: fmt.Sprintf("P1 frame at %dx%d, 99th percentile", s.w, s.h), Value: p99, Unit: "ms", Target: target, Note: "10k connections, 100k requests"})
 	}
 	return nil

@@ -17,12 +17,13 @@ type Rows struct {
 	named map[string]int // index in Clients
 	meter *observe.Meter
 	at    time.Time // of the snapshot
+	many  bool      // connections
 	round uint64
 }
 
-// A client of more connections than these has its history summed anew only when
-// a second has passed.
-const manyConnections = 500
+// Where there are more connections than these, histories are summed anew only
+// when a second has passed.
+const manyConnections = 2000
 
 // A Client is everything that is known of one client id. At a client it is
 // everything that is known of one server.
@@ -65,7 +66,7 @@ func (r *Rows) Update(s *engine.Snapshot, m *observe.Meter) {
 			r.Clients[i].summedAt = time.Time{}
 		}
 	}
-	r.meter, r.at = m, s.Time
+	r.meter, r.at, r.many = m, s.Time, len(s.Connections) > manyConnections
 	if r.named == nil {
 		r.named = map[string]int{}
 	}
@@ -165,8 +166,8 @@ func (r *Rows) Index(name string) int {
 
 // History returns the bytes per second of all connections of a client, one value
 // a second, the newest last; -1 where nothing is known. They are summed when
-// asked for, those of more than 500 connections once a second, and valid until
-// the next Update. What a connection that is gone had
+// asked for, where there are more than 2,000 connections every second or two, and
+// valid until the next Update. What a connection that is gone had
 // carried is not in them.
 func (r *Rows) History(client int) (in, out []float32) {
 	c := &r.Clients[client]
