@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"sort"
+	"time"
+)
 
 // A Role says which end of the tunnel an engine is.
 type Role uint8
@@ -116,4 +119,14 @@ type Snapshot struct {
 	Waiting     int          // callers that wait for a connection
 	Closes      []CloseCount // ended connections by code, in order; at most 32, beyond that all others under 0
 	Totals      Totals
+}
+
+// Index returns the index of a connection in s.Connections, -1 if it is not
+// there.
+func (s *Snapshot) Index(id ConnectionID) int {
+	i := sort.Search(len(s.Connections), func(i int) bool { return s.Connections[i].ID >= id })
+	if i < len(s.Connections) && s.Connections[i].ID == id {
+		return i
+	}
+	return -1
 }

@@ -211,10 +211,10 @@ func (m *model) pause(on bool) {
 	if on == f.Paused {
 		return
 	}
-	f.Paused, f.Until, f.Events0 = on, 0, 0
+	f.Paused, f.Until, f.EventsUntil = on, 0, 0
 	if on {
 		f.Until = m.newest
-		f.Events0 = f.Events.Next()
+		f.EventsUntil = f.Events.Next()
 		f.Meter = m.meter.Copy()
 		m.rows.Update(f.Snapshot, f.Meter) // histories are summed of the meter that stands still
 		return

@@ -11,6 +11,7 @@ import (
 	"adit/tui/columns"
 	"adit/tui/confirm"
 	"adit/tui/copying"
+	"adit/tui/format"
 	"adit/tui/pane"
 	"adit/tui/prompt"
 )
@@ -178,14 +179,7 @@ func (m *model) stops() string {
 	for i := range m.latest.Connections {
 		flying += m.latest.Connections[i].InFlight
 	}
-	return plural(n, "connection") + " with " + plural(flying, "request") + " in flight"
-}
-
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.Itoa(n) + " " + what
+	return format.Plural(n, "connection") + " with " + format.Plural(flying, "request") + " in flight"
 }
 
 // keptMsg: the memory was written.

@@ -7,6 +7,7 @@ import (
 
 	"adit/keys"
 	"adit/themes"
+	"adit/tui/format"
 	"adit/tui/pane"
 )
 
@@ -96,5 +97,5 @@ func keysSay(problems []keys.Problem) pane.Say {
 	if len(problems) == 0 {
 		return pane.Say{Text: "keys: read again"}
 	}
-	return pane.Say{Text: plural(len(problems), "problem") + " in the keys: ? shows them", Bad: true}
+	return pane.Say{Text: format.Plural(len(problems), "problem") + " in the keys: ? shows them", Bad: true}
 }

@@ -28,20 +28,11 @@ func (m *model) palette() pane.Overlay {
 		Marks:    marks,
 		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
 		Off:      m.off,
-		Saved:    m.saved(),
+		Saved:    prompt.AllSaved(m.memory),
 		Themes:   m.themes.Names(),
 	})
 }
 
 func (m *model) pickTheme() pane.Overlay {
 	return themepicker.New(m.wantedTheme(), m.themes.Themes())
-}
-
-// saved are the filters that were kept under a name, with where they apply.
-func (m *model) saved() []palette.Saved {
-	var all []palette.Saved
-	for _, s := range prompt.AllSaved(m.memory) {
-		all = append(all, palette.Saved(s))
-	}
-	return all
 }

@@ -110,9 +110,9 @@ func (p *pen) identity(f *pane.Frame, level int) {
 		atClient(p, f, buffer[:0], gap, short)
 	} else {
 		if !short {
-			p.text(append(appendPlural(buffer[:0], named(f.Rows), "client"), gap...), plain)
+			p.text(append(format.AppendPlural(buffer[:0], named(f.Rows), "client"), gap...), plain)
 		}
-		p.text(appendPlural(buffer[:0], len(s.Connections), "conn"), plain)
+		p.text(format.AppendPlural(buffer[:0], len(s.Connections), "conn"), plain)
 	}
 	if !short && len(s.Connections) > 0 {
 		p.text(append(format.AppendCount(append(buffer[:0], " ("...), uint64(busy)), " busy)"...), plain)
@@ -174,7 +174,7 @@ func atClient(p *pen, f *pane.Frame, b []byte, gap string, short bool) {
 	}
 	style := canvas.Of(themes.Fg)
 	if !short {
-		p.text(append(appendPlural(b[:0], len(s.Servers), "server"), gap...), style)
+		p.text(append(format.AppendPlural(b[:0], len(s.Servers), "server"), gap...), style)
 	}
 	if connected < wanted {
 		style = canvas.Of(themes.Warn)
@@ -190,14 +190,6 @@ func named(r *pane.Rows) int {
 		n--
 	}
 	return n
-}
-
-func appendPlural(b []byte, n int, what string) []byte {
-	b = append(append(format.AppendCount(b, uint64(n)), ' '), what...)
-	if n != 1 {
-		b = append(b, 's')
-	}
-	return b
 }
 
 // appendName appends a name cut to the cells that there are.
@@ -229,7 +221,7 @@ func address(listen string) string {
 func Title(b []byte, f *pane.Frame) []byte {
 	s := f.Snapshot
 	b = canvas.AppendVisible(append(b, "adit "...), s.Name)
-	b = appendPlural(append(b, " · "...), len(s.Connections), "conn")
+	b = format.AppendPlural(append(b, " · "...), len(s.Connections), "conn")
 	if total := f.Meter.Total(); total.Known && total.Server >= 0 {
 		b = append(format.AppendShare(append(b, " · "...), total.Server), "% 5xx"...)
 	}

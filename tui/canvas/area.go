@@ -203,6 +203,11 @@ func (a Area) Restyle(x, y, w int, f func(Style) Style) {
 	}
 }
 
+// Select gives a row the look of a selected one, over all that was drawn on it.
+func (a Area) Select(y int) {
+	a.Restyle(0, y, a.W(), func(s Style) Style { return s | Selected })
+}
+
 // A Box is a frame with texts in its lines. A text that does not fit is cut, the
 // right one before the title.
 type Box struct {

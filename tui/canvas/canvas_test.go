@@ -2,6 +2,7 @@ package canvas
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -267,4 +268,19 @@ func FuzzHostileText(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestLinesThatAreBroken(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                      {""},
+		"no key there":          {"no key", "there"},
+		"12345678 abcdefgh":     {"12345678", "abcdefgh"},
+		"123456789":             {"12345678", "9"},
+		"長長長長長":                 {"長長長長", "長"},
+		"\xff\xff\xff\xff abcd": {"\xff\xff\xff\xff", "abcd"},
+	} {
+		if got := Wrap(text, 8); !slices.Equal(got, want) {
+			t.Errorf("%q is broken into %q, want %q", text, got, want)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package canvas
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -78,6 +79,48 @@ func joins(r rune) bool {
 		return false
 	}
 	return true
+}
+
+// Wrap breaks s into lines of at most w cells, at spaces where it can. A width
+// below 8 is taken for 8.
+func Wrap(s string, w int) []string {
+	w = max(w, 8)
+	var lines []string
+	for Width(s) > w {
+		space, end, x := -1, 0, 0
+		for i, r := range s {
+			_, n := glyph(r)
+			if x+n > w {
+				if r == ' ' {
+					space = i
+				}
+				break
+			}
+			if r == ' ' && i > 0 {
+				space = i
+			}
+			x += n
+			_, size := utf8.DecodeRuneInString(s[i:])
+			end = i + size
+		}
+		if space > 0 {
+			end = space
+		}
+		lines = append(lines, s[:end])
+		s = strings.TrimPrefix(s[end:], " ")
+	}
+	return append(lines, s)
+}
+
+// Skip returns s without its first n characters.
+func Skip(s string, n int) string {
+	for i := range s {
+		if n <= 0 {
+			return s[i:]
+		}
+		n--
+	}
+	return ""
 }
 
 // AppendVisible appends s as it is drawn, with its stand-ins: for what does not

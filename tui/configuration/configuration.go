@@ -86,7 +86,7 @@ func (s *Screen) lines(f *pane.Frame) {
 		line{kind: fact, name: "theme", value: themeOf(f), does: keys.Theme},
 		line{kind: fact, name: "glyphs", value: f.Glyphs.Name},
 		line{}, line{kind: heading, name: "Terminal"},
-		line{kind: fact, name: "size", value: strconv.Itoa(f.Width) + " x " + strconv.Itoa(f.Height) + ", " + className(f.Class)},
+		line{kind: fact, name: "size", value: strconv.Itoa(f.Width) + " x " + strconv.Itoa(f.Height) + ", " + f.Class.String()},
 		line{kind: fact, name: "TERM", value: s.env("TERM")},
 		line{kind: fact, name: "colours", value: s.terminal.Profile},
 		line{kind: fact, name: "frames", value: "at most " + strconv.Itoa(s.terminal.FPS) + " a second"},
@@ -107,18 +107,6 @@ func themeOf(f *pane.Frame) string {
 		return "none"
 	}
 	return f.Theme.Name
-}
-
-func className(c pane.Class) string {
-	switch c {
-	case pane.Tiny:
-		return "tiny"
-	case pane.Compact:
-		return "compact"
-	case pane.Normal:
-		return "normal"
-	}
-	return "wide"
 }
 
 func choose(c bool, yes, no string) string {
@@ -200,24 +188,16 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (pane.Effect, bool) {
 		s.lines(f)
 	}
 	l := &s.lists[s.focus]
+	if by, ok := pane.Moves(a, l.height/2, len(l.lines)); ok {
+		l.move(by)
+		return nil, true
+	}
 	switch a {
 	case keys.PaneNext, keys.PanePrevious:
 		if !s.two {
 			return nil, false
 		}
 		s.focus = 1 - s.focus
-	case keys.MoveDown:
-		l.move(1)
-	case keys.MoveUp:
-		l.move(-1)
-	case keys.MovePageDown:
-		l.move(max(l.height/2, 1))
-	case keys.MovePageUp:
-		l.move(-max(l.height/2, 1))
-	case keys.MoveFirst:
-		l.move(-len(l.lines))
-	case keys.MoveLast:
-		l.move(len(l.lines))
 	case keys.Open:
 		if x := l.selected(); x.does != "" {
 			return pane.Run{Action: x.does}, true

@@ -71,7 +71,7 @@ func (l *list) draw(a canvas.Area, f *pane.Frame, focused bool) {
 		x.draw(a.Sub(0, y, w, 1), f)
 		if focused && l.top+y == l.cursor {
 			a.Text(0, y, f.Glyphs.Selected, canvas.Of(themes.Accent))
-			a.Restyle(0, y, w, func(s canvas.Style) canvas.Style { return s | canvas.Selected })
+			a.Select(y)
 		}
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"adit/engine"
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/overlay"
 	"adit/tui/pane"
 )
 
@@ -31,7 +31,7 @@ type dialog struct {
 	verb   verb
 	opened time.Time
 	count  string // digits that were typed
-	reason textinput.Model
+	reason overlay.Line
 	typing bool // keys go to the reason
 
 	buttons []canvas.Rect // where they were drawn
@@ -51,9 +51,7 @@ func New(e pane.Ask, f *pane.Frame) pane.Overlay {
 		}
 		e.Clients = nil
 	}
-	in := textinput.New()
-	in.CharLimit = maxReason
-	return &dialog{ask: e, verb: verbOf(e.Action), opened: f.Now, reason: in}
+	return &dialog{ask: e, verb: verbOf(e.Action), opened: f.Now, reason: overlay.NewLine(maxReason, "")}
 }
 
 // targets is how many things the action is done to.
@@ -66,8 +64,7 @@ func (d *dialog) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 	switch msg := msg.(type) {
 	case tea.PasteMsg:
 		if d.typing {
-			msg.Content = strings.Join(strings.Fields(msg.Content), " ")
-			d.reason, _ = d.reason.Update(msg)
+			d.reason.Update(msg)
 		}
 	case tea.MouseClickMsg:
 		for i, r := range d.buttons {
@@ -89,12 +86,9 @@ func (d *dialog) key(msg tea.KeyPressMsg, f *pane.Frame) (pane.Effect, bool) {
 			d.typing = false
 		case "esc":
 			d.typing = false
-			d.reason.SetValue("")
+			d.reason.Clear()
 		default:
-			d.reason, _ = d.reason.Update(msg)
-		}
-		if !d.typing {
-			d.reason.Blur()
+			d.reason.Update(msg)
 		}
 		return nil, true
 	}
@@ -107,7 +101,6 @@ func (d *dialog) key(msg tea.KeyPressMsg, f *pane.Frame) (pane.Effect, bool) {
 		return d.choose(drain, f)
 	case "r":
 		d.typing = true
-		_ = d.reason.Focus()
 	case "backspace":
 		d.count = d.count[:max(len(d.count)-1, 0)]
 	default:
@@ -150,7 +143,7 @@ func (d *dialog) choose(c choice, f *pane.Frame) (pane.Effect, bool) {
 	if c == drain {
 		ask.Action = keys.Drain
 	}
-	return pane.Perform{Do: act(ask, strings.TrimSpace(d.reason.Value()))}, false
+	return pane.Perform{Do: act(ask, strings.TrimSpace(d.reason.Text()))}, false
 }
 
 // counting reports whether the number of targets has yet to be typed.
@@ -161,13 +154,13 @@ func (d *dialog) counting() bool {
 // Draw implements [pane.Overlay].
 func (d *dialog) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	title := d.title()
-	breaks := wrap(d.verb.breaks(d, f), min(width, a.W())-4)
+	breaks := canvas.Wrap(d.verb.breaks(d, f), min(width, a.W())-4)
 	rows := 2 // the buttons and a row before them
 	if d.targets() >= countFrom {
 		rows++
 	}
 	rows++ // the reason
-	room := a.H() - 3 - rows - len(breaks)
+	room := overlay.Room(a).H() - 2 - rows - len(breaks)
 	shown := min(d.targets(), shownTargets, max(room-2, 0))
 	more := d.targets() - shown
 	list := shown
@@ -187,24 +180,24 @@ func (d *dialog) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 		row++
 	}
 	if more > 0 {
-		in.Cut(1, row, in.W()-2, "and "+strconv.Itoa(more)+" more", f.Glyphs.Cut, overlay(themes.Muted))
+		in.Cut(1, row, in.W()-2, "and "+strconv.Itoa(more)+" more", f.Glyphs.Cut, canvas.Of(themes.Muted))
 		row++
 	}
 	if d.ask.Hidden > 0 {
-		in.Cut(1, row, in.W()-2, plural(d.ask.Hidden, "of these is", "of these are")+" marked but hidden by the filter",
-			f.Glyphs.Cut, overlay(themes.Warn)|canvas.Bold)
+		in.Cut(1, row, in.W()-2, strconv.Itoa(d.ask.Hidden)+" of these marked but hidden by the filter",
+			f.Glyphs.Cut, canvas.Of(themes.Warn)|canvas.Bold)
 		row++
 	}
 	if list > 0 {
 		row++
 	}
 	for _, line := range breaks {
-		in.Text(1, row, line, overlay(themes.Fg))
+		in.Text(1, row, line, canvas.Of(themes.Fg))
 		row++
 	}
 	if d.targets() >= countFrom {
-		end := in.Text(1, row, "type "+strconv.Itoa(d.targets())+" to "+d.verb.word+": ", overlay(themes.Warn))
-		end = in.Text(end, row, d.count, overlay(themes.Fg)|canvas.Bold)
+		end := in.Text(1, row, "type "+strconv.Itoa(d.targets())+" to "+d.verb.word+": ", canvas.Of(themes.Warn))
+		end = in.Text(end, row, d.count, canvas.Of(themes.Fg)|canvas.Bold)
 		x, y, cursor = in.Bounds().X+end, in.Bounds().Y+row, true
 		row++
 	}
@@ -218,13 +211,13 @@ func (d *dialog) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 // drawReason draws the row of the reason and returns the column of the cursor
 // while it is typed.
 func (d *dialog) drawReason(in canvas.Area, row int, f *pane.Frame) (column int, typing bool) {
-	value := d.reason.Value()
+	value := d.reason.Text()
 	if !d.typing && value == "" {
-		in.Cut(1, row, in.W()-2, "r adds a reason to the event", f.Glyphs.Cut, overlay(themes.Muted))
+		in.Cut(1, row, in.W()-2, "r adds a reason to the event", f.Glyphs.Cut, canvas.Of(themes.Muted))
 		return 0, false
 	}
-	end := in.Text(1, row, "reason: ", overlay(themes.Muted))
-	return line(in, end, row, max(in.W()-1-end, 1), &d.reason), d.typing
+	end := in.Text(1, row, "reason: ", canvas.Of(themes.Muted))
+	return d.reason.Draw(in, end, row, max(in.W()-1-end, 1), canvas.Of(themes.Fg)), d.typing
 }
 
 func (d *dialog) faces() []button {
@@ -248,25 +241,4 @@ func (d *dialog) Hints(*pane.Frame) []pane.Hint {
 		hints = append(hints, pane.Hint{Key: "X", Text: "drain then close"})
 	}
 	return append(hints, pane.Hint{Key: "r", Text: "reason"})
-}
-
-// wrap breaks a text into lines of at most w columns, at spaces.
-func wrap(text string, w int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case canvas.Width(line)+1+canvas.Width(word) <= w:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }

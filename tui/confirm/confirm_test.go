@@ -88,7 +88,7 @@ func TestDialogSaysWhatBreaks(t *testing.T) {
 			"‖ draining", "3 requests in flight", "4 requests will fail with 502.", "reconnect",
 			"[ Cancel ]", "drain first (X)", "kill now (y)"}},
 		{"hidden marks", pane.Ask{Action: keys.Kill, Connections: []engine.ConnectionID{3, 7}, Hidden: 1}, two(), []string{
-			"1 of these is marked but hidden by the filter"}},
+			"1 of these marked but hidden by the filter"}},
 		{"gone", pane.Ask{Action: keys.Kill, Connections: []engine.ConnectionID{5}}, two(), []string{
 			"Kill 1 connection?", "c-5", "closed already", "No request is in flight there now."}},
 		{"a client's connections", pane.Ask{Action: keys.Kill, Clients: []string{"pi"}}, many(3), []string{"Kill 3 connections?"}},

@@ -3,13 +3,13 @@
 package confirm
 
 import (
-	"strconv"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/overlay"
 	"adit/tui/pane"
 )
 
@@ -60,7 +60,7 @@ func (q *question) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 func (q *question) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	in := box(a, f, q.Title, len(q.Lines)+2)
 	for i, line := range q.Lines {
-		in.Cut(1, i, in.W()-2, line, f.Glyphs.Cut, overlay(themes.Fg))
+		in.Cut(1, i, in.W()-2, line, f.Glyphs.Cut, canvas.Of(themes.Fg))
 	}
 	buttons(in, in.H()-1, button{"[ Cancel ]", themes.Accent}, button{q.Yes + " (y)", themes.Err})
 	return 0, 0, false
@@ -71,15 +71,10 @@ func (q *question) Hints(*pane.Frame) []pane.Hint {
 	return []pane.Hint{{Key: "esc", Text: "cancel (default)"}, {Key: "y", Text: q.Yes}}
 }
 
-func overlay(r themes.Role) canvas.Style { return canvas.Of(r) | canvas.Overlay }
-
 // box draws the frame of a dialog with rows rows in the middle of a, fewer where
 // there is no room, and returns what is inside.
 func box(a canvas.Area, f *pane.Frame, title string, rows int) canvas.Area {
-	w, h := min(width, a.W()), min(rows+2, max(a.H()-1, 0))
-	d := a.Sub((a.W()-w)/2, (a.H()-h)/2, w, h)
-	d.Fill(overlay(themes.Fg))
-	return d.Box(canvas.Box{Title: title, Focused: true, Glyphs: f.Glyphs, Overlay: true})
+	return overlay.Middle(a, width, rows+2).Box(canvas.Box{Title: title, Focused: true, Overlay: true, Glyphs: f.Glyphs})
 }
 
 // A button is a choice in the last row of a dialog.
@@ -99,17 +94,9 @@ func buttons(a canvas.Area, y int, all ...button) []canvas.Rect {
 	x := gap
 	for i, b := range all {
 		start := x
-		x = a.Text(x, y, b.text, overlay(b.role)|canvas.Bold)
+		x = a.Text(x, y, b.text, canvas.Of(b.role)|canvas.Bold)
 		at[i] = canvas.Rect{X: a.Bounds().X + start, Y: a.Bounds().Y + y, W: x - start, H: 1}
 		x += gap
 	}
 	return at
-}
-
-// plural writes a number with its noun.
-func plural(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + more
 }

@@ -8,43 +8,38 @@ import (
 	"path/filepath"
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/format"
+	"adit/tui/overlay"
 	"adit/tui/pane"
 )
+
+// maxName bounds the name of a file, in characters.
+const maxName = 1024
 
 // A file asks for the name of a file.
 type file struct {
 	write pane.WriteFile
-	name  textinput.Model
+	name  overlay.Line
 }
 
 // NewFile returns the dialog that asks for the name of a file. Enter writes it,
 // for this user only; a file that exists is never overwritten.
 func NewFile(e pane.WriteFile, f *pane.Frame) pane.Overlay {
-	in := textinput.New()
-	in.CharLimit = 1024
-	in.SetValue(e.Name)
-	in.CursorEnd()
-	_ = in.Focus()
-	return &file{write: e, name: in}
+	return &file{write: e, name: overlay.NewLine(maxName, e.Name)}
 }
 
 // Update implements [pane.Overlay].
 func (d *file) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
-	switch m := msg.(type) {
-	case tea.PasteMsg:
-		m.Content = strings.NewReplacer("\n", "", "\r", "").Replace(m.Content)
-		msg = m
-	case tea.KeyPressMsg:
-		switch m.String() {
+	if key, ok := msg.(tea.KeyPressMsg); ok {
+		switch key.String() {
 		case "esc":
 			return nil, false
 		case "enter":
-			name := strings.TrimSpace(d.name.Value())
+			name := strings.TrimSpace(d.name.Text())
 			if name == "" {
 				return pane.Say{Text: "a file needs a name"}, true
 			}
@@ -53,10 +48,8 @@ func (d *file) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 				return written(name, content())
 			}}, false
 		}
-	default:
-		return nil, true
 	}
-	d.name, _ = d.name.Update(msg)
+	d.name.Update(msg)
 	return nil, true
 }
 
@@ -78,28 +71,15 @@ func written(name string, content []byte) pane.Effect {
 	if err != nil {
 		return pane.Say{Text: "write: " + err.Error(), Bad: true}
 	}
-	return pane.Say{Text: "wrote " + plural(len(content), "byte", "bytes") + " to " + name}
+	return pane.Say{Text: "wrote " + format.Plural(len(content), "byte") + " to " + name}
 }
 
 // Draw implements [pane.Overlay].
 func (d *file) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	in := box(a, f, "Write to file", 3)
-	column := line(in, 1, 1, in.W()-2, &d.name)
+	column := d.name.Draw(in, 1, 1, in.W()-2, canvas.Of(themes.Fg))
 	buttons(in, in.H()-1, button{"cancel (esc)", themes.Fg}, button{"write (enter)", themes.Accent})
 	return in.Bounds().X + column, in.Bounds().Y + 1, true
-}
-
-// line draws what is typed in at most w columns so that the cursor is among
-// them, and returns its column.
-func line(in canvas.Area, x, y, w int, t *textinput.Model) int {
-	runes := []rune(t.Value())
-	at := min(t.Position(), len(runes))
-	from := 0
-	for from < at && canvas.Width(string(runes[from:at])) >= w {
-		from++
-	}
-	in.Cut(x, y, w, string(runes[from:]), "", overlay(themes.Fg))
-	return x + canvas.Width(string(runes[from:at]))
 }
 
 // Hints implements [pane.Overlay].

@@ -3,7 +3,6 @@ package confirm
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
 	"adit/engine"
@@ -11,6 +10,7 @@ import (
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/connection"
+	"adit/tui/format"
 	"adit/tui/pane"
 )
 
@@ -47,11 +47,11 @@ func (d *dialog) title() string {
 	case d.ask.Action == keys.DrainAll:
 		return "Drain everything and end?"
 	case len(d.ask.Connections) > 0:
-		what = plural(len(d.ask.Connections), "connection", "connections")
+		what = format.Plural(len(d.ask.Connections), "connection")
 	case len(d.ask.Clients) > 0:
-		what = plural(len(d.ask.Clients), "client", "clients")
+		what = format.Plural(len(d.ask.Clients), "client")
 	default:
-		what = plural(len(d.ask.Requests), "request", "requests")
+		what = format.Plural(len(d.ask.Requests), "request")
 	}
 	word := d.verb.word
 	return string(word[0]-'a'+'A') + word[1:] + " " + what + "?"
@@ -64,43 +64,33 @@ func (d *dialog) target(in canvas.Area, row, i int, f *pane.Frame) {
 	switch {
 	case i < len(d.ask.Connections):
 		id := d.ask.Connections[i]
-		c := find(f.Snapshot, id)
-		if c == nil {
-			in.Cut(1, row, half-2, id.String(), cut, overlay(themes.Muted))
-			in.Cut(half, row, in.W()-half-1, f.Glyphs.Closed+" closed already", cut, overlay(themes.Muted))
+		at := f.Snapshot.Index(id)
+		if at < 0 {
+			in.Cut(1, row, half-2, id.String(), cut, canvas.Of(themes.Muted))
+			in.Cut(half, row, in.W()-half-1, f.Glyphs.Closed+" closed already", cut, canvas.Of(themes.Muted))
 			return
 		}
+		c := &f.Snapshot.Connections[at]
 		who := c.Client
 		if f.Snapshot.Role == engine.RoleClient {
 			who = c.Server
 		}
 		// The id is never cut.
 		name := id.String()
-		end := in.Cut(1, row, max(half-5-canvas.Width(name), 1), who, cut, overlay(themes.Fg))
-		in.Text(end, row, " / "+name, overlay(themes.Fg))
+		end := in.Cut(1, row, max(half-5-canvas.Width(name), 1), who, cut, canvas.Of(themes.Fg))
+		in.Text(end, row, " / "+name, canvas.Of(themes.Fg))
 		glyph, _ := connection.State(c.State, f.Glyphs)
-		end = in.Text(half, row, glyph+" "+c.State.String(), overlay(connection.StateRole(c.State)))
-		in.Cut(max(end+1, half+11), row, in.W()-half-11, plural(c.InFlight, "request", "requests")+" in flight", cut, overlay(themes.Fg))
+		end = in.Text(half, row, glyph+" "+c.State.String(), canvas.Of(connection.StateRole(c.State)))
+		in.Cut(max(end+1, half+11), row, in.W()-half-11, format.Plural(c.InFlight, "request")+" in flight", cut, canvas.Of(themes.Fg))
 	case i < len(d.ask.Connections)+len(d.ask.Clients):
 		name := d.ask.Clients[i-len(d.ask.Connections)]
 		n, flying := ofClient(f, name)
-		in.Cut(1, row, half-2, name, cut, overlay(themes.Fg))
-		in.Cut(half, row, in.W()-half-1, plural(n, "connection", "connections")+", "+strconv.Itoa(flying)+" in flight", cut, overlay(themes.Fg))
+		in.Cut(1, row, half-2, name, cut, canvas.Of(themes.Fg))
+		in.Cut(half, row, in.W()-half-1, format.Plural(n, "connection")+", "+strconv.Itoa(flying)+" in flight", cut, canvas.Of(themes.Fg))
 	default:
 		id := d.ask.Requests[i-len(d.ask.Connections)-len(d.ask.Clients)]
-		in.Cut(1, row, in.W()-2, id.String(), cut, overlay(themes.Fg))
+		in.Cut(1, row, in.W()-2, id.String(), cut, canvas.Of(themes.Fg))
 	}
-}
-
-// find returns the connection of an id, nil if there is none now.
-func find(s *engine.Snapshot, id engine.ConnectionID) *engine.Connection {
-	i, ok := slices.BinarySearchFunc(s.Connections, id, func(c engine.Connection, id engine.ConnectionID) int {
-		return int(min(max(int64(c.ID)-int64(id), -1), 1))
-	})
-	if !ok {
-		return nil
-	}
-	return &s.Connections[i]
 }
 
 // ofClient counts the connections of a client and their requests.
@@ -117,8 +107,8 @@ func ofClient(f *pane.Frame, client string) (connections, flying int) {
 func (d *dialog) flying(f *pane.Frame) int {
 	n := 0
 	for _, id := range d.ask.Connections {
-		if c := find(f.Snapshot, id); c != nil {
-			n += c.InFlight
+		if i := f.Snapshot.Index(id); i >= 0 {
+			n += f.Snapshot.Connections[i].InFlight
 		}
 	}
 	for _, client := range d.ask.Clients {
@@ -133,9 +123,9 @@ func fail(n int, f *pane.Frame) string {
 	case n == 0:
 		return "No request is in flight there now."
 	case f.Snapshot.Role == engine.RoleClient:
-		return plural(n, "request", "requests") + " will fail."
+		return format.Plural(n, "request") + " will fail."
 	}
-	return plural(n, "request", "requests") + " will fail with 502."
+	return format.Plural(n, "request") + " will fail with 502."
 }
 
 func breaksKill(d *dialog, f *pane.Frame) string {
@@ -147,7 +137,7 @@ func breaksKill(d *dialog, f *pane.Frame) string {
 }
 
 func breaksDrain(d *dialog, f *pane.Frame) string {
-	return "No new request goes there; " + plural(d.flying(f), "request", "requests") +
+	return "No new request goes there; " + format.Plural(d.flying(f), "request") +
 		" in flight may finish, then the connection is closed and replaced by a new one."
 }
 
@@ -160,8 +150,8 @@ func breaksDrainAll(_ *dialog, f *pane.Frame) string {
 	for i := range f.Snapshot.Connections {
 		n += f.Snapshot.Connections[i].InFlight
 	}
-	return "No new request is taken; " + plural(n, "request", "requests") +
-		" in flight may finish. Then all " + plural(len(f.Snapshot.Connections), "connection", "connections") +
+	return "No new request is taken; " + format.Plural(n, "request") +
+		" in flight may finish. Then all " + format.Plural(len(f.Snapshot.Connections), "connection") +
 		" are closed and the run ends."
 }
 

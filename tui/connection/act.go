@@ -68,11 +68,11 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 	case paneTape:
 		return nil, scrolled(a, &s.tape.top, 8)
 	case paneStreams:
-		top := s.streams.cursor
-		if scrolled(a, &top, max(s.streams.rows/2, 1)) {
-			s.streams.move(top - s.streams.cursor)
-			return nil, true
+		by, ok := pane.Moves(a, s.streams.rows/2, len(s.streams.page.Requests))
+		if ok {
+			s.streams.move(by)
 		}
+		return nil, ok
 	}
 	return nil, false
 }
@@ -80,24 +80,10 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 // scrolled moves a position as the keys of movement say; who draws it keeps it
 // within its bounds.
 func scrolled(a keys.Action, at *int, page int) bool {
-	switch a {
-	case keys.MoveUp:
-		*at--
-	case keys.MoveDown:
-		*at++
-	case keys.MovePageUp:
-		*at -= page
-	case keys.MovePageDown:
-		*at += page
-	case keys.MoveFirst:
-		*at = 0
-	case keys.MoveLast:
-		*at = 1 << 20
-	default:
-		return false
-	}
-	*at = max(*at, 0)
-	return true
+	const most = 1 << 20 // no pane has so many lines
+	by, ok := pane.Moves(a, page, most)
+	*at = min(max(*at+by, 0), most)
+	return ok
 }
 
 // Off implements [pane.Screen].

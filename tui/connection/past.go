@@ -35,7 +35,7 @@ func (p *past) look(f *pane.Frame, id engine.ConnectionID) {
 	if p.id != id {
 		*p = past{id: id, rtt: p.rtt[:0]}
 	}
-	p.index = Index(f.Snapshot, id)
+	p.index = f.Snapshot.Index(id)
 	if p.index >= 0 {
 		p.last, p.known = f.Snapshot.Connections[p.index], true
 		gauge := f.Meter.Connection(p.index)
@@ -111,20 +111,4 @@ func (p *past) learn(e *engine.Event) {
 		x.InFlight = 0
 		p.known = true
 	}
-}
-
-// Index returns the index of a connection in s, -1 if it is not there.
-func Index(s *engine.Snapshot, id engine.ConnectionID) int {
-	lo, hi := 0, len(s.Connections)
-	for lo < hi {
-		if mid := (lo + hi) / 2; s.Connections[mid].ID < id {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	if lo < len(s.Connections) && s.Connections[lo].ID == id {
-		return lo
-	}
-	return -1
 }

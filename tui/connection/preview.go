@@ -11,8 +11,14 @@ import (
 	"adit/tui/pane"
 )
 
-// A Preview shows the connection under the cursor of a list in one pane.
+// A Preview shows the connection under the cursor of a list in one pane, which
+// can be hidden.
 type Preview struct {
+	// Name is under which the memory has whether it is hidden.
+	Name string
+
+	hidden   bool
+	recalled bool
 	past     past
 	greeting Greeting
 	pen      Pen
@@ -21,8 +27,36 @@ type Preview struct {
 	raw      bool // the greeting is shown as it came
 }
 
-// ToggleRaw shows the greeting as it came, or in words again.
-func (v *Preview) ToggleRaw() { v.raw = !v.raw }
+// Hidden reports whether the operator does not want to see it.
+func (v *Preview) Hidden(f *pane.Frame) bool {
+	if !v.recalled && f.Memory != nil {
+		v.recalled, v.hidden = true, f.Memory.Get(v.Name) == "off"
+	}
+	return v.hidden
+}
+
+// Do does what a key asks of the pane; drawn says whether it is on the screen.
+func (v *Preview) Do(a keys.Action, f *pane.Frame, drawn bool) (effect pane.Effect, handled bool) {
+	switch a {
+	case keys.PanePreview:
+		word := "off"
+		if v.Hidden(f) {
+			word = "on"
+		}
+		v.hidden = !v.hidden
+		if f.Memory != nil {
+			f.Memory.Set(v.Name, word)
+		}
+	case keys.RawGreeting:
+		if !drawn {
+			return pane.Say{Text: "open the connection to see its greeting raw"}, true
+		}
+		v.raw = !v.raw
+	default:
+		return nil, false
+	}
+	return nil, true
+}
 
 // Draw draws the i-th connection of the snapshot; -1: there is none.
 func (v *Preview) Draw(a canvas.Area, f *pane.Frame, i int, focused bool) {

@@ -167,14 +167,11 @@ func (s *Screen) SetFilter(text string) { s.requests.SetFilter(text) }
 
 // Matches implements [pane.Filtered].
 func (s *Screen) Matches() (matched, of int, took time.Duration) {
-	if p := s.requests.Page(); p != nil {
-		return p.Matched, p.Kept, p.Took
-	}
-	return 0, 0, 0
+	return s.requests.Matches()
 }
 
 // Values implements [pane.Filtered].
-func (s *Screen) Values(string) []pane.Value { return nil }
+func (s *Screen) Values(field string) []pane.Value { return s.requests.Values(field) }
 
 // Draw implements [pane.Screen].
 func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {

@@ -128,7 +128,7 @@ func (s *stage) do(actions ...keys.Action) pane.Effect {
 // gone takes the connection away and tells how it ended.
 func (s *stage) gone(by string) {
 	snap := s.frame.Snapshot
-	i := Index(snap, s.id)
+	i := snap.Index(s.id)
 	x := snap.Connections[i]
 	snap.Connections = append(snap.Connections[:i:i], snap.Connections[i+1:]...)
 	s.frame.Meter.Add(snap)
@@ -296,7 +296,7 @@ func TestTapeThatIsArmedUnseen(t *testing.T) {
 
 func TestHostileGreeting(t *testing.T) {
 	s := staged(t, 200, 60, themes.Unicode())
-	i := Index(s.frame.Snapshot, s.id)
+	i := s.frame.Snapshot.Index(s.id)
 	evil := "\x1b[2J\x07\u202e" + strings.Repeat("W", 300)
 	s.frame.Snapshot.Connections[i].Client = evil
 	s.frame.Snapshot.Connections[i].Greeting = &engine.Greeting{ID: evil, Version: evil, OS: evil, Hostname: evil,

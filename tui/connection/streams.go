@@ -163,14 +163,9 @@ func (s *streams) draw(a canvas.Area, f *pane.Frame, p *Pen, x *engine.Connectio
 		_, path := exchange.SplitTarget(r.Target)
 		a.Cut(streamPath, y, a.W()-streamPath, path, f.Glyphs.Cut, fg)
 		if i == s.cursor && focused {
-			selectRow(a, y)
+			a.Select(y)
 		}
 	}
-}
-
-// selectRow gives a row the look of a selected one.
-func selectRow(a canvas.Area, y int) {
-	a.Restyle(0, y, a.W(), func(s canvas.Style) canvas.Style { return s | canvas.Selected })
 }
 
 // click moves the cursor to the row at y of the canvas.

@@ -2,11 +2,11 @@ package connections
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"adit/engine"
 	"adit/keys"
+	"adit/tui/format"
 	"adit/tui/pane"
 )
 
@@ -138,6 +138,9 @@ func (t *Table) copyMenu() pane.Effect {
 	ids, clients, _ := t.targets()
 	var choices []pane.Choice
 	add := func(title string, words []string) {
+		if len(words) > 1 {
+			title = format.Plural(len(words), title)
+		}
 		if len(words) > 0 {
 			choices = append(choices, pane.Choice{Title: title, Text: strings.Join(words, "\n")})
 		}
@@ -149,21 +152,11 @@ func (t *Table) copyMenu() pane.Effect {
 			peers = append(peers, t.f.Snapshot.Connections[i].Peer)
 		}
 	}
-	add(plural(len(names), "connection id"), names)
-	add(plural(len(clients), "client id"), clients)
-	add(plural(len(peers), "peer address"), peers)
+	add("connection id", names)
+	add("client id", clients)
+	add("peer address", peers)
 	if len(choices) == 0 {
 		return pane.Say{Text: "nothing to copy"}
 	}
 	return pane.CopyText{Choices: choices}
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return what
-	}
-	if strings.HasSuffix(what, "s") {
-		return strconv.Itoa(n) + " " + what + "es"
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }

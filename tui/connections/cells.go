@@ -7,6 +7,7 @@ import (
 
 	"adit/engine"
 	"adit/themes"
+	"adit/tui/bars"
 	"adit/tui/canvas"
 	"adit/tui/connection"
 	"adit/tui/format"
@@ -154,7 +155,7 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 	case colRequests:
 		c.PutBytes(format.AppendRate(c.Buffer, x.Requests), fg)
 	case colFailed:
-		c.PutBytes(format.AppendShare(c.Buffer, x.Failed), failedStyle(x.Failed))
+		c.PutBytes(format.AppendShare(c.Buffer, x.Failed), bars.ShareStyle(x.Failed))
 	case colSpark:
 		if s := t.server(x); s != nil && s.Connected == 0 && s.LastError != "" {
 			why := s.LastError
@@ -202,16 +203,6 @@ func clientName(name string) string {
 	return name
 }
 
-func failedStyle(share float64) canvas.Style {
-	switch {
-	case share >= 0.05:
-		return canvas.Of(themes.Err)
-	case share > 0:
-		return canvas.Of(themes.Warn)
-	}
-	return canvas.Of(themes.Fg)
-}
-
 func (t *Table) connectionCell(i, column int, c table.Cell) {
 	x, m := &t.f.Snapshot.Connections[i], t.f.Meter.Connection(i)
 	fg, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
@@ -253,7 +244,7 @@ func (t *Table) connectionCell(i, column int, c table.Cell) {
 			c.PutBytes(format.AppendRate(c.Buffer, m.Requests), fg)
 		}
 	case colFailed:
-		c.PutBytes(format.AppendShare(c.Buffer, m.Failed), failedStyle(m.Failed))
+		c.PutBytes(format.AppendShare(c.Buffer, m.Failed), bars.ShareStyle(m.Failed))
 	case colLastFrame:
 		if !m.LastFrame.IsZero() {
 			shape := &x.ShapeIn

@@ -31,8 +31,6 @@ type Screen struct {
 	panes   split.Panes
 	preview connection.Preview
 	servers servers
-	hidden  bool // the preview is
-	loaded  bool
 }
 
 var (
@@ -42,7 +40,8 @@ var (
 
 // New returns the screen.
 func New() *Screen {
-	return &Screen{table: NewTable("connections", true), panes: split.Panes{Name: "connections"}}
+	return &Screen{table: NewTable("connections", true), panes: split.Panes{Name: "connections"},
+		preview: connection.Preview{Name: "connections.preview"}}
 }
 
 // Contexts implements [pane.Screen].
@@ -94,14 +93,8 @@ func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool
 	return s.table.Step(id, by)
 }
 
-// previewKey is where Memory has whether the preview is shown.
-const previewKey = "connections.preview"
-
 // Draw implements [pane.Screen].
 func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
-	if !s.loaded && f.Memory != nil {
-		s.loaded, s.hidden = true, f.Memory.Get(previewKey) == "off"
-	}
 	s.panes.Begin(panes)
 	defer s.panes.Settle()
 	w, h := a.Size()
@@ -116,7 +109,7 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 		h -= top
 	}
 	switch {
-	case s.hidden || len(f.Snapshot.Connections) == 0 || f.Class == pane.Compact:
+	case s.preview.Hidden(f) || len(f.Snapshot.Connections) == 0 || f.Class == pane.Compact:
 		s.pane(paneTable, a, f)
 	case f.Class == pane.Wide:
 		left := w * 130 / 200
@@ -146,19 +139,10 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 	if s.panes.Do(a, f) {
 		return nil, true
 	}
+	if effect, handled := s.preview.Do(a, f, s.panes.Shown(panePreview)); handled {
+		return effect, true
+	}
 	switch a {
-	case keys.PanePreview:
-		s.hidden = !s.hidden
-		if f.Memory != nil {
-			f.Memory.Set(previewKey, map[bool]string{true: "off", false: "on"}[s.hidden])
-		}
-		return nil, true
-	case keys.RawGreeting:
-		if !s.panes.Shown(panePreview) {
-			return pane.Say{Text: "open the connection to see its greeting raw"}, true
-		}
-		s.preview.ToggleRaw()
-		return nil, true
 	case keys.Back:
 		if s.panes.Unzoom() {
 			return nil, true
@@ -251,13 +235,7 @@ func (s *servers) draw(a canvas.Area, f *pane.Frame, focused bool) {
 }
 
 func (s *servers) do(a keys.Action) bool {
-	switch a {
-	case keys.MoveUp:
-		s.top = max(s.top-1, 0)
-	case keys.MoveDown:
-		s.top++
-	default:
-		return false
-	}
-	return true
+	by, ok := pane.Moves(a, 4, len(s.lines))
+	s.top = max(s.top+by, 0) // draw keeps it within the lines
+	return ok
 }

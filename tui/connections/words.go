@@ -72,14 +72,11 @@ func (t *Table) foot(f *pane.Frame) string {
 	b := t.buf[:0]
 	if n := len(f.Rows.Clients); n > 0 && f.Class != pane.Compact {
 		b = append(append(b, f.Glyphs.Opened...), ' ')
-		b = format.AppendExact(b, uint64(n))
-		b = append(b, " client"...)
+		noun := "client"
 		if f.Snapshot.Role == engine.RoleClient {
-			b = append(b[:len(b)-len("client")], "server"...)
+			noun = "server"
 		}
-		if n != 1 {
-			b = append(b, 's')
-		}
+		b = format.AppendPlural(b, n, noun)
 	}
 	if n := t.table.Marks(); n > 0 || t.table.Ranging() {
 		if len(b) > 0 {

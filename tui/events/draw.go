@@ -17,6 +17,8 @@ const (
 	timeLong   = 12
 	timeShort  = 8
 	sourceWide = 19
+	// messageMost is how many lines of a message are shown beside the rows.
+	messageMost = 6
 )
 
 // Draw implements [pane.Screen].
@@ -126,10 +128,7 @@ func (s *Screen) drawRows(a canvas.Area, f *pane.Frame) {
 		line.Bytes(2, 0, s.buffer, muted)
 		line.Text(level, 0, pane.LevelWord(row.Level), pane.LevelStyle(row.Level))
 		line.Cut(source, 0, sourceWide, row.Source, f.Glyphs.Cut, canvas.Of(themes.Accent))
-		text := row.Text
-		if s.scroll > 0 {
-			text = skip(text, s.scroll)
-		}
+		text := canvas.Skip(row.Text, s.scroll)
 		style := canvas.Of(themes.Fg)
 		if row.Dropped > 0 {
 			style = canvas.Of(themes.Warn)
@@ -180,7 +179,11 @@ func (s *Screen) drawEvent(a canvas.Area, f *pane.Frame) {
 	}
 	fact(1, "source", row.Source, plain)
 	in.Text(1, y, "message", canvas.Of(themes.Muted))
-	y = wrap(in, 11, y, row.Text, plain)
+	lines := canvas.Wrap(row.Text, w-12)
+	for _, line := range lines[:min(len(lines), messageMost)] {
+		in.Text(11, y, line, plain)
+		y++
+	}
 	y++
 	e := &row.Event
 	if row.Dropped > 0 {
@@ -246,40 +249,6 @@ func goes(effect pane.Effect) string {
 		return "go to connection " + e.ID.String()
 	case pane.GoTo:
 		return "show connections of " + e.Filter
-	}
-	return ""
-}
-
-// wrap draws text in as many lines as it takes from column x on, at most six, and
-// returns the line after it.
-func wrap(in canvas.Area, x, y int, text string, style canvas.Style) int {
-	room := max(in.W()-x-1, 1)
-	for range 6 {
-		used, end := 0, len(text)
-		for i, r := range text {
-			cells := canvas.Width(string(r))
-			if used+cells > room {
-				end = i
-				break
-			}
-			used += cells
-		}
-		in.Text(x, y, text[:end], style)
-		y++
-		if text = text[end:]; text == "" {
-			break
-		}
-	}
-	return y
-}
-
-// skip leaves out the first n characters.
-func skip(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[i:]
-		}
-		n--
 	}
 	return ""
 }

@@ -137,7 +137,7 @@ func (s *Screen) count(f *pane.Frame) int {
 	if !f.Paused {
 		return len(s.index)
 	}
-	n, _ := slices.BinarySearch(s.index, f.Events0)
+	n, _ := slices.BinarySearch(s.index, f.EventsUntil)
 	return n
 }
 
@@ -193,22 +193,13 @@ func (s *Screen) put(f *pane.Frame, i int) {
 // Do implements [pane.Screen].
 func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
 	s.update(f)
-	at := s.at(f)
-	switch a {
-	case keys.MoveUp:
-		if !s.following {
-			s.put(f, at-1)
+	if by, ok := pane.Moves(a, s.height()/2, s.count(f)); ok {
+		if !s.following || by > 0 { // it stands at the newest already
+			s.put(f, s.at(f)+by)
 		}
-	case keys.MoveDown:
-		s.put(f, at+1)
-	case keys.MovePageUp:
-		s.put(f, at-max(s.height()/2, 1))
-	case keys.MovePageDown:
-		s.put(f, at+max(s.height()/2, 1))
-	case keys.MoveFirst:
-		s.put(f, 0)
-	case keys.MoveLast:
-		s.put(f, s.count(f)-1)
+		return nil, true
+	}
+	switch a {
 	case keys.MoveLeft:
 		s.scroll = max(s.scroll-8, 0)
 	case keys.MoveRight:

@@ -200,7 +200,7 @@ func TestGapIsShownWhateverTheFilter(t *testing.T) {
 
 func TestPausedEventsStandStill(t *testing.T) {
 	th := newTheatre(t, 120, 36, 50)
-	th.frame.Paused, th.frame.Events0 = true, th.frame.Events.Next()
+	th.frame.Paused, th.frame.EventsUntil = true, th.frame.Events.Next()
 	before := strings.Split(th.draw(), "\n")[3:]
 	th.add(30)
 	if after := strings.Split(th.draw(), "\n")[3:]; strings.Join(after, "\n") != strings.Join(before, "\n") {

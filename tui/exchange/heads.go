@@ -3,6 +3,7 @@ package exchange
 import (
 	"strings"
 
+	"adit/engine"
 	"adit/engine/observe"
 	keymap "adit/keys"
 	"adit/themes"
@@ -68,4 +69,15 @@ func Value(name, value string, revealed bool) string {
 		return observe.Target(value)
 	}
 	return value
+}
+
+// NoHeads says why a record has no header fields.
+func NoHeads(r *engine.Request) string {
+	switch {
+	case Running(r):
+		return "Header fields come with the end."
+	case Raw(r):
+		return "Bytes, not HTTP: there are no header fields."
+	}
+	return "Its header fields are not kept any more."
 }

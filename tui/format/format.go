@@ -6,6 +6,7 @@ package format
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,6 +63,22 @@ func AppendCount(b []byte, n uint64) []byte {
 	}
 	return append(appendFixed(b, v, digits), "MGTPE"[unit])
 }
+
+// AppendPlural appends a count with its noun: "1 connection", "1 204 requests",
+// "2 addresses".
+func AppendPlural(b []byte, n int, noun string) []byte {
+	b = append(append(AppendCount(b, uint64(max(n, 0))), ' '), noun...)
+	switch {
+	case n == 1:
+		return b
+	case strings.HasSuffix(noun, "s"):
+		b = append(b, 'e')
+	}
+	return append(b, 's')
+}
+
+// Plural is AppendPlural as a string.
+func Plural(n int, noun string) string { return string(AppendPlural(nil, n, noun)) }
 
 // AppendExact appends a count with all its digits: "98,204".
 func AppendExact(b []byte, n uint64) []byte { return appendGrouped(b, n, ',') }

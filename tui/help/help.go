@@ -67,7 +67,7 @@ func New(screen string, contexts ...keys.Context) *Help {
 			all = append(all, c)
 		}
 	}
-	return &Help{screen: screen, contexts: append(all, keys.Everywhere), search: overlay.NewLine()}
+	return &Help{screen: screen, contexts: append(all, keys.Everywhere), search: overlay.NewLine(overlay.MaxSearch, "")}
 }
 
 // Update implements [pane.Overlay].

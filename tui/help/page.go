@@ -128,7 +128,7 @@ func tell(w int, f *pane.Frame) []line {
 	}
 	var all []line
 	for _, p := range f.Problems {
-		for i, text := range wrapped(p.String(), w-2) {
+		for i, text := range canvas.Wrap(p.String(), w-2) {
 			if i > 0 {
 				text = "  " + text
 			}
@@ -136,35 +136,6 @@ func tell(w int, f *pane.Frame) []line {
 		}
 	}
 	return append(all, line{}, line{text: "`adit keys --check` says the same."})
-}
-
-// wrapped breaks s into lines of at most w cells, at spaces where it can.
-func wrapped(s string, w int) []string {
-	w = max(w, 8)
-	var all []string
-	for canvas.Width(s) > w {
-		cut, at, x := -1, 0, 0
-		for i, r := range s {
-			n := canvas.Width(string(r))
-			if x+n > w {
-				break
-			}
-			x += n
-			at = i + len(string(r))
-			if r == ' ' && i > 0 {
-				cut = i
-			}
-		}
-		if cut > 0 {
-			at = cut
-		}
-		if at == 0 || at >= len(s) {
-			break
-		}
-		all = append(all, s[:at])
-		s = strings.TrimPrefix(s[at:], " ")
-	}
-	return append(all, s)
 }
 
 // grammar is the language of filters on one page.

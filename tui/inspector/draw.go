@@ -169,7 +169,7 @@ func (s *Screen) writeRequest(p *pen) {
 			p.text(3, "fields that were too long are left out", canvas.Of(themes.Warn))
 		}
 	default:
-		p.text(1, noHeads(r), muted)
+		p.text(1, exchange.NoHeads(r), muted)
 	}
 	p.blank()
 	p.text(1, s.content(r, r.RequestBytes, "Content"), plain)
@@ -201,7 +201,7 @@ func (s *Screen) writeResponse(p *pen) {
 		p.text(1, s.counted("Headers", exchange.Fields(r.Heads.Response)), plain)
 		p.head(r.Heads.Response, s.revealed)
 	} else if r.Heads == nil {
-		p.text(1, noHeads(r), muted)
+		p.text(1, exchange.NoHeads(r), muted)
 	} else {
 		p.text(1, "no answer of the origin", muted)
 	}
@@ -224,17 +224,6 @@ func (s *Screen) content(r *engine.Request, n int64, name string) string {
 	}
 	s.text = b
 	return string(b)
-}
-
-// noHeads says why there are no header fields.
-func noHeads(r *engine.Request) string {
-	switch {
-	case exchange.Running(r):
-		return "Header fields come with the end."
-	case exchange.Raw(r):
-		return "Bytes, not HTTP: there are no header fields."
-	}
-	return "Its header fields are not kept any more."
 }
 
 func (s *Screen) writeTiming(p *pen) {

@@ -205,20 +205,11 @@ func (s *Screen) concerns(e *engine.Event) bool {
 
 // Do implements [pane.Screen].
 func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
-	half := max(s.rows[s.focus]/2, 1)
+	if by, ok := pane.Moves(a, s.rows[s.focus]/2, s.lines[s.focus]); ok {
+		s.scroll(s.focus, by)
+		return nil, true
+	}
 	switch a {
-	case keys.MoveUp:
-		s.scroll(s.focus, -1)
-	case keys.MoveDown:
-		s.scroll(s.focus, 1)
-	case keys.MovePageUp:
-		s.scroll(s.focus, -half)
-	case keys.MovePageDown:
-		s.scroll(s.focus, half)
-	case keys.MoveFirst:
-		s.offset[s.focus] = 0
-	case keys.MoveLast:
-		s.scroll(s.focus, s.lines[s.focus])
 	case keys.PaneNext:
 		s.focus = (s.focus + 1) % s.shown(f)
 	case keys.PanePrevious:

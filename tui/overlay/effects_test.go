@@ -15,6 +15,7 @@ import (
 	"adit/tui/help"
 	"adit/tui/palette"
 	"adit/tui/pane"
+	"adit/tui/prompt"
 	"adit/tui/themepicker"
 )
 
@@ -121,7 +122,7 @@ func TestPaletteDoesSomethingElse(t *testing.T) {
 	}
 	o := func() pane.Overlay {
 		return palette.New(f, palette.Options{Off: off, Contexts: []keys.Context{keys.Connections},
-			Saved:  []palette.Saved{{Name: "slow", Text: "dur:>1s", Screen: keys.ScreenRequests}},
+			Saved:  []prompt.Saved{{Name: "slow", Text: "dur:>1s", Screen: keys.ScreenRequests}},
 			Themes: []string{"nord"}})
 	}
 	for _, c := range []struct {

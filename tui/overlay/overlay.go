@@ -55,17 +55,19 @@ func Right(a canvas.Area, w, h int) canvas.Area {
 	return room.Sub(max(room.W()-w-2, 0), 0, w, h)
 }
 
-// maxLine bounds what is typed, in characters.
-const maxLine = 200
+// MaxSearch bounds what is typed to search for something, in characters.
+const MaxSearch = 200
 
 // A Line is a line that is typed on.
 type Line struct{ in textinput.Model }
 
-// NewLine returns an empty line.
-func NewLine() Line {
+// NewLine returns a line of at most so many characters with a text on it.
+func NewLine(most int, text string) Line {
 	in := textinput.New()
-	in.CharLimit = maxLine
+	in.CharLimit = most
 	in.SetVirtualCursor(false)
+	in.SetValue(text)
+	in.CursorEnd()
 	_ = in.Focus() // its command makes a cursor blink that isn't drawn
 	return Line{in}
 }
@@ -87,7 +89,7 @@ func (l *Line) Update(msg tea.Msg) bool {
 		l.in, _ = l.in.Update(msg)
 	case tea.PasteMsg:
 		// No more than fits is looked at: a paste may be large.
-		msg.Content = head(msg.Content, maxLine)
+		msg.Content = head(msg.Content, l.in.CharLimit)
 		l.in, _ = l.in.Update(msg)
 	}
 	return l.in.Value() != before
@@ -151,22 +153,9 @@ func (l *List) Key(msg tea.KeyPressMsg, n int, f *pane.Frame, typing bool) bool 
 			return false
 		}
 		action, _ := f.Keys.Find(msg.String(), keys.Everywhere)
-		switch action {
-		case keys.MoveUp:
-			l.Move(-1, n)
-		case keys.MoveDown:
-			l.Move(1, n)
-		case keys.MoveFirst:
-			l.Move(-n, n)
-		case keys.MoveLast:
-			l.Move(n, n)
-		case keys.MovePageUp:
-			l.Move(-max(l.rows/2, 1), n)
-		case keys.MovePageDown:
-			l.Move(max(l.rows/2, 1), n)
-		default:
-			return false
-		}
+		by, ok := pane.Moves(action, l.rows/2, n)
+		l.Move(by, n)
+		return ok
 	}
 	return true
 }
@@ -205,7 +194,7 @@ func (l *List) Hit(x, y, n int) (int, bool) {
 // Row marks the row of a as selected, over all that was drawn on it: with the
 // mark in its first cell, and in other colours.
 func Row(a canvas.Area, y int, f *pane.Frame) {
-	a.Restyle(0, y, a.W(), func(s canvas.Style) canvas.Style { return s | canvas.Selected })
+	a.Select(y)
 	a.Text(0, y, f.Glyphs.Selected, canvas.Of(themes.SelFg)|canvas.Selected)
 }
 

@@ -18,6 +18,7 @@ import (
 	"adit/tui/help"
 	"adit/tui/palette"
 	"adit/tui/pane"
+	"adit/tui/prompt"
 	"adit/tui/themepicker"
 )
 
@@ -46,7 +47,7 @@ func kinds() map[string]func(*testing.T, *pane.Frame) pane.Overlay {
 	}
 	openPalette := func(f *pane.Frame) pane.Overlay {
 		return palette.New(f, palette.Options{Contexts: requests, Off: off, Themes: []string{"nord"},
-			Saved: []palette.Saved{{Name: "killed", Text: "level:>=warn kill", Screen: keys.ScreenEvents}}})
+			Saved: []prompt.Saved{{Name: "killed", Text: "level:>=warn kill", Screen: keys.ScreenEvents}}})
 	}
 	typed := func(t *testing.T, o pane.Overlay, f *pane.Frame, names ...string) pane.Overlay {
 		for _, name := range names {

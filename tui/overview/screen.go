@@ -34,8 +34,6 @@ type Screen struct {
 	preview connection.Preview
 	reset   connection.Reset
 	pen     connection.Pen
-	hidden  bool // the preview is
-	loaded  bool
 	buf     []byte
 
 	shapes   shapes // of the last snapshot
@@ -53,9 +51,10 @@ var (
 // New returns the screen.
 func New() *Screen {
 	return &Screen{
-		table: connections.NewTable("overview", false),
-		tail:  requests.NewList(requests.Options{Name: "overview.requests", Title: "Requests (tail)"}),
-		panes: split.Panes{Name: "overview"},
+		table:   connections.NewTable("overview", false),
+		tail:    requests.NewList(requests.Options{Name: "overview.requests", Title: "Requests (tail)"}),
+		panes:   split.Panes{Name: "overview"},
+		preview: connection.Preview{Name: "overview.preview"},
 	}
 }
 
@@ -131,16 +130,13 @@ func (s *Screen) Matches() (matched, of int, took time.Duration) {
 	if s.panes.Focus() != paneTail {
 		return s.table.Matches()
 	}
-	if p := s.tail.Page(); p != nil {
-		return p.Matched, p.Kept, p.Took
-	}
-	return 0, 0, 0
+	return s.tail.Matches()
 }
 
 // Values implements [pane.Filtered].
 func (s *Screen) Values(field string) []pane.Value {
-	if s.panes.Focus() == paneTail && field != "client" {
-		return nil
+	if s.panes.Focus() == paneTail {
+		return s.tail.Values(field)
 	}
 	return s.table.Values(field)
 }
@@ -150,13 +146,8 @@ func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool
 	return s.table.Step(id, by)
 }
 
-const previewKey = "overview.preview"
-
 // Draw implements [pane.Screen].
 func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
-	if !s.loaded && f.Memory != nil {
-		s.loaded, s.hidden = true, f.Memory.Get(previewKey) == "off"
-	}
 	s.panes.Begin(panes)
 	defer s.panes.Settle()
 	w, h := a.Size()
@@ -190,12 +181,12 @@ func (s *Screen) drawWide(a canvas.Area, f *pane.Frame) {
 	s.pane(paneTail, a.Sub(0, top, left, h-top), f)
 	frames := min(14, h/3)
 	graph := min(16, h/3)
-	if s.hidden {
+	if s.preview.Hidden(f) {
 		graph = h - frames
 	}
 	s.pane(paneThroughput, a.Sub(left, 0, w-left, graph), f)
 	s.pane(paneFrames, a.Sub(left, graph, w-left, frames), f)
-	if !s.hidden {
+	if !s.preview.Hidden(f) {
 		s.pane(panePreview, a.Sub(left, graph+frames, w-left, h-graph-frames), f)
 	}
 }
@@ -243,23 +234,14 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 	if s.panes.Do(a, f) {
 		return nil, true
 	}
+	if effect, handled := s.preview.Do(a, f, s.panes.Shown(panePreview)); handled {
+		return effect, true
+	}
 	switch a {
-	case keys.PanePreview:
-		s.hidden = !s.hidden
-		if f.Memory != nil {
-			f.Memory.Set(previewKey, map[bool]string{true: "off", false: "on"}[s.hidden])
-		}
-		return nil, true
 	case keys.ResetCounters:
 		if !s.reset.Undo() {
 			s.reset.To(s.counts(f), f.Snapshot.Time)
 		}
-		return nil, true
-	case keys.RawGreeting:
-		if !s.panes.Shown(panePreview) {
-			return pane.Say{Text: "open the connection to see its greeting raw"}, true
-		}
-		s.preview.ToggleRaw()
 		return nil, true
 	case keys.Back:
 		if s.panes.Unzoom() {

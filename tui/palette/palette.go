@@ -15,6 +15,7 @@ import (
 	"adit/tui/canvas"
 	"adit/tui/overlay"
 	"adit/tui/pane"
+	"adit/tui/prompt"
 )
 
 // maxClients bounds for how many clients there are entries of their own.
@@ -25,15 +26,8 @@ type Options struct {
 	Contexts []keys.Context           // of the screen, innermost first
 	Off      func(keys.Action) string // why an action is not possible now, "" if it is
 	Marks    int                      // rows that are marked: kill, drain and ban are done to them
-	Saved    []Saved
+	Saved    []prompt.Saved
 	Themes   []string // names
-}
-
-// A Saved is a filter that was kept under a name.
-type Saved struct {
-	Name   string      // without the @
-	Text   string      // the filter
-	Screen keys.Action // where it applies: ScreenConnections, ...
 }
 
 // An entry is a line of the palette.
@@ -62,7 +56,7 @@ type Palette struct {
 
 // New returns a palette of what can be done in f now.
 func New(f *pane.Frame, o Options) *Palette {
-	p := &Palette{off: o.Off, line: overlay.NewLine()}
+	p := &Palette{off: o.Off, line: overlay.NewLine(overlay.MaxSearch, "")}
 	if p.off == nil {
 		p.off = func(keys.Action) string { return "" }
 	}

@@ -27,6 +27,9 @@ const (
 	Wide                 // from 160x48
 )
 
+// String returns the class in lower case: "tiny".
+func (c Class) String() string { return [...]string{"tiny", "compact", "normal", "wide"}[min(c, Wide)] }
+
 // ClassOf returns the class of a terminal of w by h cells.
 func ClassOf(w, h int) Class {
 	switch {
@@ -43,19 +46,19 @@ func ClassOf(w, h int) Class {
 // A Frame is what there is to draw at one moment. It belongs to the goroutine of
 // the dashboard; screens only read it and keep no pointer into it after Draw.
 type Frame struct {
-	Now      time.Time
-	Class    Class
-	Width    int // of the terminal
-	Height   int
-	Theme    *themes.Theme
-	Glyphs   *themes.Glyphs
-	Keys     *keys.Map
-	UTC      bool // show times in UTC
-	ReadOnly bool
-	Paused   bool             // the screen stands still: Snapshot and requests are those of then
-	Until    engine.RequestID // while Paused: the newest record that the screen shows
-	Events0  uint64           // while Paused: position after the newest event that it shows
-	Stale    time.Time        // since when the data is old; zero: it is not
+	Now         time.Time
+	Class       Class
+	Width       int // of the terminal
+	Height      int
+	Theme       *themes.Theme
+	Glyphs      *themes.Glyphs
+	Keys        *keys.Map
+	UTC         bool // show times in UTC
+	ReadOnly    bool
+	Paused      bool             // the screen stands still: Snapshot and requests are those of then
+	Until       engine.RequestID // while Paused: the newest record that the screen shows
+	EventsUntil uint64           // while Paused: position after the newest event that it shows
+	Stale       time.Time        // since when the data is old; zero: it is not
 
 	Snapshot *engine.Snapshot
 	Meter    *observe.Meter // its i-th gauge is of Snapshot.Connections[i]

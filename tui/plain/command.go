@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -151,7 +150,7 @@ func (p *printer) askAction(ctx context.Context, verb, target string) {
 		p.say(verb + ": " + err.Error())
 		return
 	}
-	at := slices.IndexFunc(p.snapshot.Connections, func(c engine.Connection) bool { return c.ID == id })
+	at := p.snapshot.Index(id)
 	if at < 0 {
 		p.say(fmt.Sprintf("%s: %v is not there; list shows what is", verb, id))
 		return

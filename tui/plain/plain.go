@@ -16,6 +16,7 @@ import (
 	"adit/engine"
 	"adit/engine/observe"
 	"adit/tui/format"
+	"adit/tui/pane"
 )
 
 const (
@@ -190,25 +191,13 @@ func (p *printer) say(text string) {
 func (p *printer) line(at time.Time, level observe.Level, source, text string) {
 	p.out = format.AppendTime(p.out, at, p.o.UTC)
 	p.out = append(p.out, ' ')
-	p.out = append(p.out, levelWord(level)...)
+	p.out = append(p.out, pane.LevelWord(level)...)
 	p.out = append(p.out, ' ')
 	if source != "" {
 		p.out = appendVisible(p.out, source)
 		p.out = append(p.out, "  "...)
 	}
 	p.say(text)
-}
-
-func levelWord(l observe.Level) string {
-	switch l {
-	case observe.LevelDebug:
-		return "DBG"
-	case observe.LevelWarn:
-		return "WRN"
-	case observe.LevelError:
-		return "ERR"
-	}
-	return "INF"
 }
 
 // batch prints events, and how many were lost before them.

@@ -1,7 +1,6 @@
 package requests
 
 import (
-	"sort"
 	"strconv"
 	"time"
 
@@ -123,7 +122,7 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 	cut, muted := f.Glyphs.Cut, canvas.Of(themes.Muted)
 	left := func(s string, style canvas.Style) {
 		if l.scroll > 0 {
-			s = skip(s, l.scroll)
+			s = canvas.Skip(s, l.scroll)
 		}
 		a.Cut(p.x, 0, p.w, s, cut, style)
 	}
@@ -217,10 +216,8 @@ func clientOf(r *engine.Request, f *pane.Frame) string {
 	if r.Client != "" || r.Connection == 0 || f.Snapshot == nil {
 		return r.Client
 	}
-	all := f.Snapshot.Connections // in order of ID
-	i := sort.Search(len(all), func(i int) bool { return all[i].ID >= r.Connection })
-	if i < len(all) && all[i].ID == r.Connection {
-		return all[i].Client
+	if i := f.Snapshot.Index(r.Connection); i >= 0 {
+		return f.Snapshot.Connections[i].Client
 	}
 	return ""
 }
@@ -230,17 +227,6 @@ func orDash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// skip leaves out the first n characters.
-func skip(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[i:]
-		}
-		n--
-	}
-	return ""
 }
 
 // title names the pane, with what keeps it from showing everything.

@@ -10,19 +10,11 @@ import (
 // Do does what a key or the palette asks of the list; handled is false where
 // the list does not know the action.
 func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
+	if by, ok := pane.Moves(a, l.height()/2, l.matched()); ok {
+		l.move(by)
+		return nil, true
+	}
 	switch a {
-	case keys.MoveUp:
-		l.move(-1)
-	case keys.MoveDown:
-		l.move(1)
-	case keys.MovePageUp:
-		l.move(-max(l.height()/2, 1))
-	case keys.MovePageDown:
-		l.move(max(l.height()/2, 1))
-	case keys.MoveFirst:
-		l.move(-l.matched())
-	case keys.MoveLast:
-		l.move(l.matched())
 	case keys.MoveLeft:
 		l.scroll = max(l.scroll-8, 0)
 	case keys.MoveRight:

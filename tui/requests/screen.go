@@ -180,7 +180,7 @@ func (s *Screen) drawHeads(in canvas.Area, y int, f *pane.Frame, r *engine.Reque
 	muted := canvas.Of(themes.Muted)
 	if r.Heads == nil {
 		if s.list.Detail() != nil {
-			in.Cut(1, y, w-2, noHeads(r), f.Glyphs.Cut, muted)
+			in.Cut(1, y, w-2, exchange.NoHeads(r), f.Glyphs.Cut, muted)
 			return y + 2
 		}
 		return y
@@ -202,17 +202,6 @@ func (s *Screen) drawHeads(in canvas.Area, y int, f *pane.Frame, r *engine.Reque
 		y += 1 + exchange.DrawHead(in.Sub(0, y+1, w, room), f, head, 0, s.list.Revealed()) + 1
 	}
 	return y
-}
-
-// noHeads says why there are no header fields.
-func noHeads(r *engine.Request) string {
-	switch {
-	case exchange.Running(r):
-		return "header fields come with the end"
-	case exchange.Raw(r):
-		return "bytes, not HTTP: no header fields"
-	}
-	return "header fields are not kept any more"
 }
 
 func requestLine(r *engine.Request) string {

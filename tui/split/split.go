@@ -135,7 +135,7 @@ func (p *Panes) Rows(a canvas.Area, f *pane.Frame, usual, least, rest int) int {
 }
 
 func (p *Panes) key(f *pane.Frame) string {
-	return p.Name + ".split." + [...]string{"tiny", "compact", "normal", "wide"}[f.Class&3]
+	return p.Name + ".split." + f.Class.String()
 }
 
 func (p *Panes) resize(f *pane.Frame, rows int) {

@@ -11,22 +11,15 @@ import (
 // sorting. Memory m may be nil. Handled is false for any other action.
 func (t *Table[K]) Do(a keys.Action, s Source[K], now time.Time, m pane.Memory) (handled bool) {
 	t.Sync(s)
-	half := max(1, t.page/2)
+	if by, ok := pane.Moves(a, t.page/2, s.Len()); ok {
+		if a == keys.MovePageUp || a == keys.MovePageDown {
+			t.offset += by // the rows move along with the cursor
+		}
+		t.move(s, t.cursor+by)
+		t.touched = now
+		return true
+	}
 	switch a {
-	case keys.MoveUp:
-		t.move(s, t.cursor-1)
-	case keys.MoveDown:
-		t.move(s, t.cursor+1)
-	case keys.MovePageUp:
-		t.offset -= half
-		t.move(s, t.cursor-half)
-	case keys.MovePageDown:
-		t.offset += half
-		t.move(s, t.cursor+half)
-	case keys.MoveFirst:
-		t.move(s, 0)
-	case keys.MoveLast:
-		t.move(s, s.Len()-1)
 	case keys.MoveLeft:
 		t.skip = max(t.skip-1, 0)
 	case keys.MoveRight:
