@@ -9,10 +9,10 @@ import (
 	"adit/tui/scene"
 )
 
-// The picture in the README is one of the dashboard as it is: whoever changes
+// The text picture in the README is one of the dashboard as it is: whoever changes
 // what is on the screen, or what it is called, takes a new one.
 func TestPictureInTheReadme(t *testing.T) {
-	const path, begin, end = "../README.md", "<!-- the overview at 100x30 -->\n```\n", "```\n"
+	const path, begin, end = "../README.md", "<!-- the overview at 80x16 -->\n```\n", "```\n"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestPictureInTheReadme(t *testing.T) {
 	}
 	picture, after, _ := strings.Cut(rest, end)
 
-	s := pictured(t, Options{}, scene.New(scene.Options{}), 1000).at(100, 30)
+	s := pictured(t, Options{}, scene.New(scene.Options{}), 1000).at(80, 16)
 	s.draw()
 	screen := s.canvas.Plain()
 	if os.Getenv("UPDATE_GOLDEN") != "" {
