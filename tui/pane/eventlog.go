@@ -14,6 +14,21 @@ type EventLog struct {
 	next    uint64 // position after the newest
 	dropped uint64 // events that were not told, since the start
 	scratch []byte
+
+	greetings int    // bytes of the greetings that rows hold, about
+	greeted   uint64 // no row before this position holds one
+}
+
+// maxGreetings bounds what the greetings of all rows take, in bytes: peers write
+// them, up to 64 KiB each. The oldest go first; their rows stay.
+const maxGreetings = 8 << 20
+
+// greetingBytes returns what a greeting takes, about: as text, and read.
+func greetingBytes(g *engine.Greeting) int {
+	if g == nil {
+		return 0
+	}
+	return 512 + len(g.Raw) + 3*g.Size
 }
 
 // NewEventLog returns one that keeps the newest n.
@@ -34,6 +49,7 @@ func (l *EventLog) Add(b engine.Batch) {
 		e := &b.Events[i]
 		row := l.push()
 		*row = Row{Event: *e, Level: observe.LevelOf(e)}
+		l.weigh(e.Greeting)
 		l.scratch = observe.AppendSource(l.scratch[:0], e)
 		row.Source = string(l.scratch)
 		l.scratch = observe.AppendMessage(l.scratch[:0], e)
@@ -48,7 +64,20 @@ func (l *EventLog) push() *Row {
 	if i == len(l.rows) {
 		l.rows = l.rows[:i+1]
 	}
-	return &l.rows[i]
+	row := &l.rows[i]
+	l.greetings -= greetingBytes(row.Event.Greeting)
+	return row
+}
+
+// weigh takes the greeting of the newest row into account, and lets the oldest go
+// where there are too many.
+func (l *EventLog) weigh(g *engine.Greeting) {
+	l.greetings += greetingBytes(g)
+	for l.greeted = max(l.greeted, l.First()); l.greetings > maxGreetings && l.greeted < l.next; l.greeted++ {
+		old := &l.At(l.greeted).Event
+		l.greetings -= greetingBytes(old.Greeting)
+		old.Greeting = nil
+	}
 }
 
 // Len returns the number of rows kept, First the position of the oldest:

@@ -74,3 +74,32 @@ func TestEventLogOfNothingStillTakesEvents(t *testing.T) {
 		t.Errorf("len %d", l.Len())
 	}
 }
+
+// Whoever may greet writes up to 64 KiB into an event: ten thousand of them must
+// not fill the memory.
+func TestEventLogBoundsGreetings(t *testing.T) {
+	l := pane.NewEventLog(300)
+	kept := func() (n int) {
+		for p := l.First(); p < l.Next(); p++ {
+			if l.At(p).Event.Greeting != nil {
+				n++
+			}
+		}
+		return n
+	}
+	for i := range 1000 {
+		l.Add(engine.Batch{Events: []engine.Event{
+			{Kind: engine.KindGreetingRejected, Greeting: &engine.Greeting{ID: "x", Size: 64 << 10}}, {Kind: engine.KindNotice},
+		}})
+		if n := kept(); n > 100 || i > 50 && n < 20 || l.At(l.Next()-2).Event.Greeting == nil {
+			t.Fatalf("%d greetings of 64 KiB are kept", n)
+		}
+	}
+	// Those that were overwritten do not count any more.
+	for i := range 1000 {
+		l.Add(engine.Batch{Events: []engine.Event{{Kind: engine.KindGreetingReceived, Greeting: &engine.Greeting{ID: "x", Size: 100}}}})
+		if n := kept(); i > 300 && n != 300 {
+			t.Fatalf("%d small greetings are kept", n)
+		}
+	}
+}
