@@ -170,7 +170,10 @@ func (s *strokes) of(heavy int) *strings.Builder {
 	return &s.light
 }
 
-// A drawing is what the frames of a film have in common: the rows, each once,
+// A drawing makes an SVG that looks the same wherever it is shown: a page that
+// embeds one gives it no font and runs none of its scripts. So lines, blocks and
+// dots are paths, which join whatever the height of the font's lines, and every
+// run of text has its column and its length. It is what the frames of a film have in common: the rows, each once,
 // and the classes of the colours.
 type drawing struct {
 	fg, bg  string
