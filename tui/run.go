@@ -51,16 +51,18 @@ func Open(ctx context.Context, o Options) (*Dashboard, error) {
 	if o.LookupEnv == nil {
 		o.LookupEnv = func(string) (string, bool) { return "", false }
 	}
-	m, err := newModel(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	d := &Dashboard{ctx: ctx, o: o, model: m}
+	d := &Dashboard{ctx: ctx, o: o}
+	var err error
 	if tty, ok := o.Output.(*os.File); ok && len(o.Guard) > 0 {
+		// First of all: the first frame waits for it.
 		d.guard, err = restore.Start(o.Guard, tty, o.Inline)
 		if err != nil && o.Logger != nil {
 			o.Logger.Info("dashboard without a guard of the terminal", "err", err)
 		}
+	}
+	if d.model, err = newModel(ctx, o); err != nil {
+		d.guard.Done()
+		return nil, err
 	}
 	return d, nil
 }

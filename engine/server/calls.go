@@ -98,11 +98,14 @@ func (c *call) started() {
 	if !c.s.bus.Wants(engine.KindRequestStarted) {
 		return
 	}
-	c.live = new(engine.Live)
-	c.up.live = c.live
-	rec := c.rec
-	rec.Live = c.live
-	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: rec.Client, Request: &rec})
+	// One allocation for both.
+	begun := &struct {
+		rec  engine.Request
+		live engine.Live
+	}{rec: c.rec}
+	begun.rec.Live = &begun.live
+	c.live, c.up.live = &begun.live, &begun.live
+	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: c.rec.Client, Request: &begun.rec})
 }
 
 // fail notes why the exchange did not complete. The first reason stays.
@@ -141,12 +144,21 @@ func (c *call) end() {
 		c.on.failed.Add(1)
 	}
 	if s.bus.Wants(engine.KindRequestFinished) {
-		rec := c.rec
+		var rec *engine.Request
 		if s.bus.WantsHeads() {
-			rec.Heads = c.heads()
+			ended := &struct {
+				rec   engine.Request
+				heads engine.Heads
+			}{rec: c.rec}
+			if rec = &ended.rec; c.heads(&ended.heads) {
+				rec.Heads = &ended.heads
+			}
+		} else {
+			one := c.rec
+			rec = &one
 		}
 		s.publish(engine.Event{Kind: engine.KindRequestFinished, Connection: rec.Connection, Client: rec.Client,
-			Peer: c.peer, Protocol: rec.Protocol, Reason: rec.Reason, Request: &rec})
+			Peer: c.peer, Protocol: rec.Protocol, Reason: rec.Reason, Request: rec})
 	}
 
 	sh.mu.Lock()
@@ -227,20 +239,19 @@ func (c *call) received(n int) {
 	}
 }
 
-// heads returns the heads as they went through the tunnel, nil where none did, as
-// for a byte stream.
-func (c *call) heads() *engine.Heads {
+// heads fills h with the heads as they went through the tunnel, and reports
+// whether any did: of a byte stream none.
+func (c *call) heads(h *engine.Heads) bool {
 	if c.on == nil || c.sent.Method == "" {
-		return nil
+		return false
 	}
-	h := new(engine.Heads)
 	h.Request, h.Cut = wire.Lines(c.sent.Authority, c.sent.Fields, engine.MaxHead)
 	if c.resp != nil {
 		var cut bool
 		h.Response, cut = wire.Lines("", c.resp.Fields, engine.MaxHead)
 		h.Cut = h.Cut || cut
 	}
-	return h
+	return true
 }
 
 // waterfall notes the times of the final response head. A byte stream (r has

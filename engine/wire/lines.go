@@ -9,7 +9,7 @@ func Lines(host string, fields []Field, limit int) (lines string, cut bool) {
 	size := 0
 	fits := func(name, value string) bool {
 		n := len(name) + len(value) + len(": \n")
-		if n > limit-size || !isToken(name) || strings.ContainsAny(value, "\r\n") {
+		if n > limit-size || !isToken(name) || strings.IndexByte(value, '\n') >= 0 || strings.IndexByte(value, '\r') >= 0 {
 			cut = true
 			return false
 		}
@@ -24,17 +24,18 @@ func Lines(host string, fields []Field, limit int) (lines string, cut bool) {
 	var b strings.Builder
 	b.Grow(size)
 	size = 0
+	all := !cut // nothing is left out: nothing has to be looked at again
 	add := func(name, value string) {
 		b.WriteString(name)
 		b.WriteString(": ")
 		b.WriteString(value)
 		b.WriteByte('\n')
 	}
-	if hosted && fits("host", host) {
+	if hosted && (all || fits("host", host)) {
 		add("host", host)
 	}
 	for i := range fields {
-		if fits(fields[i].Name, fields[i].Value) {
+		if all || fits(fields[i].Name, fields[i].Value) {
 			add(fields[i].Name, fields[i].Value)
 		}
 	}
