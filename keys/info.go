@@ -123,7 +123,7 @@ var infos = []Info{
 	{PaneShrink, everywhere, "shrink", "shrink pane", GroupView, false},
 	{PaneZoom, everywhere, "zoom", "zoom pane", GroupView, false},
 	{PanePreview, everywhere, "preview", "preview on / off", GroupView, false},
-	{RawGreeting, []Context{Connection}, "raw", "greeting as it was received", GroupView, false},
+	{RawGreeting, conns, "raw", "greeting as it was received", GroupView, false},
 	{ResetCounters, conns, "reset", "reset the counters shown", GroupView, false},
 	{Theme, everywhere, "theme", "theme…", GroupView, false},
 	{UTC, everywhere, "UTC", "times in UTC / local", GroupView, false},

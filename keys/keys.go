@@ -112,7 +112,7 @@ func load(set, path string) (m *Map, problems []Problem, understood bool, err er
 	return m, l.problems, understood, nil
 }
 
-// Set returns the name of the default set below.
+// Set returns the name of the set of keys below what the file says.
 func (m *Map) Set() string { return m.set }
 
 // Find returns what key, as Bubble Tea's KeyPressMsg.String names it, means in

@@ -17,7 +17,8 @@ type binding struct {
 	keys    []string
 }
 
-// screens, which every set has as the tabs show them.
+// digits, which every set has as the tabs show them, and keys that mean the same
+// everywhere.
 var digits = []binding{
 	{Everywhere, ScreenOverview, []string{"1"}},
 	{Everywhere, ScreenConnections, []string{"2"}},
@@ -65,6 +66,7 @@ var letters = []binding{
 	{Connections, Drain, []string{"X"}},
 	{Connections, Ban, []string{"B"}},
 	{Connections, Unban, []string{"U"}},
+	{Connections, RawGreeting, []string{"r"}},
 	{Connections, ResetCounters, []string{"0"}},
 	{Connection, Kill, []string{"x"}},
 	{Connection, Drain, []string{"X"}},
@@ -151,6 +153,7 @@ var basic = []binding{
 	{Connections, Drain, []string{"shift+delete"}},
 	{Connections, Ban, []string{"ctrl+delete"}},
 	{Connections, Unban, []string{"ctrl+home"}},
+	{Connections, RawGreeting, []string{"f11"}},
 	{Connections, ResetCounters, []string{"shift+f11"}},
 	{Connection, Kill, []string{"delete"}},
 	{Connection, Drain, []string{"shift+delete"}},

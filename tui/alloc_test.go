@@ -17,7 +17,7 @@ func TestFrameThatAllocates(t *testing.T) {
 			for name, path := range screens() {
 				m.to(size.w, size.h, path...)
 				m.frame()
-				if n := testing.AllocsPerRun(20, m.frame); n > float64(size.ceiling) {
+				if n := testing.AllocsPerRun(8, m.frame); n > float64(size.ceiling) {
 					t.Errorf("%s at %dx%d with %d connections, %d requests: %v allocations a frame, most %d",
 						name, size.w, size.h, data.connections, data.requests, n, size.ceiling)
 				}

@@ -49,6 +49,7 @@ func (s *terminal) Write(p []byte) (int, error) {
 // start runs the dashboard of o at w by h cells until the test ends.
 func start(t *testing.T, o Options, w, h int, prepare ...func(*model)) *terminal {
 	t.Helper()
+	t.Parallel() // they wait more than they work
 	if o.Operator == "" {
 		o.Operator = "local"
 	}

@@ -95,22 +95,8 @@ func (a *attributes) change(out []byte, to *attributes) []byte {
 }
 
 func attributesOf(t *themes.Theme, role themes.Role, s Style) attributes {
-	style := t.Style(role)
-	switch {
-	case s&Selected != 0:
-		// Colours would fall short of contrast on the selection: one for all.
-		mark := t.Style(themes.SelBg)
-		style = t.Style(themes.SelFg)
-		if background := paint(mark); background != nil {
-			style = style.Background(background)
-		} else {
-			style = style.Reverse(true)
-		}
-	case s&Overlay != 0:
-		if background := paint(t.Style(themes.OverlayBg)); background != nil {
-			style = style.Background(background)
-		}
-	}
+	// Colours would fall short of contrast on the selection: there is one for all.
+	style := t.On(role, s&Selected != 0, s&Overlay != 0)
 	if s&Bold != 0 {
 		style = style.Bold(true)
 	}
@@ -129,18 +115,6 @@ func attributesOf(t *themes.Theme, role themes.Role, s Style) attributes {
 	a.foreground = !shape && !style.GetBold() && !style.GetFaint() && !style.GetItalic() && !style.GetBlink() &&
 		!none(style.GetForeground())
 	return a
-}
-
-// paint returns the colour of a role that is a background: nil if the theme has
-// none.
-func paint(s lipgloss.Style) color.Color {
-	if c := s.GetBackground(); !none(c) {
-		return c
-	}
-	if c := s.GetForeground(); !none(c) {
-		return c
-	}
-	return nil
 }
 
 func none(c color.Color) bool {
