@@ -20,7 +20,8 @@ import (
 // [engine.MaxText] bytes) until they are taken or overwritten: with the default
 // of 4,096 slots at most 1 MiB and as many records. Heads, up to 16 KiB for each
 // record, are not wanted while a ring holds more than 4,096 events for one who
-// wants them: that bounds them to 64 MiB whatever callers send, and 16 MiB in the batches at hand.
+// wants them, and are left out for one who does not: that bounds them to 64 MiB
+// whatever callers send, and 16 MiB in the batches at hand.
 type Bus struct {
 	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, and wantsHeads; written under mu
 	_     [60]byte      // readers of wants do not share a cache line with mu

@@ -57,7 +57,13 @@ func (s *subscriber) put(e *engine.Event) {
 		part = make([]engine.Event, min(room, s.slots))
 		s.ring[i/room] = part
 	}
-	part[i%room] = *e
+	at := &part[i%room]
+	*at = *e
+	if r := e.Request; r != nil && r.Heads != nil && !s.heads && s.head-s.tail >= maxWithHeads {
+		without := *r // others have the record too
+		without.Heads = nil
+		at.Request = &without
+	}
 	s.head++
 	if s.head-s.tail >= s.wakeAt {
 		s.wakeAt = neverWake
