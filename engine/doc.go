@@ -91,7 +91,10 @@
 //	tui program, writer of the         Dashboard.Show        ctx, quit, the terminal is       Show, within 200 ms; what is
 //	  terminal                                               gone, the engine's end           stuck in a write ends with the
 //	                                                                                          process
-//	tui collector                      tui.Open              Show's end, ctx                  Show
+//	tui collector                      tui.Open              Show's end, ctx                  Show, for at most 100 ms
+//	tui commands: actions, files, the  tui program           done; actions: ctx, 10 s         nobody: what they say goes to a
+//	  memory, looking for changes                                                             program that may have ended;
+//	                                                                                          Show waits for the memory
 //	tui wait for the guard (a process) restore.Start         the guard's end                  Guard.Done, within 100 ms
 //	plain printer                      plain.Run             as Show                          plain.Run, but for a read of
 //	                                                                                          stdin, which ends with the
@@ -102,10 +105,11 @@
 // # Locks
 //
 // Order: server claims → dispatcher, callerConn → callerWatch, server links and
-// client → totals, whoever asks for a frame tape → the tape. All others are leaves: nobody holds one while taking another, calling out, sending on a
-// channel that could block, or doing I/O. The bus's lock is a leaf below all. A
-// tunnel connection has one mutex, for its outbox and all of its exchanges; no
-// lock is shared by all connections on the way of a request.
+// client → totals, whoever asks for a frame tape → the tape. All others are
+// leaves: nobody holds one while taking another, calling out, sending on a channel
+// that could block, or doing I/O. The bus's lock is a leaf below all. A tunnel
+// connection has one mutex, for its outbox and all of its exchanges; no lock is
+// shared by all connections on the way of a request.
 //
 // # Laws
 //

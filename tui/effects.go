@@ -10,8 +10,10 @@ import (
 
 	"adit/tui/columns"
 	"adit/tui/confirm"
+	"adit/tui/connection"
 	"adit/tui/copying"
 	"adit/tui/format"
+	"adit/tui/inspector"
 	"adit/tui/pane"
 	"adit/tui/prompt"
 )
@@ -52,9 +54,9 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 			}
 		}
 	case pane.OpenConnection:
-		m.open(level{m.rooms.connection(e.ID, e.From), levelConnection})
+		m.open(level{connection.New(e.ID, e.From), levelConnection})
 	case pane.OpenRequest:
-		m.open(level{m.rooms.request(e.ID, e.From), levelRequest})
+		m.open(level{inspector.New(e.ID, e.From), levelRequest})
 	case pane.GoBack:
 		m.up()
 	case pane.Ask:

@@ -62,7 +62,6 @@ type model struct {
 	meter  *observe.Meter   // of latest; frame.Meter is a copy while paused
 	spare  *engine.Snapshot // for the collector, while the frame's is shown
 	rows   pane.Rows
-	rooms  rooms
 	levels [screenCount][]level // the screens; each with the screen itself at the bottom
 	shown  int                  // of levels
 
@@ -154,8 +153,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 	}
 	names := titles()
 	m.tabs.Names = names[:]
-	m.rooms = newRooms(o, m.terminal())
-	for i, s := range m.rooms.screens {
+	for i, s := range newScreens(o, m.terminal()) {
 		m.levels[i] = []level{{screen: s}}
 	}
 	m.lastGood, m.moved = now(), now()

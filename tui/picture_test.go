@@ -200,9 +200,8 @@ func TestScreensAsPictured(t *testing.T) {
 
 // fresh forgets where the operator was.
 func (s *still) fresh() {
-	s.rooms = newRooms(s.o, s.terminal())
 	s.shown = 0
-	for i, r := range s.rooms.screens {
+	for i, r := range newScreens(s.o, s.terminal()) {
 		s.levels[i] = []level{{screen: r}}
 	}
 }

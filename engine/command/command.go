@@ -12,7 +12,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -111,9 +113,16 @@ func (p *Process) Finish(usage error) int {
 	return exitCode(p.failure)
 }
 
-// say prints one line for people.
+// say prints one line for people. What a terminal could obey is a question mark:
+// clients have chosen some of the names.
 func (p *Process) say(format string, args ...any) {
-	fmt.Fprintf(p.Stderr, "adit: "+format+"\n", args...)
+	text := strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) || c == '\n' || c == '\t' {
+			return c
+		}
+		return '?'
+	}, fmt.Sprintf("adit: "+format+"\n", args...))
+	_, _ = io.WriteString(p.Stderr, text)
 }
 
 // hint prints a line that can be copied into a shell.

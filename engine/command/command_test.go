@@ -228,3 +228,13 @@ func TestWithoutHeadlessItSaysWhyThereIsNoDashboard(t *testing.T) {
 		t.Errorf("stderr %q", stderr)
 	}
 }
+
+// A client chooses its name, and stderr is the operator's terminal.
+func TestLineThatATerminalWouldObey(t *testing.T) {
+	var b strings.Builder
+	p := &Process{Stderr: &b}
+	p.say("draining: %s\n  next", "edge\x1b]52;c;aGk=\x07\u202e\xff")
+	if got := b.String(); got != "adit: draining: edge?]52;c;aGk=??\uFFFD\n  next\n" {
+		t.Errorf("%q", got)
+	}
+}

@@ -221,9 +221,10 @@ func address(listen string) string {
 func Title(b []byte, f *pane.Frame) []byte {
 	s := f.Snapshot
 	b = canvas.AppendVisible(append(b, "adit "...), s.Name)
-	b = format.AppendPlural(append(b, " · "...), len(s.Connections), "conn")
+	dot := " " + f.Glyphs.Dot + " "
+	b = format.AppendPlural(append(b, dot...), len(s.Connections), "conn")
 	if total := f.Meter.Total(); total.Known && total.Server >= 0 {
-		b = append(format.AppendShare(append(b, " · "...), total.Server), "% 5xx"...)
+		b = append(format.AppendShare(append(b, dot...), total.Server), "% 5xx"...)
 	}
 	return b
 }

@@ -255,7 +255,12 @@ func (p *printer) summary(ctx context.Context) {
 	if seconds <= 0 {
 		return
 	}
-	rate := func(now, then uint64) float64 { return float64(now-then) / seconds }
+	rate := func(now, then uint64) float64 {
+		if now < then {
+			then = 0 // an engine that began anew
+		}
+		return float64(now-then) / seconds
+	}
 	text := make([]byte, 0, 160)
 	if s.Role == engine.RoleServer {
 		text = fmt.Appendf(text, "%d clients, ", len(clients))

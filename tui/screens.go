@@ -1,14 +1,11 @@
 package tui
 
 import (
-	"adit/engine"
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/configuration"
-	"adit/tui/connection"
 	"adit/tui/connections"
 	"adit/tui/events"
-	"adit/tui/inspector"
 	"adit/tui/overview"
 	"adit/tui/pane"
 	"adit/tui/requests"
@@ -34,27 +31,15 @@ func screenOf(a keys.Action) int {
 	return -1
 }
 
-// rooms make what the dashboard is composed of.
-type rooms struct {
-	screens    [screenCount]pane.Screen
-	connection func(engine.ConnectionID, pane.ConnectionSequence) pane.Screen
-	request    func(engine.RequestID, pane.Sequence) pane.Screen
-}
-
-func newRooms(o Options, t themes.Terminal) rooms {
-	return rooms{
-		screens: [screenCount]pane.Screen{
-			overview.New(),
-			connections.New(),
-			requests.New(),
-			events.New(),
-			configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
-				FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()}),
-		},
-		connection: func(id engine.ConnectionID, from pane.ConnectionSequence) pane.Screen {
-			return connection.New(id, from)
-		},
-		request: func(id engine.RequestID, from pane.Sequence) pane.Screen { return inspector.New(id, from) },
+// newScreens returns the screens that have a number.
+func newScreens(o Options, t themes.Terminal) [screenCount]pane.Screen {
+	return [screenCount]pane.Screen{
+		overview.New(),
+		connections.New(),
+		requests.New(),
+		events.New(),
+		configuration.New(configuration.Terminal{LookupEnv: o.LookupEnv, Set: o.KeySet, KeysFile: o.KeysFile,
+			FPS: o.FPS, Inline: o.Inline, NoSync: o.NoSync, Profile: t.Profile().String()}),
 	}
 }
 
