@@ -116,7 +116,7 @@ var infos = []Info{
 
 	{Copy, everywhere, "copy", "copy…", GroupCopy, false},
 	{CopyCurl, []Context{Requests, Request}, "curl", "copy as curl", GroupCopy, false},
-	{Write, everywhere, "write", "write to file…", GroupCopy, false},
+	{Write, []Context{Requests, Events}, "write", "write to file…", GroupCopy, false},
 	{Reveal, []Context{Requests, Request}, "reveal", "reveal secrets", GroupCopy, false},
 
 	{PaneGrow, everywhere, "grow", "grow pane", GroupView, false},

@@ -139,7 +139,11 @@ func (m *model) do(a keys.Action) tea.Cmd {
 		return m.effect(pane.EditFilter{})
 	}
 	// A key that does nothing says why.
-	if why := m.off(a); why != "" {
+	why := m.off(a)
+	if info := keys.Of(a); why == "" && info.Group != keys.GroupMove && a != keys.Follow {
+		why = "not here"
+	}
+	if why != "" {
 		m.say(pane.Say{Text: keys.Of(a).Short + ": " + why})
 	}
 	return nil

@@ -94,7 +94,9 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 }
 
 func (m *model) say(s pane.Say) {
-	m.notes.add(s, m.frame.Now)
+	if m.notes.add(s, m.frame.Now) {
+		m.frame.Events.Fault(s.Text, m.frame.Now)
+	}
 	m.dirty = true
 }
 
@@ -170,7 +172,7 @@ func (m *model) suspend() tea.Cmd {
 	}
 	return m.openOverlay(confirm.NewQuestion(confirm.Question{
 		Title: "Suspend?",
-		Lines: []string{"This freezes " + m.stops() + " until fg:", "the tunnel runs in this process."},
+		Lines: []string{"This freezes " + m.stops(), "until fg: the tunnel runs in this process."},
 		Yes:   "suspend", Effect: leave{suspend: true},
 	}, &m.frame))
 }

@@ -151,6 +151,9 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		}
 		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
 	}
+	for _, fault := range m.notes.faults {
+		m.frame.Events.Fault(fault, m.frame.Now)
+	}
 	names := titles()
 	m.tabs.Names = names[:]
 	for i, s := range newScreens(o, m.terminal()) {

@@ -24,18 +24,20 @@ type notes struct {
 	lostTold  time.Time
 }
 
-func (n *notes) add(s pane.Say, now time.Time) {
+// add reports whether it was a fault that was not there already.
+func (n *notes) add(s pane.Say, now time.Time) (fault bool) {
 	if s.Bad {
 		if k := len(n.faults); k > 0 && n.faults[k-1] == s.Text {
-			return // it is shown already
+			return false // it is shown already
 		}
 		if len(n.faults) == keptFaults {
 			n.faults = append(n.faults[:0], n.faults[1:]...)
 		}
 		n.faults = append(n.faults, s.Text)
-		return
+		return true
 	}
 	n.text, n.until = s.Text, now.Add(noteStays)
+	return false
 }
 
 // lost tells, at most once a second, how many events were not shown.

@@ -252,7 +252,7 @@ func TestFailureNamesTargetAndCause(t *testing.T) {
 		{pane.Ask{Action: keys.Unban, Clients: []string{"x"}}, "unban x: is not banned"},
 	} {
 		got := perform(t, pane.Perform{Do: act(tt.ask, "")}, fake)
-		if got.Text != tt.want || !got.Bad {
+		if got.Text != tt.want || got.Bad {
 			t.Errorf("says %+v, want %q", got, tt.want)
 		}
 	}

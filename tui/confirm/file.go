@@ -43,9 +43,16 @@ func (d *file) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 			if name == "" {
 				return pane.Say{Text: "a file needs a name"}, true
 			}
-			content := d.write.Content
-			return pane.Perform{Do: func(context.Context, pane.Source, string) pane.Effect {
-				return written(name, content())
+			content, fetch := d.write.Content, d.write.Fetch
+			return pane.Perform{Do: func(ctx context.Context, s pane.Source, _ string) pane.Effect {
+				if fetch == nil {
+					return written(name, content())
+				}
+				b, err := fetch(ctx, s)
+				if err != nil {
+					return pane.Say{Text: "write: " + err.Error(), Bad: true}
+				}
+				return written(name, b)
 			}}, false
 		}
 	}

@@ -130,6 +130,9 @@ func fail(n int, f *pane.Frame) string {
 
 func breaksKill(d *dialog, f *pane.Frame) string {
 	again := "The clients will reconnect (pool size is kept)."
+	if len(d.ask.Connections) == 1 {
+		again = "The client will reconnect (pool size is kept)."
+	}
 	if f.Snapshot.Role == engine.RoleClient {
 		again = "This client will reconnect (pool size is kept)."
 	}
@@ -137,8 +140,11 @@ func breaksKill(d *dialog, f *pane.Frame) string {
 }
 
 func breaksDrain(d *dialog, f *pane.Frame) string {
-	return "No new request goes there; " + format.Plural(d.flying(f), "request") +
-		" in flight may finish, then the connection is closed and replaced by a new one."
+	text := "No new request goes there; "
+	if n := d.flying(f); n > 0 {
+		text += format.Plural(n, "request") + " in flight may finish, then "
+	}
+	return text + "the connection is closed and replaced by a new one."
 }
 
 func breaksBan(d *dialog, f *pane.Frame) string {
@@ -193,6 +199,7 @@ type tally struct {
 	first  string // that it was done to
 	done   int
 	failed int
+	gone   int    // of these, already over when it came to them: what was wanted is so
 	why    string // of the first that failed
 }
 
@@ -206,6 +213,7 @@ func (t *tally) add(target string, err error, gone string) {
 		return
 	case errors.Is(err, engine.ErrNotFound):
 		err = errors.New(gone)
+		t.gone++
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errors.New("no answer in time; it may still happen")
 	}
@@ -222,7 +230,7 @@ func (t *tally) say(v verb) pane.Say {
 	case t.failed == 0:
 		return pane.Say{Text: v.done + " " + strconv.Itoa(t.done)}
 	case t.failed == 1 && t.done == 0:
-		return pane.Say{Text: v.word + " " + t.why, Bad: true}
+		return pane.Say{Text: v.word + " " + t.why, Bad: t.gone == 0}
 	}
-	return pane.Say{Text: v.done + " " + strconv.Itoa(t.done) + " of " + strconv.Itoa(t.done+t.failed) + "; " + t.why, Bad: true}
+	return pane.Say{Text: v.done + " " + strconv.Itoa(t.done) + " of " + strconv.Itoa(t.done+t.failed) + "; " + t.why, Bad: t.gone < t.failed}
 }

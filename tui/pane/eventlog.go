@@ -2,6 +2,7 @@ package pane
 
 import (
 	"strconv"
+	"time"
 
 	"adit/engine"
 	"adit/engine/observe"
@@ -55,6 +56,13 @@ func (l *EventLog) Add(b engine.Batch) {
 		l.scratch = observe.AppendMessage(l.scratch[:0], e)
 		row.Text = string(l.scratch)
 	}
+}
+
+// Fault adds what the dashboard itself could not do: a note has no room for
+// all of it.
+func (l *EventLog) Fault(text string, at time.Time) {
+	*l.push() = Row{Event: engine.Event{Kind: engine.KindNotice, Time: at, Reason: text},
+		Level: observe.LevelError, Source: "dashboard", Text: text}
 }
 
 // push makes room for one more row.

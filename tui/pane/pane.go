@@ -234,6 +234,9 @@ type (
 	WriteFile struct {
 		Name    string
 		Content func() []byte
+		// Fetch is called instead where it is not nil: what a file is made of
+		// may have to be asked for.
+		Fetch func(context.Context, Source) ([]byte, error)
 	}
 	// ChooseColumns opens the menu of columns.
 	ChooseColumns struct {

@@ -51,6 +51,8 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 		return l.copyMenu(), true
 	case keys.CopyCurl:
 		return l.copyCurl(), true
+	case keys.Write:
+		return l.write(), true
 	case keys.Reveal:
 		l.Reveal()
 	case keys.Back:
@@ -64,7 +66,7 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 // Off says why an action of Do is not possible now.
 func (l *List) Off(a keys.Action, f *pane.Frame) string {
 	switch a {
-	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy, keys.CopyCurl, keys.Reveal:
+	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy, keys.CopyCurl, keys.Write, keys.Reveal:
 		if l.Selected() == nil && len(l.marks) == 0 {
 			return "no request here"
 		}

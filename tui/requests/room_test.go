@@ -1,10 +1,13 @@
 package requests_test
 
 import (
+	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"adit/keys"
+	"adit/tui/pane"
 )
 
 // CONNECT and OPTIONS were cut to "CONNE…" with forty cells to spare.
@@ -52,5 +55,32 @@ func TestOneBurstIsNotSampling(t *testing.T) {
 		if got := th.screen.Status(th.frame); got != "" {
 			t.Fatalf("page %d: %q", i, got)
 		}
+	}
+}
+
+// The help promised to write requests to a file; the key did nothing and said
+// nothing.
+func TestWriteRequestsToAFile(t *testing.T) {
+	th := newTheatre(t, 120, 36, false)
+	th.do(keys.Mark)
+	e, ok := th.do(keys.Write).(pane.WriteFile)
+	if !ok || e.Fetch == nil {
+		t.Fatalf("%#v", e)
+	}
+	for _, want := range []int{1, len(th.plain.records)} {
+		b, err := e.Fetch(context.Background(), pane.Source{Log: th.log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(b), "\n"), "\n")
+		if len(lines) != want {
+			t.Errorf("%d lines, want %d", len(lines), want)
+		}
+		var one struct{ Kind, ID, Target string }
+		if err := json.Unmarshal([]byte(lines[0]), &one); err != nil || one.ID == "" || one.Target == "" || !strings.HasPrefix(one.Kind, "request_") {
+			t.Errorf("%v: %s", err, lines[0])
+		}
+		th.do(keys.Undo)
+		e, _ = th.do(keys.Write).(pane.WriteFile)
 	}
 }
