@@ -25,7 +25,6 @@ import (
 type rig struct {
 	client *Client
 	conn   tunnel.Conn
-	events <-chan engine.Batch
 	stop   func()
 
 	mu       sync.Mutex

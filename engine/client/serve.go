@@ -25,16 +25,15 @@ type exchange struct {
 	operator atomic.Bool // an operator cancelled it
 
 	// Of the record.
-	method, target string
-	requestBytes   int64 // written by the goroutine that reads content, which is joined first
-	responseBytes  int64
-	status         int
-	headOut        bool
-	upgraded       bool
-	connect        time.Duration
-	firstByte      time.Duration
-	live           *engine.Live // nil where nobody wants it
-	heads          *engine.Heads
+	requestBytes  int64 // written by the goroutine that reads content, which is joined first
+	responseBytes int64
+	status        int
+	headOut       bool
+	upgraded      bool
+	connect       time.Duration
+	firstByte     time.Duration
+	live          *engine.Live // nil where nobody wants it
+	heads         *engine.Heads
 
 	// Parts of it, so that an exchange is one allocation.
 	out     origin.Request

@@ -43,8 +43,9 @@ func ClassOf(w, h int) Class {
 	return Wide
 }
 
-// A Frame is what there is to draw at one moment. It belongs to the goroutine of
-// the dashboard; screens only read it and keep no pointer into it after Draw.
+// A Frame is what there is to draw at one moment. The dashboard sets all of it;
+// only tests leave parts out. It belongs to the goroutine of the dashboard; screens
+// only read it and keep no pointer into it after Draw.
 type Frame struct {
 	Now         time.Time
 	Class       Class
