@@ -21,10 +21,13 @@ import (
 const (
 	framesEvery  = 100 * time.Millisecond
 	remoteEvery  = 200 * time.Millisecond // the terminal is behind SSH
-	slowEvery    = 200 * time.Millisecond // after a frame that was a lot of work
+	slowEvery    = 200 * time.Millisecond // where there is a lot of work
 	blurredEvery = time.Second
 	idleEvery    = time.Second // nothing moves but the clock
 	slowFrame    = 50 * time.Millisecond
+	// manyConnections is from how many on frames are slow as well: the engine
+	// copies the state of each for every one.
+	manyConnections = 5000
 	// drawEvery is the shortest time between two drawings: keys and events of
 	// the mouse that come faster are all taken, then drawn once.
 	drawEvery = 12 * time.Millisecond
@@ -286,7 +289,7 @@ func (m *model) pace() time.Duration {
 	switch {
 	case m.blurred:
 		return blurredEvery
-	case m.lastWork > slowFrame:
+	case m.lastWork > slowFrame, len(m.latest.Connections) > manyConnections:
 		return max(m.every, slowEvery)
 	}
 	return m.every
