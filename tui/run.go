@@ -27,8 +27,10 @@ const (
 	forced   = 50 * time.Millisecond
 	restored = 40 * time.Millisecond
 
-	// guardWait bounds how long the first frame waits for the guard.
-	guardWait = 300 * time.Millisecond
+	// guardWait bounds how long the first frame waits for the guard, which takes
+	// some 20 ms: on a machine so busy that it takes longer, a frame that comes
+	// late is better than a terminal that nobody looks after.
+	guardWait = time.Second
 
 	defaultFPS = 30
 )

@@ -63,7 +63,10 @@ func (e *blank) server(f *pane.Frame) []string {
 	if s.Draining {
 		lines[0] = "Stopping: no client is connected any more."
 	}
-	up := "   (up " + string(format.AppendElapsed(nil, max(s.Time.Sub(s.Started), 0))) + ")"
+	up := ""
+	if !s.Started.IsZero() {
+		up = "   (up " + string(format.AppendElapsed(nil, max(s.Time.Sub(s.Started), 0))) + ")"
+	}
 	if len(s.Listen) == 0 {
 		lines = append(lines, "Listening on   nothing yet"+up)
 	}

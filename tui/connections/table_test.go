@@ -470,3 +470,14 @@ func TestRateOfANewConnection(t *testing.T) {
 		t.Errorf("a connection that was seen once has rates:\n%s", text)
 	}
 }
+
+// An engine that has not said since when it runs runs for no time that is known.
+func TestUptimeThatNobodyKnows(t *testing.T) {
+	s := staged(t)
+	s.next(time.Second, func(snap *engine.Snapshot) {
+		snap.Connections, snap.Started = nil, time.Time{}
+	})
+	if got := s.draw(); strings.Contains(got, "(up") || !strings.Contains(got, "Listening on") {
+		t.Errorf("drawn:\n%s", got)
+	}
+}

@@ -43,7 +43,6 @@ type Client struct {
 	Failed      float64 // share; -1 unknown
 
 	round, summed uint64
-	summedOf      int       // connections whose histories were summed
 	summedAt      time.Time // snapshot that they were summed of
 	newest        time.Time // greeting that Pool is of
 	rtts          int
