@@ -260,8 +260,8 @@ func appendCode(b []byte, code uint16) []byte {
 
 // rounded returns d with three digits or so.
 func rounded(d time.Duration) string {
-	if d < time.Millisecond {
-		return d.Round(10 * time.Microsecond).String()
+	if d < time.Millisecond { // in ASCII, which time.Duration is not there
+		return strconv.FormatInt(max(d, 0).Microseconds(), 10) + "us"
 	}
 	for _, step := range [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
 		if d < 1000*step {

@@ -100,3 +100,12 @@ func TestSourceTellsWho(t *testing.T) {
 		}
 	}
 }
+
+// A request of less than a millisecond took "0s".
+func TestShortDurationsInWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0us", 280*time.Microsecond + 400: "280us", 1234 * time.Microsecond: "1ms", 1234 * time.Millisecond: "1.23s"} {
+		if got := rounded(d); got != want {
+			t.Errorf("%d ns: %q, want %q", d, got, want)
+		}
+	}
+}

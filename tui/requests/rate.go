@@ -45,6 +45,7 @@ type sampling struct {
 	shown float64 // rows that there were for them
 	top   engine.RequestID
 	at    time.Time // when the page before came
+	moved time.Time // when a page last had newer ones
 	since time.Time // when rows were last skipped wholesale
 }
 
@@ -66,16 +67,20 @@ func (s *sampling) add(l *List, now time.Time) {
 	// A burst that a short list skips once is not wholesale: what counts is how it
 	// goes over several pages.
 	oneIn := 0
-	if before != 0 && last != nil && last.ID > before {
-		const weight = 0.75
+	moved := first.ID != before
+	if moved {
+		s.moved = now
+	}
+	if before != 0 && last != nil && now.Sub(s.moved) < time.Second && first.ID >= before && (moved || s.came > 0) {
+		const weight = 0.9
 		s.came = s.came*weight + float64(first.ID-before)
 		s.shown = s.shown*weight + float64(first.ID-last.ID) + 1
-		oneIn = int(math.Ceil(s.came / s.shown))
+		oneIn = int(math.Round(s.came / s.shown))
 	} else {
 		s.came, s.shown = 0, 0
 	}
 	switch {
-	case oneIn >= sampledFrom:
+	case moved && oneIn >= sampledFrom:
 		s.oneIn, s.since = oneIn, now
 	case now.Sub(s.since) > time.Second:
 		s.oneIn = 0
