@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -66,6 +67,7 @@ func dashboard(end, report string) int {
 	signal.Notify(terminate, syscall.SIGTERM)
 	signal.Notify(begin, syscall.SIGUSR1)
 	var asked time.Time
+	var log noLog
 	go func() {
 		<-terminate
 		asked = time.Now()
@@ -76,6 +78,8 @@ func dashboard(end, report string) int {
 		switch end {
 		case "panic in Update":
 			e.breakIt()
+		case "panic in a command":
+			log.broken.Store(true)
 		case "panic in a goroutine":
 			panic("broken on purpose")
 		case "fatal error":
@@ -89,7 +93,7 @@ func dashboard(end, report string) int {
 		return 3
 	}
 	why, err := tui.Run(ctx, tui.Options{
-		Engine: e, Log: noLog{}, Input: os.Stdin, Output: os.Stdout, LookupEnv: os.LookupEnv,
+		Engine: e, Log: &log, Input: os.Stdin, Output: os.Stdout, LookupEnv: os.LookupEnv,
 		Guard: []string{self, restore.Verb},
 	})
 	text := fmt.Sprintf("%d %v", why, err)
@@ -102,15 +106,19 @@ func dashboard(end, report string) int {
 	return 0
 }
 
-// noLog has no requests.
-type noLog struct{}
+// A noLog has no requests. It is asked off the loop, by a command of Bubble Tea,
+// and panics there when it is told to.
+type noLog struct{ broken atomic.Bool }
 
-func (noLog) Requests(_ context.Context, _ engine.RequestQuery, into *engine.RequestPage) error {
+func (l *noLog) Requests(_ context.Context, _ engine.RequestQuery, into *engine.RequestPage) error {
+	if l.broken.Load() {
+		panic("broken on purpose")
+	}
 	*into = engine.RequestPage{}
 	return nil
 }
 
-func (noLog) Request(context.Context, engine.RequestID) (engine.Request, error) {
+func (*noLog) Request(context.Context, engine.RequestID) (engine.Request, error) {
 	return engine.Request{}, engine.ErrNotFound
 }
 

@@ -169,6 +169,7 @@ func TestTerminalAfterEveryEnd(t *testing.T) {
 		{end: "signal", signal: syscall.SIGTERM, report: "4 <nil>"},
 		{end: "engine", report: "3 <nil>"},
 		{end: "panic in Update", report: "4 panic: "},
+		{end: "panic in a command", report: "4 panic: "},
 		{end: "panic in a goroutine", shown: "panic: broken on purpose"},
 		// The runtime writes the stack of a fatal error to the guard, the
 		// message to stderr only.
