@@ -27,11 +27,6 @@ const (
 	forced   = 50 * time.Millisecond
 	restored = 40 * time.Millisecond
 
-	// guardWait bounds how long the first frame waits for the guard, which takes
-	// some 20 ms: on a machine so busy that it takes longer, a frame that comes
-	// late is better than a terminal that nobody looks after.
-	guardWait = time.Second
-
 	defaultFPS = 30
 )
 
@@ -56,7 +51,6 @@ func Open(ctx context.Context, o Options) (*Dashboard, error) {
 	d := &Dashboard{ctx: ctx, o: o}
 	var err error
 	if tty, ok := o.Output.(*os.File); ok && len(o.Guard) > 0 {
-		// First of all: the first frame waits for it.
 		d.guard, err = restore.Start(o.Guard, tty, o.Inline)
 		if err != nil && o.Logger != nil {
 			o.Logger.Info("dashboard without a guard of the terminal", "err", err)
@@ -126,7 +120,7 @@ func (d *Dashboard) Show() (End, error) {
 		return EndStop, err
 	}
 	if s.terminal != nil {
-		d.guard.Arm(guardWait)
+		d.guard.Arm(s.terminal)
 	}
 	s.caught = &guarded{model: d.model, sync: !d.o.NoSync, ask: s.terminal != nil, probe: d.o.Probe}
 	s.program = tea.NewProgram(s.caught, options...)

@@ -5,7 +5,6 @@ package restore
 import (
 	"errors"
 	"os"
-	"time"
 
 	"github.com/charmbracelet/x/term"
 )
@@ -27,7 +26,9 @@ func Start([]string, *os.File, bool) (*Guard, error) {
 }
 
 // Arm reports that there is no guard.
-func (g *Guard) Arm(time.Duration) bool { return false }
+func (g *Guard) Arm(*Terminal) bool { return false }
+
+func decode([]byte) (*term.State, []byte, error) { return nil, nil, errors.ErrUnsupported }
 
 // Done does nothing.
 func (g *Guard) Done() {}

@@ -3,6 +3,8 @@
 package restore
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,9 +35,8 @@ func Ignored() []os.Signal {
 // A Guard is the process that restores the terminal if this one can't. A nil
 // *Guard does nothing.
 type Guard struct {
-	pipe  *os.File
-	ready chan struct{} // closed when it has the state, or is not there
-	gone  chan struct{} // closed when it has ended
+	pipe *os.File
+	gone chan struct{} // closed when it has ended
 }
 
 // Start starts command, which calls [Main] with the arguments after [Verb], as
@@ -55,39 +56,47 @@ func Start(command []string, tty *os.File, inline bool) (*Guard, error) {
 	cmd.ExtraFiles = []*os.File{theirs}
 	// Neither a signal of the terminal nor one to our group is for the guard.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	said, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	if err := cmd.Start(); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("guard of the terminal: %w", err)
 	}
-	g := &Guard{pipe: ours, ready: make(chan struct{}), gone: make(chan struct{})}
+	g := &Guard{pipe: ours, gone: make(chan struct{})}
 	go func() {
 		defer close(g.gone)
-		said.Read(make([]byte, 1))
-		close(g.ready)
 		cmd.Wait()
 	}()
 	return g, nil
 }
 
-// Arm waits until the guard knows how the terminal is, at most as long as wait;
-// from then on the guard takes over when this process ends. It reports whether
-// there is one.
-func (g *Guard) Arm(wait time.Duration) bool {
+// encode writes the state of a terminal as decode of the same binary reads it.
+// Its last byte is never done, whatever the state ends in.
+func encode(s *term.State) ([]byte, error) {
+	text, err := binary.Append(nil, binary.NativeEndian, s.Termios)
+	return append(text, armed), err
+}
+
+// decode reads a state, and returns what follows it.
+func decode(text []byte) (s *term.State, rest []byte, err error) {
+	s = new(term.State)
+	size := binary.Size(s.Termios)
+	if len(text) <= size {
+		return nil, nil, fmt.Errorf("state of the terminal: %d bytes of %d", len(text), size)
+	}
+	err = binary.Read(bytes.NewReader(text[:size]), binary.NativeEndian, &s.Termios)
+	return s, text[size+1:], err
+}
+
+// Arm tells the guard how the terminal is; from then on it takes over when this
+// process ends. It reports whether there is one.
+func (g *Guard) Arm(t *Terminal) bool {
 	if g == nil {
 		return false
 	}
-	late := time.NewTimer(wait)
-	defer late.Stop()
-	select {
-	case <-g.ready:
-	case <-late.C:
+	state, err := encode(t.state)
+	if err != nil {
 		return false
 	}
-	if _, err := g.pipe.Write([]byte{armed}); err != nil {
+	if _, err := g.pipe.Write(append([]byte{armed}, state...)); err != nil {
 		return false
 	}
 	debug.SetCrashOutput(g.pipe, debug.CrashOptions{})

@@ -3,10 +3,12 @@
 //
 // A process can put its terminal right after most ends, but not after a panic in
 // a goroutine of somebody else, a fatal error of the runtime, or SIGKILL. So a
-// [Guard] does: a small process, started from the same binary, that holds the
-// state the terminal had and one end of a pipe. When the pipe ends without the
-// word that all is well, it restores the terminal and shows what the runtime
-// wrote into the pipe about the crash.
+// [Guard] does: a small process, started from the same binary, that holds
+// one end of a pipe, through which it is told the state the terminal had. When
+// the pipe ends without the word that all is well, it restores the terminal and
+// shows what the runtime wrote into the pipe about the crash. Nobody waits for
+// it: what it has to know is in the pipe before the terminal is changed, however
+// late it reads that.
 package restore
 
 import (
@@ -31,7 +33,7 @@ const (
 
 // What goes through the pipe, beside the text of a crash.
 const (
-	armed = 'A'    // from now on the terminal is not as it was
+	armed = 'A'    // from now on the terminal is not as it was; its state follows
 	done  = '\x00' // it is again
 )
 
@@ -111,20 +113,15 @@ func Main(args []string) int {
 	if pipe == nil {
 		return 2
 	}
-	t, err := Save(os.Stdin, inline)
-	if err != nil {
-		return 1
-	}
-	// The other end waits for this before it changes anything.
-	if _, err := os.Stdout.Write([]byte{armed}); err != nil {
-		return 1
-	}
-	os.Stdout.Close()
-
 	text, last := readCrash(pipe)
 	if len(text) == 0 || text[0] != armed || last == done {
 		return 0
 	}
+	state, text, err := decode(text[1:])
+	if err != nil {
+		return 1
+	}
+	t := &Terminal{file: os.Stdin, state: state, inline: inline}
 	if t.raw() {
 		if term.Restore(t.file.Fd(), t.state) != nil {
 			return 1
@@ -134,7 +131,7 @@ func Main(args []string) int {
 	if _, err := io.WriteString(t.file, sequence(inline)); err != nil {
 		return 1
 	}
-	if text = text[1:]; len(text) > 0 {
+	if len(text) > 0 {
 		io.WriteString(t.file, "adit crashed:\n"+visible(text)+"\n")
 	}
 	return 0
