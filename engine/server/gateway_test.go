@@ -214,7 +214,9 @@ func TestMethodsAndStatusesWithoutContent(t *testing.T) {
 		case "/304":
 			in.WriteResponse(&wire.Response{Status: 304, Fields: []wire.Field{{Name: "Content-Length", Value: "99"}, {Name: "Etag", Value: `"x"`}}}, true)
 		case "*":
-			respond(in, 200, "star")
+			in.WriteResponse(&wire.Response{Status: 200, Fields: []wire.Field{{Name: "Content-Length", Value: "4"}}}, false)
+			io.WriteString(in, "star")
+			in.CloseWrite(nil)
 		}
 	})
 	c := b.raw("")
