@@ -86,11 +86,27 @@ type writeDeadliner interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// attach makes exchange and caller known to operators; nil takes them back.
+// attach makes exchange and caller known to operators; nil takes them back. An
+// operator who cancelled before there was an exchange is obeyed now.
 func (c *call) attach(ex tunnel.Exchange, out writeDeadliner) {
 	c.shard.mu.Lock()
+	defer c.shard.mu.Unlock()
 	c.ex, c.out = ex, out
-	c.shard.mu.Unlock()
+	if c.cancelled.Load() {
+		c.resetLocked()
+	}
+}
+
+// resetLocked ends the exchange that an operator cancelled, if it has begun; the
+// shard's lock is held.
+func (c *call) resetLocked() {
+	if c.ex == nil {
+		return
+	}
+	c.ex.Reset(wire.ResetCancelled, "ended by an operator")
+	if c.out != nil && c.head.Load() {
+		c.out.SetWriteDeadline(time.Unix(1, 0)) // it may wait for the caller
+	}
 }
 
 // started publishes that the request has begun, if anybody wants to know.
@@ -310,12 +326,7 @@ func (r *calls) cancel(id engine.RequestID, found func()) bool {
 		}
 		found()
 		c.cancelled.Store(true)
-		if c.ex != nil {
-			c.ex.Reset(wire.ResetCancelled, "ended by an operator")
-			if c.out != nil && c.head.Load() {
-				c.out.SetWriteDeadline(time.Unix(1, 0)) // it may wait for the caller
-			}
-		}
+		c.resetLocked()
 		return true
 	}
 	return false

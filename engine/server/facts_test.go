@@ -337,6 +337,23 @@ func TestCancelIsToldBeforeItActs(t *testing.T) {
 	}
 }
 
+// An operator may cancel while the exchange is being opened, when there is
+// nothing to reset yet: he was told that it is done, so it must be.
+func TestCancelBeforeTheExchangeIsKnown(t *testing.T) {
+	var r calls
+	c := &call{shard: &r.shards[1]}
+	c.rec.ID = 1
+	c.shard.head, c.shard.n = c, 1
+	if !r.cancel(1, func() {}) {
+		t.Fatal("not found")
+	}
+	reset := false
+	c.attach(resetting{reset: func() { reset = true }}, nil)
+	if !reset {
+		t.Error("the exchange goes on")
+	}
+}
+
 // A wsp connection is not pinged while an exchange runs, so it says no time.
 func TestBusyClassicConnectionTellsNoNextPing(t *testing.T) {
 	b := serve(t, Options{})
