@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -97,22 +96,9 @@ const filmNewest engine.RequestID = 98_204
 // dashboard look: what it shows follows from when it looked at what.
 func (f *film) awaits() {
 	f.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for page := (engine.RequestPage{}); page.Kept < f.requests; time.Sleep(time.Millisecond) {
-		if err := f.log.Requests(context.Background(), engine.RequestQuery{Count: 1}, &page); err != nil {
-			f.t.Fatal(err)
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("%d of %d requests", page.Kept, f.requests)
-		}
-	}
+	keeps(f.t, f.log, f.requests)
 	f.clock = scene.Clock().Add(f.since)
-	for f.next(); f.frame.Events.Len() < f.events; f.next() {
-		if time.Now().After(deadline) {
-			f.t.Fatalf("%d of %d events", f.frame.Events.Len(), f.events)
-		}
-		time.Sleep(time.Millisecond)
-	}
+	f.hears(f.events)
 	f.draw()
 }
 

@@ -88,27 +88,39 @@ func pictured(t testing.TB, o Options, sc *scene.Scene, requests int) *still {
 	return s
 }
 
+// keeps waits until the log has n requests.
+func keeps(t testing.TB, log engine.RequestLog, n int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for page := (engine.RequestPage{}); page.Kept < n; time.Sleep(time.Millisecond) {
+		if err := log.Requests(context.Background(), engine.RequestQuery{Count: 1}, &page); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of %d requests", page.Kept, n)
+		}
+	}
+}
+
 // settles waits until the log and the dashboard have got what was published.
 func (s *still) settles(requests, events int) {
 	s.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
 	// The log first: what a list makes of it depends on how it comes.
-	for ready := false; !ready; time.Sleep(time.Millisecond) {
-		var page engine.RequestPage
-		if err := s.log.Requests(context.Background(), engine.RequestQuery{Count: 1}, &page); err != nil {
-			s.t.Fatal(err)
-		}
-		if ready = page.Kept >= requests; !ready && time.Now().After(deadline) {
-			s.t.Fatalf("%d of %d requests", page.Kept, requests)
-		}
-	}
-	for s.next(); s.frame.Events.Len() < events; s.next() {
+	keeps(s.t, s.log, requests)
+	s.hears(events)
+	s.notes = notes{}
+}
+
+// hears takes frames until the dashboard has n events.
+func (s *still) hears(n int) {
+	s.t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for s.next(); s.frame.Events.Len() < n; s.next() {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%d of %d events", s.frame.Events.Len(), events)
+			s.t.Fatalf("%d of %d events", s.frame.Events.Len(), n)
 		}
 		time.Sleep(time.Millisecond)
 	}
-	s.notes = notes{}
 }
 
 // next collects and takes one frame, without drawing it.

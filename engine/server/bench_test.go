@@ -140,8 +140,10 @@ func BenchmarkSnapshot(b *testing.B) {
 	for range connections {
 		s.dial(greeting("edge"), hello)
 	}
-	for len(s.snapshot().Connections) < connections {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(patience); len(s.snapshot().Connections) < connections; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("%d of %d connections", len(s.snapshot().Connections), connections)
+		}
 	}
 	var snapshot engine.Snapshot
 	b.ReportAllocs()
