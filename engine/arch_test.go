@@ -145,7 +145,8 @@ func layers() [][]string {
 		{"engine/command"},
 		{"engine/demo"},
 		{"engine/config", "engine/server", "engine/client"},
-		{"engine/origin", "engine/tunnel", "engine/procs", "engine/filter"},
+		{"engine/capture", "engine/control"},
+		{"engine/origin", "engine/tunnel", "engine/procs", "engine/filter", "engine/inspect"},
 		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp"},
 		{"engine"},
 	}

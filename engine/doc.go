@@ -28,6 +28,9 @@
 //	engine/config     one configuration from defaults, file, environment and flags; wsp's files
 //	engine/server     /register, pools and dispatch, the public gateway, forward proxy, hosts, TCP ports
 //	engine/client     dialling, pools, backoff, rules, forwarding
+//	engine/control    the admin API on a socket, and the engine at its other end
+//	engine/capture    what is kept of content while it passes
+//	engine/inspect    exchanges for people and tools: masks, decoding, curl, HAR, replay
 //	engine/origin     from the client to the origin server
 //	engine/tunnel     one WebSocket in either protocol: opening, reader, writer, keepalive, exchanges
 //	engine/wire       messages of both protocols as pure functions

@@ -39,6 +39,16 @@ type Engine interface {
 	// the tape for the next 5 s. [ErrNotFound] if there is no such connection.
 	FrameTape(ctx context.Context, id ConnectionID, into []FrameRecord) ([]FrameRecord, error)
 
+	// Replay sends a request, to its end without anybody, and returns its id as
+	// soon as it has one: its record says Replay, and its content is captured
+	// whatever is captured else. [ErrTooMuch] where its content, or what runs
+	// already, is above the bound.
+	Replay(ctx context.Context, r Replay, by Operator) (RequestID, error)
+
+	// SetCapture changes what is kept of exchanges from now on. A filter that
+	// does not parse is an error of engine/filter.
+	SetCapture(ctx context.Context, c Capture, by Operator) error
+
 	// Done is closed when the engine has ended.
 	Done() <-chan struct{}
 }

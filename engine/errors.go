@@ -152,6 +152,10 @@ var (
 	ErrClosed     = errors.New("closed")
 	ErrDraining   = errors.New("draining")
 	ErrNotRunning = errors.New("not running")
+	ErrReadOnly   = errors.New("read-only")
+	ErrLost       = errors.New("the link is lost")
+	ErrRecorded   = errors.New("this is a recording")
+	ErrTooMuch    = errors.New("too much")
 )
 
 // An Error is what crosses a package boundary: the operation, the reason that

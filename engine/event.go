@@ -158,6 +158,8 @@ const (
 	ActionCancel Action = "cancel"
 	ActionReplay Action = "replay"
 	ActionReload Action = "reload"
+
+	ActionCapture Action = "capture" // Target: the mode, and for how many filters
 )
 
 // A Batch is what a subscription delivers: events in order of Seq, and how many

@@ -69,8 +69,9 @@ type Request struct {
 	Reason  string // cause in words where the outcome is not completed
 	Replay  bool
 
-	Heads *Heads // nil where nobody asked for them (see SubscribeOptions.Heads)
-	Live  *Live  // while the exchange runs; nil in the record of its end
+	Heads    *Heads   // nil where nobody asked for them (see SubscribeOptions.Heads)
+	Captured Captured // what is kept of its content; nil where nothing is. In an event, and in what RequestLog.Request returns of a local log
+	Live     *Live    // while the exchange runs; nil in the record of its end
 }
 
 // Heads are the header fields of one exchange as they went through the tunnel:
@@ -94,6 +95,9 @@ type Live struct {
 	Status        atomic.Int32  // 0 before the head
 	RequestBytes  atomic.Int64  // content so far
 	ResponseBytes atomic.Int64
+
+	// Captured is set at most once, to what is kept of the content.
+	Captured atomic.Pointer[Captured]
 
 	// Over says that the exchange has ended. It is set before the record of the
 	// end is published: who lost that record, or may have, need not guess.

@@ -16,6 +16,28 @@ type RequestLog interface {
 	// Request returns one record with its heads, if they are still kept.
 	// [ErrNotFound] if it is not kept.
 	Request(ctx context.Context, id RequestID) (Request, error)
+
+	// Content fills into with what is kept of the content of an exchange, reusing
+	// its slices. [ErrNotFound] if nothing is.
+	Content(ctx context.Context, id RequestID, into *Content) error
+
+	// Events fills into with past events but those of requests, the newest
+	// first. A filter that does not parse is an error of engine/filter.
+	Events(ctx context.Context, q EventQuery, into *EventPage) error
+}
+
+// An EventQuery selects past events.
+type EventQuery struct {
+	Filter string // language of engine/filter, of events; "" everything
+	Before uint64 // only those whose Key is less; 0 all
+	Count  int    // at most 1,000
+}
+
+// An EventPage is what a query for events found.
+type EventPage struct {
+	Events []Event
+	Keys   []uint64 // of each: grows with time, also from run to run of one history, as Seq does not
+	More   bool     // there are older ones
 }
 
 // A RequestOrder is an order of records.
@@ -48,16 +70,23 @@ type RequestQuery struct {
 	Count  int // at most 1,000
 }
 
-// A RequestPage is what a query found. Its records are copies without Heads.
+// A RequestPage is what a query found. Its records are copies without Heads, those
+// of the history among them: a window may reach from the log into the history.
 type RequestPage struct {
 	Requests []Request
-	Offset   int           // of the first record among the Matched
-	Matched  int           // records that the filter selects
-	Kept     int           // records in the log
-	Oldest   RequestID     // kept
-	Newest   RequestID     // kept; 0 none
-	After    int           // records that arrived after Until
-	Lost     uint64        // records that the log was too slow for, since the start
-	Capacity int           // records that the log keeps at most
-	Took     time.Duration // what finding them took
+	Offset   int       // of the first record among the Matched
+	Matched  int       // records that the filter selects
+	Kept     int       // records in the log
+	Oldest   RequestID // kept
+	Newest   RequestID // kept; 0 none
+	After    int       // records that arrived after Until
+
+	// What stands behind the log, where there is a history: records that were
+	// pushed out, and those of former runs.
+	Stored    int           // records in the history that are not among Kept
+	Searching bool          // the history is still being searched: Matched will grow
+	Problem   string        // why nothing is written to the history now, and what to do; "" it is
+	Lost      uint64        // records that the log was too slow for, since the start
+	Capacity  int           // records that the log keeps at most
+	Took      time.Duration // what finding them took
 }

@@ -108,6 +108,7 @@ type Snapshot struct {
 	Time        time.Time
 	Role        Role
 	Name        string // of the server, or the client's id
+	Instance    string // of the process: another one counts anew
 	Version     string
 	Started     time.Time
 	Draining    bool
@@ -119,6 +120,7 @@ type Snapshot struct {
 	Waiting     int          // callers that wait for a connection
 	Closes      []CloseCount // ended connections by code, in order; at most 32, beyond that all others under 0
 	Totals      Totals
+	Capture     CaptureState
 }
 
 // Index returns the index of a connection in s.Connections, -1 if it is not

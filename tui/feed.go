@@ -265,3 +265,14 @@ func (noLog) Requests(_ context.Context, _ engine.RequestQuery, into *engine.Req
 func (noLog) Request(context.Context, engine.RequestID) (engine.Request, error) {
 	return engine.Request{}, engine.ErrNotFound
 }
+
+// Content implements [engine.RequestLog].
+func (noLog) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (noLog) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}

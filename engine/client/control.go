@@ -187,3 +187,13 @@ func (c *Client) FrameTape(_ context.Context, id engine.ConnectionID, into []eng
 		return tunnel.Note(protocol, false, f, first, nth)
 	}), nil
 }
+
+// Replay implements [engine.Engine].
+func (*Client) Replay(context.Context, engine.Replay, engine.Operator) (engine.RequestID, error) {
+	return 0, engine.ErrNotRunning
+}
+
+// SetCapture implements [engine.Engine].
+func (*Client) SetCapture(context.Context, engine.Capture, engine.Operator) error {
+	return engine.ErrNotRunning
+}

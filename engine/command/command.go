@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -42,6 +43,18 @@ type Process struct {
 	// is called. Nil: a dashboard has none.
 	OpenLog func(e engine.Engine) (log engine.RequestLog, done func(), err error)
 
+	// OpenStore opens what keeps records and, where o has a path, the history
+	// behind them. Nil: nothing is kept.
+	OpenStore func(o StoreOptions) (Store, error)
+
+	// Play opens a database as a recording that is shown. Close releases it. Nil:
+	// it can't be.
+	Play func(path string) (Recording, error)
+
+	// Record writes what e and log tell into a new database at path until ctx
+	// ends or e does. Nil: it can't be.
+	Record func(ctx context.Context, e engine.Engine, log engine.RequestLog, path string) error
+
 	// Measure prints what the dashboard costs, measured for so long. Nil: it
 	// can't be.
 	Measure func(ctx context.Context, long time.Duration, w io.Writer) error
@@ -53,6 +66,36 @@ type Process struct {
 	Themes func(w io.Writer, form Form, dir string) error
 
 	failure error // what the verb returned
+}
+
+// StoreOptions say what is kept of a run.
+type StoreOptions struct {
+	Path                string // of the database; "" none: in memory only
+	Role, Name, Version string
+	Captures            bool          // heads and content go to the database too
+	Age                 time.Duration // of what the database keeps; 0 without bound, like what follows
+	Rows, Bytes         int64
+	Notice              func(text string) // told when writing stops and goes on; must not wait
+	Logger              *slog.Logger
+}
+
+// A Store keeps the records of one engine.
+type Store interface {
+	// Next returns the first ids that no former run of the same database used.
+	Next() (engine.RequestID, engine.ConnectionID)
+
+	// Keep begins with an engine that does not serve yet.
+	Keep(e engine.Engine) (engine.RequestLog, error)
+
+	// Close writes what is left, for at most 2 s.
+	Close()
+}
+
+// A Recording is a database that is shown as if it happened now.
+type Recording interface {
+	engine.Player
+	engine.RequestLog
+	Close()
 }
 
 // Root returns the command adit with its verbs.

@@ -32,6 +32,8 @@ type FakeAction struct {
 	Request    engine.RequestID
 	Client     string
 	Code       engine.CloseCode
+	Replay     *engine.Replay
+	Capture    *engine.Capture
 	By         engine.Operator
 }
 
@@ -188,6 +190,24 @@ func (f *Fake) FrameTape(_ context.Context, id engine.ConnectionID, into []engin
 		return into, err
 	}
 	return append(into, f.tape...), nil
+}
+
+// Replay implements [engine.Engine]: it returns the number of actions so far as
+// the id.
+func (f *Fake) Replay(ctx context.Context, r engine.Replay, by engine.Operator) (id engine.RequestID, err error) {
+	err = f.act(ctx, FakeAction{Action: engine.ActionReplay, Request: r.Of, Client: r.Client, Replay: &r, By: by}, func() error {
+		id = engine.RequestID(len(f.actions))
+		return nil
+	})
+	return id, err
+}
+
+// SetCapture implements [engine.Engine].
+func (f *Fake) SetCapture(ctx context.Context, c engine.Capture, by engine.Operator) error {
+	return f.act(ctx, FakeAction{Action: engine.ActionCapture, Capture: &c, By: by}, func() error {
+		f.snapshot.Capture.Capture = c
+		return nil
+	})
 }
 
 // Tape sets what FrameTape returns.

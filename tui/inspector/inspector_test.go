@@ -342,3 +342,14 @@ func TestHostileRecordStaysInItsPanes(t *testing.T) {
 		}
 	}
 }
+
+// Content implements [engine.RequestLog].
+func (*record) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (*record) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}

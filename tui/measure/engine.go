@@ -99,3 +99,13 @@ func (e *invented) Drain(context.Context, engine.ConnectionID, engine.Operator) 
 func (e *invented) FrameTape(_ context.Context, _ engine.ConnectionID, into []engine.FrameRecord) ([]engine.FrameRecord, error) {
 	return into, nil
 }
+
+// Replay implements [engine.Engine].
+func (*invented) Replay(context.Context, engine.Replay, engine.Operator) (engine.RequestID, error) {
+	return 0, engine.ErrNotRunning
+}
+
+// SetCapture implements [engine.Engine].
+func (*invented) SetCapture(context.Context, engine.Capture, engine.Operator) error {
+	return engine.ErrNotRunning
+}

@@ -230,3 +230,14 @@ func TestKeysThatReachTheRows(t *testing.T) {
 		t.Error("it takes keys of others")
 	}
 }
+
+// Content implements [engine.RequestLog].
+func (log) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (log) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}

@@ -209,3 +209,14 @@ func (s *stage) selected() engine.RequestID {
 	}
 	return r.ID
 }
+
+// Content implements [engine.RequestLog].
+func (*plainLog) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (*plainLog) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}

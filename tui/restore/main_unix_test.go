@@ -127,3 +127,14 @@ func (*noLog) Request(context.Context, engine.RequestID) (engine.Request, error)
 func isOn(written, mode string) bool {
 	return strings.LastIndex(written, "\x1b[?"+mode+"h") > strings.LastIndex(written, "\x1b[?"+mode+"l")
 }
+
+// Content implements [engine.RequestLog].
+func (*noLog) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (*noLog) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}

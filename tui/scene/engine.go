@@ -206,3 +206,13 @@ func (s *Scene) Tape(into []engine.FrameRecord, t time.Duration) []engine.FrameR
 	}
 	return into
 }
+
+// Replay implements [engine.Engine].
+func (*Engine) Replay(context.Context, engine.Replay, engine.Operator) (engine.RequestID, error) {
+	return 0, engine.ErrNotRunning
+}
+
+// SetCapture implements [engine.Engine].
+func (*Engine) SetCapture(context.Context, engine.Capture, engine.Operator) error {
+	return engine.ErrNotRunning
+}

@@ -136,3 +136,14 @@ func (l *Log) Request(ctx context.Context, id engine.RequestID) (engine.Request,
 	}
 	return l.scene.Request(id, true), ctx.Err()
 }
+
+// Content implements [engine.RequestLog].
+func (*Log) Content(context.Context, engine.RequestID, *engine.Content) error {
+	return engine.ErrNotFound
+}
+
+// Events implements [engine.RequestLog].
+func (*Log) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	return nil
+}
