@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"adit/engine"
-	"adit/tui/exchange"
+	"adit/engine/inspect"
 	"adit/tui/format"
 	"adit/tui/pane"
 )
@@ -142,7 +142,7 @@ func labelWords(labels map[string]string, masked string) string {
 	slices.Sort(names)
 	for i, name := range names {
 		value := labels[name]
-		if exchange.Secret(name) {
+		if inspect.Secret(name) {
 			value = masked
 		}
 		names[i] = name + "=" + value
@@ -201,7 +201,7 @@ func rawLines(raw, masked string) []string {
 				continue
 			}
 		}
-		if name, quoted, value, ok := member(line[indent:]); ok && exchange.Secret(name) {
+		if name, quoted, value, ok := member(line[indent:]); ok && inspect.Secret(name) {
 			if strings.HasSuffix(value, "{") || strings.HasSuffix(value, "[") {
 				depth = indent
 			}
@@ -238,7 +238,7 @@ func maskCut(raw, masked string) string {
 	if strings.Contains(raw, `\u`) || strings.ContainsFunc(raw, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		return masked
 	}
-	if end := exchange.SecretEnd(raw); end >= 0 {
+	if end := inspect.SecretEnd(raw); end >= 0 {
 		return raw[:end] + " " + masked
 	}
 	return raw

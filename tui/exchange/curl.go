@@ -4,31 +4,9 @@ import (
 	"strings"
 
 	"adit/engine"
+	"adit/engine/inspect"
 	"adit/tui/pane"
 )
-
-// masked stands for a value that is not shown. It is ASCII: it goes to a shell.
-const masked = "***"
-
-// Secret reports whether the value of a field of that name is to be masked:
-// credentials by their names (RFC 9110 §11, RFC 6265), and whatever sounds like
-// one.
-func Secret(name string) bool {
-	return SecretEnd(name) >= 0
-}
-
-// SecretEnd returns where the first word of text ends that says secret, -1 if
-// none does. In text that is not ASCII the place is one of its lower case.
-func SecretEnd(text string) int {
-	lower := strings.ToLower(text)
-	end := -1
-	for _, word := range [...]string{"authorization", "cookie", "token", "key", "secret", "password", "signature", "credential"} {
-		if i := strings.Index(lower, word); i >= 0 && (end < 0 || i+len(word) < end) {
-			end = i + len(word)
-		}
-	}
-	return end
-}
 
 // Curl returns a line for a POSIX shell that sends the request of r again, as
 // far as the record says what it was: content is not kept, and values of secret
@@ -59,11 +37,7 @@ func Curl(r *engine.Request, revealed bool) string {
 			case "content-length", "transfer-encoding", "connection":
 				continue // of the content and the connection that curl makes itself
 			}
-			if Secret(name) && !revealed {
-				value = masked
-			}
-			value = Value(name, value, revealed)
-			b.WriteString(" \\\n  -H " + Quote(name+": "+value))
+			b.WriteString(" \\\n  -H " + Quote(name+": "+inspect.Value(name, value, revealed)))
 		}
 		if r.Heads.Cut {
 			note += " # some fields were too long to be kept"

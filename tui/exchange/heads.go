@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"adit/engine"
-	"adit/engine/observe"
+	"adit/engine/inspect"
 	keymap "adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
@@ -41,7 +41,7 @@ func DrawHead(a canvas.Area, f *pane.Frame, head string, from int, revealed bool
 		value = strings.TrimLeft(value, " \t")
 		x := a.Cut(indent, y, max(w-indent-1, 0), key, f.Glyphs.Cut, canvas.Of(themes.Muted))
 		x = max(x, indent+name) + 1
-		if ok && Secret(key) && !revealed {
+		if ok && inspect.Secret(key) && !revealed {
 			x = a.Cut(x, y, max(w-x-1, 0), f.Glyphs.Masked, f.Glyphs.Cut, canvas.Of(themes.Warn))
 			if f.Keys != nil && w-x > len("   (V reveal)") {
 				if names := f.Keys.Keys(keymap.Reveal, f.Glyphs.ASCII, keymap.Request, keymap.Requests); len(names) > 0 {
@@ -51,24 +51,11 @@ func DrawHead(a canvas.Area, f *pane.Frame, head string, from int, revealed bool
 				}
 			}
 		} else {
-			a.Cut(x, y, max(w-x-1, 0), Value(key, value, revealed), f.Glyphs.Cut, canvas.Of(themes.Fg))
+			a.Cut(x, y, max(w-x-1, 0), inspect.Value(key, value, revealed), f.Glyphs.Cut, canvas.Of(themes.Fg))
 		}
 		y++
 	}
 	return y
-}
-
-// Value returns what may be shown of a field that is not secret itself: a field
-// that holds a URL may have secrets in its query.
-func Value(name, value string, revealed bool) string {
-	if revealed {
-		return value
-	}
-	switch strings.ToLower(name) {
-	case "referer", "location", "content-location", "origin", "x-proxy-destination":
-		return observe.Target(value)
-	}
-	return value
 }
 
 // NoHeads says why a record has no header fields.
