@@ -60,6 +60,7 @@ type RequestQuery struct {
 	Ascending bool        // false: newest, longest, largest first
 	Until     RequestID   // only records up to this one, as a paused screen shows them; 0 all
 	Marked    []RequestID // what is:marked means, in ascending order
+	Complete  bool        // wait until the history has been searched, or ctx ends; false: answer at once with what is found so far
 
 	// The window: the records from Offset on in the chosen order, or, where At
 	// is not 0, around the record At so that Offset records stand before it
@@ -85,6 +86,7 @@ type RequestPage struct {
 	// pushed out, and those of former runs.
 	Stored    int           // records in the history that are not among Kept
 	Searching bool          // the history is still being searched: Matched will grow
+	Cut       bool          // the history has more that match than are looked for: the newest are counted
 	Problem   string        // why nothing is written to the history now, and what to do; "" it is
 	Lost      uint64        // records that the log was too slow for, since the start
 	Capacity  int           // records that the log keeps at most

@@ -5,6 +5,7 @@ package history
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"time"
@@ -44,9 +45,14 @@ var ErrInUse = errors.New("in use by another process")
 // Next returns the first ids that no former run has used.
 func (f *File) Next() (engine.RequestID, engine.ConnectionID) { return 1, 1 }
 
-// Add queues an event to be written, and returns at once: what the queue has no
-// room for becomes a gap. Of requests it takes the end only.
-func (f *File) Add(e *engine.Event) {}
+// Add queues an event to be written, and returns at once. Of requests it takes
+// the end only. It returns the event's number, from 1, or 0 where it is not one
+// to be written or the queue has no room for it: then it becomes a gap.
+func (f *File) Add(e *engine.Event) uint64 { return 0 }
+
+// Readable returns the number up to which everything that was added can be read,
+// or is known to be lost.
+func (f *File) Readable() uint64 { return 0 }
 
 // Lost notes that n events were lost before they came here.
 func (f *File) Lost(n uint64) {}
@@ -60,10 +66,8 @@ func (f *File) Close() error { return nil }
 // Problem says why nothing is written now, and what to do; "" it is.
 func (f *File) Problem() string { return "" }
 
-// Written returns the newest request that can be read. Those that ended later
-// than it may have smaller ids: Pending are those that were added and can't be
-// read yet.
-func (f *File) Written() engine.RequestID { return 0 }
+// Oldest returns the oldest request that is kept; retention moves it on. 0: none.
+func (f *File) Oldest() engine.RequestID { return 0 }
 
 // An Entry is a row that a search found, and where it stands in the order.
 type Entry struct {
@@ -72,17 +76,18 @@ type Entry struct {
 	Text string // of ByClient and ByPath
 }
 
-// Search calls found for each request before a certain one that the filter
-// selects, the newest first, in batches, and returns when there is no more, ctx
-// ends, or found returns false. An empty filter selects everything.
-func (f *File) Search(ctx context.Context, fl *filter.Filter, c *filter.Context, order engine.RequestOrder, before engine.RequestID, found func([]Entry) bool) error {
+// Search looks at the requests from a certain id on and before another one, the
+// newest first, and calls found with those that the filter selects, in batches:
+// from down on everything has been looked at. It calls it with an empty batch too,
+// so that down moves on at least each 50 ms. It returns when there is no more, ctx
+// ends, or found returns false. A nil or empty filter selects everything; by
+// arrival that is a matter of ids alone. c is used by the calling goroutine only.
+func (f *File) Search(ctx context.Context, fl *filter.Filter, c *filter.Context, order engine.RequestOrder, from, before engine.RequestID, found func(batch []Entry, down engine.RequestID) bool) error {
 	return nil
 }
 
-// Count returns how many requests there are before a certain one.
-func (f *File) Count(ctx context.Context, before engine.RequestID) (int, error) { return 0, nil }
-
-// Requests appends those of ids that are there, in order of ids.
+// Requests appends those of ids, which are in ascending order, that are there, in
+// that order.
 func (f *File) Requests(ctx context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error) {
 	return into, nil
 }
@@ -100,4 +105,10 @@ func (f *File) Content(ctx context.Context, id engine.RequestID, into *engine.Co
 // Events is engine.RequestLog's.
 func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
 	return nil
+}
+
+// Read calls f with a connection for reading, of those that never hold up the
+// writer. Recordings are read so.
+func (f *File) Read(ctx context.Context, read func(db *sql.Conn) error) error {
+	return errors.New("not yet")
 }
