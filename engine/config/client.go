@@ -22,7 +22,7 @@ const (
 func ClientSettings(c *Client) []Setting {
 	server := listSetting(&c.Server, "server", "URL", "server to dial: ws://HOST:PORT/register or wss://…", checkServerURL)
 	server.Get = func() string { return withoutQueries(c.Server) }
-	return append([]Setting{
+	return slices.Concat([]Setting{
 		server,
 		textSetting(&c.ID, "id", "ID", "", "id of this client (default: the host name)", notEmpty),
 		secretSetting(&c.Secret, "secret", "credential for the servers"),
@@ -40,7 +40,7 @@ func ClientSettings(c *Client) []Setting {
 		logLevelSetting(&c.LogLevel),
 		forSetting(&c.For),
 		eventsSetting(&c.Events),
-	}, DashboardSettings(&c.Dashboard)...)
+	}, ControlSettings(&c.Control), StoreSettings(&c.Store, false), CaptureSettings(&c.Capture), DashboardSettings(&c.Dashboard))
 }
 
 // withoutQueries joins URLs for showing: a query may hold a credential.
@@ -122,8 +122,11 @@ func (c *Client) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the id is %q: letters, digits and visible ASCII only", id))
 	}
 	c.ID = id
-	if err := c.Dashboard.Check(c.Headless); err != nil {
+	if err := errors.Join(c.Dashboard.Check(c.Headless), c.Store.settle(), c.Capture.check()); err != nil {
 		return nil, err
+	}
+	if text := c.Control.idle(); text != "" {
+		notices = append(notices, text)
 	}
 	c.PoolMax = max(c.PoolMax, 1)
 	c.PoolIdle = min(c.PoolIdle, c.PoolMax)
@@ -183,6 +186,9 @@ func (c *Client) Rules() (*policy.Rules, error) {
 // refusal keeps a client from running that has nowhere to go or nothing to
 // reach.
 func (c *Client) refusal(path string, settings []Setting, flags map[string][]string) error {
+	if e := controlRefusal(&c.Control, "client", path, settings, flags); e != nil {
+		return e
+	}
 	nothing := !c.WSPFile && len(c.Allow) == 0 && len(c.Expose) == 0 && len(c.Whitelist) == 0
 	if len(c.Server) > 0 && !nothing {
 		return nil

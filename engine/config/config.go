@@ -33,6 +33,9 @@ type Server struct {
 	Events       string // all, requests, lifecycle, none
 	Headless     bool
 	Dashboard    Dashboard
+	Control      Control
+	Store        Store
+	Capture      Capture
 
 	// Of a wsp file; the lists also of adit.yaml.
 	WSPFile     bool
@@ -61,6 +64,9 @@ type Client struct {
 	For        time.Duration
 	Events     string
 	Dashboard  Dashboard
+	Control    Control
+	Store      Store
+	Capture    Capture
 
 	// The lists may stand in adit.yaml too.
 	WSPFile   bool

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func ServerSettings(s *Server) []Setting {
 	openCallers := textSetting(&s.OpenCallers, "open-callers", "all|exposed", "",
 		"let callers in without a credential; exposed opens only exposed names and ports and, without --caller-token, closes the rest", checkOpenCallers)
 	openCallers.Bare = "all"
-	return append([]Setting{
+	return slices.Concat([]Setting{
 		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
 		textSetting(&s.Name, "name", "NAME", "", "name of this server (default: the host name)", notEmpty),
 		secretsSetting(&s.Secret, "secret", "credential of clients"),
@@ -37,7 +38,7 @@ func ServerSettings(s *Server) []Setting {
 		forSetting(&s.For),
 		eventsSetting(&s.Events),
 		headlessSetting(&s.Headless),
-	}, DashboardSettings(&s.Dashboard)...)
+	}, ControlSettings(&s.Control), StoreSettings(&s.Store, true), CaptureSettings(&s.Capture), DashboardSettings(&s.Dashboard))
 }
 
 // Settings that both roles have.
@@ -145,8 +146,11 @@ func (s *Server) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the name is %q: letters, digits and visible ASCII only", name))
 	}
 	s.Name = name
-	if err := s.Dashboard.Check(s.Headless); err != nil {
+	if err := errors.Join(s.Dashboard.Check(s.Headless), s.Store.settle(), s.Capture.check()); err != nil {
 		return nil, err
+	}
+	if text := s.Control.idle(); text != "" {
+		notices = append(notices, text)
 	}
 	if s.OpenCallers == "all" && len(s.CallerToken) > 0 {
 		return nil, errors.New("--open-callers and --caller-token contradict each other; leave one out, or use --open-callers=exposed")
@@ -170,6 +174,9 @@ func (s *Server) settle() (notices []string, err error) {
 
 // refusal keeps a listener that others can reach from being open by accident.
 func (s *Server) refusal(path string, settings []Setting, flags map[string][]string) error {
+	if e := controlRefusal(&s.Control, "server", path, settings, flags); e != nil {
+		return e
+	}
 	clients := len(s.Secret) == 0 && !s.OpenClients
 	callers := len(s.CallerToken) == 0 && s.OpenCallers == ""
 	if isLoopback(s.Listen) || !clients && !callers {
