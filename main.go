@@ -58,7 +58,7 @@ func run() int {
 		Hangup:        hangup,
 		Version:       version,
 		Dashboard:     in.dashboard,
-		OpenLog:       openLog,
+		OpenStore:     openStore,
 		Measure: func(ctx context.Context, long time.Duration, w io.Writer) error {
 			return measure.Run(ctx, measure.Options{For: long, OpenLog: openLog, CPU: procs.CPUTime, Out: w})
 		},
@@ -156,7 +156,7 @@ func whyShown(end tui.End) command.Shown {
 	return command.ShownStop
 }
 
-// openLog keeps the records of requests for the dashboard.
+// openLog keeps the records of what is measured.
 func openLog(e engine.Engine) (engine.RequestLog, func(), error) {
 	log, err := store.Open(e, store.Options{})
 	if err != nil {
@@ -240,4 +240,24 @@ func writeThemes(w io.Writer, form command.Form, dir string) error {
 		return themes.Markdown(w, dir)
 	}
 	return themes.Print(w, dir)
+}
+
+// openStore opens what keeps the records of a run.
+func openStore(command.StoreOptions) (command.Store, error) { return &kept{}, nil }
+
+// kept is a [command.Store] of the ring alone.
+type kept struct{ log *store.Log }
+
+func (*kept) Next() (engine.RequestID, engine.ConnectionID) { return 1, 1 }
+
+func (k *kept) Keep(e engine.Engine) (engine.RequestLog, error) {
+	var err error
+	k.log, err = store.Open(e, store.Options{})
+	return k.log, err
+}
+
+func (k *kept) Close() {
+	if k.log != nil {
+		k.log.Close()
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -193,6 +194,15 @@ func setup(e *testscript.Env) error {
 	}
 	_, port, _ := net.SplitHostPort(free.Addr().String())
 	free.Close()
+	// Sockets have short paths.
+	place, err := os.MkdirTemp("", "adit")
+	if err != nil {
+		return err
+	}
+	e.Defer(func() { os.RemoveAll(place) })
+	e.Setenv("HOME", place)
+	e.Setenv("XDG_RUNTIME_DIR", filepath.Join(place, "run"))
+	e.Setenv("XDG_STATE_HOME", filepath.Join(place, "state"))
 	e.Setenv("ORIGIN", origin.URL)
 	e.Setenv("ECHO", echo.Addr().String())
 	e.Setenv("PORT", port)
@@ -238,7 +248,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	defer report.Close()
 	p := &proc{cmd: exec.Command(args[1], args[2:]...), done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = ts.MkAbs("."), out, report
-	for _, name := range []string{"HOME", "TMPDIR", "ADIT_EVENTS", "ADIT_LISTEN"} {
+	for _, name := range []string{"HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "ADIT_EVENTS", "ADIT_LISTEN"} {
 		p.cmd.Env = append(p.cmd.Env, name+"="+ts.Getenv(name))
 	}
 	ts.Check(p.cmd.Start())

@@ -47,7 +47,8 @@ adit client --config wsp_client.cfg`,
 func runClient(ctx context.Context, p *Process, c *config.Client, effective []engine.Setting, notices []string) error {
 	r, err := newRun(p, plan{
 		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For,
-		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective, patient: c.Once,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
+		control: c.Control, store: c.Store, settings: effective, patient: c.Once,
 	})
 	if err != nil {
 		return err
@@ -58,6 +59,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, effective []en
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
+	r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	cl, err := client.New(o)
 	if err != nil {

@@ -39,10 +39,6 @@ type Process struct {
 	// the terminal is as it was. Nil: there is none.
 	Dashboard func(ctx context.Context, v View) (show func() (Shown, error), err error)
 
-	// OpenLog keeps the records of an engine that does not serve yet, until done
-	// is called. Nil: a dashboard has none.
-	OpenLog func(e engine.Engine) (log engine.RequestLog, done func(), err error)
-
 	// OpenStore opens what keeps records and, where o has a path, the history
 	// behind them. Nil: nothing is kept.
 	OpenStore func(o StoreOptions) (Store, error)

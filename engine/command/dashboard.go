@@ -23,13 +23,15 @@ const (
 // A View is what a dashboard is opened with.
 type View struct {
 	Engine   engine.Engine
-	Log      engine.RequestLog // nil without Process.OpenLog
+	Log      engine.RequestLog // nil without Process.OpenStore
 	Options  config.Dashboard
 	Plain    bool // line mode
 	Settings []engine.Setting
 	Commands []string
 	Logger   *slog.Logger // never writes to the terminal
 	State    string       // file for what the operator chose; "": it is not kept
+	Attached func() int   // operators that are attached over the control socket
+	Remote   bool         // Engine is not in this process
 }
 
 // A Shown says why a dashboard ended.
@@ -83,31 +85,32 @@ func (p *Process) frontOf(headless bool, d config.Dashboard) front {
 	return frontScreen
 }
 
-// watch opens the log of requests and the dashboard for e, which does not serve
-// yet. Without a dashboard it does nothing.
+// watch has e, which does not serve yet, recorded, shown to those who attach,
+// and on a dashboard if the run has one.
 func (r *run) watch(ctx context.Context, e engine.Engine) error {
+	log, err := r.keep(e)
+	if err != nil {
+		return err
+	}
+	if err := r.serveControl(ctx, e, log); err != nil {
+		return err
+	}
 	if r.plan.front == frontNone {
 		return nil
 	}
 	r.engine = e
 	v := View{
 		Engine:   e,
+		Log:      log,
 		Options:  r.plan.dashboard,
 		Plain:    r.plan.front == frontLines,
 		Settings: r.plan.settings,
 		Commands: r.plan.commands,
 		Logger:   r.log,
+		Attached: r.attached,
 	}
 	if dir, err := stateDir(r.process.LookupEnv); err == nil && r.plan.role != "" {
 		v.State = filepath.Join(dir, "dashboard.yaml")
-	}
-	if open := r.process.OpenLog; open != nil {
-		log, done, err := open(e)
-		if err != nil {
-			return fmt.Errorf("open the log of requests: %w", err)
-		}
-		r.closers = append(r.closers, done)
-		v.Log = log
 	}
 	visible, hide := context.WithCancel(context.WithoutCancel(ctx))
 	r.closers = append(r.closers, hide)

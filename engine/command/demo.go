@@ -44,7 +44,8 @@ adit demo --for 1m --events all`,
 // defaults.
 func demoSettings(c *config.Server) []config.Setting {
 	defaults := map[string]string{"for": "10s", "events": "requests", "log-level": "warn", "headless": "false"}
-	for _, s := range config.DashboardSettings(new(config.Dashboard)) {
+	defaults["control"] = config.None // nothing on disk
+	for _, s := range slices.Concat(config.CaptureSettings(new(config.Capture)), config.DashboardSettings(new(config.Dashboard))) {
 		defaults[s.Name] = s.Default
 	}
 	// Without a terminal a demo that loses it has nobody left to end it.
@@ -55,8 +56,11 @@ func demoSettings(c *config.Server) []config.Setting {
 	})
 	for i := range table {
 		table[i].Default = defaults[table[i].Name]
-		if table[i].Name == "for" {
+		switch table[i].Name {
+		case "for":
 			table[i].Help = "end the demo after this time; with the dashboard it runs until you quit, unless this is given"
+		case "control":
+			table[i].Help = "Unix socket for adit attach and the other verbs"
 		}
 	}
 	return table
@@ -65,7 +69,8 @@ func demoSettings(c *config.Server) []config.Setting {
 func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engine.Setting) error {
 	pl := plan{
 		events: c.Events, level: c.LogLevel, limit: c.For,
-		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
+		control: c.Control, settings: effective,
 	}
 	byDefault := func(s engine.Setting) bool { return s.Name == "for" && s.Source == "default" }
 	if at := slices.IndexFunc(effective, byDefault); pl.front != frontNone && at >= 0 {
@@ -77,6 +82,7 @@ func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engi
 		return err
 	}
 	defer r.end()
+	r.openStore()
 	d, err := demo.New(demo.Options{
 		Version: ShortVersion(p.Version),
 		Bus:     r.bus,

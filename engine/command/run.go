@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"adit/engine"
 	"adit/engine/config"
+	"adit/engine/control"
 	"adit/engine/observe"
 )
 
@@ -36,6 +38,8 @@ type plan struct {
 	events, level string // as config has checked them
 	front         front
 	dashboard     config.Dashboard
+	control       config.Control
+	store         config.Store
 	settings      []engine.Setting
 	commands      []string // lines for a shell that the dashboard shows
 	limit         time.Duration
@@ -51,6 +55,10 @@ type run struct {
 	log     *slog.Logger
 	lines   *lines
 	closers []func() // in the order of their opening
+
+	store   Store           // nil: nothing is kept
+	control *control.Server // nil: nobody else can look
+	serving sync.WaitGroup  // of control
 
 	engine engine.Engine
 	show   func() (Shown, error) // nil without a dashboard
@@ -180,6 +188,7 @@ func (r *run) end() {
 		r.bus.Close()
 	}()
 	r.lines.finish()
+	r.endControl(closed)
 	<-closed
 	for _, c := range slices.Backward(r.closers) {
 		c()

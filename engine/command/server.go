@@ -47,7 +47,8 @@ adit server --config wsp_server.cfg`,
 func runServer(ctx context.Context, p *Process, c *config.Server, effective []engine.Setting, notices []string) error {
 	r, err := newRun(p, plan{
 		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
-		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard, settings: effective,
+		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
+		control: c.Control, store: c.Store, settings: effective,
 	})
 	if err != nil {
 		return err
@@ -58,6 +59,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
+	r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)
