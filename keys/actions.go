@@ -72,8 +72,40 @@ const (
 
 // Requests and one request.
 const (
-	CopyCurl Action = "request.curl"
-	Reveal   Action = "request.reveal"
+	CopyCurl    Action = "request.curl"
+	Reveal      Action = "request.reveal"
+	Replay      Action = "request.replay"
+	HAR         Action = "request.har"
+	SaveContent Action = "request.save"
+	Pretty      Action = "request.pretty"
+	Hex         Action = "request.hex"
+)
+
+// What is kept of content.
+const (
+	CaptureClient  Action = "capture.client"
+	CapturePath    Action = "capture.path"
+	CaptureContent Action = "capture.content"
+	CaptureHeads   Action = "capture.heads"
+	CaptureOff     Action = "capture.off"
+)
+
+// An engine in another process.
+const (
+	Retry   Action = "link.retry"
+	Details Action = "link.details"
+)
+
+// A recording. Pause is what stops it and lets it go on.
+const (
+	PlayBack       Action = "play.back"
+	PlayForward    Action = "play.forward"
+	PlayBackFar    Action = "play.back-far"
+	PlayForwardFar Action = "play.forward-far"
+	PlaySlower     Action = "play.slower"
+	PlayFaster     Action = "play.faster"
+	PlayFirst      Action = "play.first"
+	PlayLast       Action = "play.last"
 )
 
 // Events.
@@ -95,4 +127,6 @@ const (
 	Request     Context = "request" // the inspector of one
 	Events      Context = "events"
 	Config      Context = "config"
+	Lost        Context = "lost" // while the link to an engine in another process is lost
+	Play        Context = "play" // while a recording is shown
 )

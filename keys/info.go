@@ -58,13 +58,15 @@ func Rows() []Row { return slices.Clone(rows) }
 
 // Contexts returns all contexts, in the order of documentation.
 func Contexts() []Context {
-	return []Context{Everywhere, List, Connections, Connection, Requests, Request, Events, Config}
+	return []Context{Everywhere, List, Connections, Connection, Requests, Request, Events, Config, Lost, Play}
 }
 
 var (
 	everywhere = []Context{Everywhere}
 	lists      = []Context{List}
 	conns      = []Context{Connections, Connection}
+	exchanges  = []Context{Requests, Request}
+	playing    = []Context{Play}
 )
 
 var infos = []Info{
@@ -110,13 +112,22 @@ var infos = []Info{
 	{Ban, conns, "ban", "ban client… (asks)", GroupAct, true},
 	{Unban, []Context{Connections}, "unban", "lift a ban… (asks)", GroupAct, true},
 	{DrainAll, everywhere, "drain all", "drain everything, then end (asks)", GroupAct, true},
+	{Replay, exchanges, "replay", "replay… (asks)", GroupAct, true},
+	{CaptureClient, conns, "content", "capture this client's content on / off", GroupAct, true},
+	{CapturePath, exchanges, "content", "capture this path's content on / off", GroupAct, true},
+	{CaptureContent, everywhere, "all content", "capture content: everything (asks)", GroupAct, true},
+	{CaptureHeads, everywhere, "heads", "capture content: heads only", GroupAct, true},
+	{CaptureOff, everywhere, "no capture", "capture content: off", GroupAct, true},
 	{Undo, lists, "undo", "undo (unmark, filter)", GroupAct, false},
 	{Bookmark, []Context{Events}, "bookmark", "bookmark event", GroupAct, false},
+	{Retry, []Context{Lost}, "retry now", "retry the link now", GroupAct, false},
 	{Acknowledge, everywhere, "acknowledge", "acknowledge errors", GroupAct, false},
 
 	{Copy, everywhere, "copy", "copy…", GroupCopy, false},
 	{CopyCurl, []Context{Requests, Request}, "curl", "copy as curl", GroupCopy, false},
 	{Write, []Context{Requests, Events}, "write", "write to file…", GroupCopy, false},
+	{HAR, exchanges, "HAR", "export HAR…", GroupCopy, false},
+	{SaveContent, exchanges, "save content", "save content to a file…", GroupCopy, false},
 	{Reveal, []Context{Requests, Request}, "reveal", "reveal secrets", GroupCopy, false},
 
 	{PaneGrow, everywhere, "grow", "grow pane", GroupView, false},
@@ -125,6 +136,17 @@ var infos = []Info{
 	{PanePreview, everywhere, "preview", "preview on / off", GroupView, false},
 	{RawGreeting, conns, "raw", "greeting as it was received", GroupView, false},
 	{ResetCounters, conns, "reset", "reset the counters shown", GroupView, false},
+	{Pretty, []Context{Request}, "pretty", "content pretty / as it came", GroupView, false},
+	{Hex, []Context{Request}, "hex", "content as hex", GroupView, false},
+	{Details, []Context{Lost}, "details", "what is known of the link", GroupView, false},
+	{PlayBack, playing, "-1s", "one second back", GroupMove, false},
+	{PlayForward, playing, "+1s", "one second on", GroupMove, false},
+	{PlayBackFar, playing, "-1m", "one minute back", GroupMove, false},
+	{PlayForwardFar, playing, "+1m", "one minute on", GroupMove, false},
+	{PlayFirst, playing, "start", "to the start of the recording", GroupMove, false},
+	{PlayLast, playing, "end", "to the end of the recording", GroupMove, false},
+	{PlaySlower, playing, "slower", "half the speed", GroupView, false},
+	{PlayFaster, playing, "faster", "twice the speed", GroupView, false},
 	{Theme, everywhere, "theme", "theme…", GroupView, false},
 	{UTC, everywhere, "UTC", "times in UTC / local", GroupView, false},
 	{Mouse, everywhere, "mouse", "mouse on / off", GroupView, false},
@@ -143,6 +165,9 @@ var rows = []Row{
 	{GroupMove, "prev / next item", []Action{ItemPrevious, ItemNext}},
 	{GroupMove, "open", []Action{Open}},
 	{GroupMove, "back / clear", []Action{Back}},
+	{GroupMove, "recording: 1 s", []Action{PlayBack, PlayForward}},
+	{GroupMove, "recording: 1 min", []Action{PlayBackFar, PlayForwardFar}},
+	{GroupMove, "recording: start / end", []Action{PlayFirst, PlayLast}},
 
 	{GroupFind, "filter (this view)", []Action{Filter}},
 	{GroupFind, "next / prev match", []Action{MatchNext, MatchPrevious}},
@@ -163,6 +188,10 @@ var rows = []Row{
 	{GroupAct, "cancel stream…", []Action{Cancel}},
 	{GroupAct, "ban / unban client…", []Action{Ban, Unban}},
 	{GroupAct, "drain all… (asks)", []Action{DrainAll}},
+	{GroupAct, "replay… (asks)", []Action{Replay}},
+	{GroupAct, "content of client / path", []Action{CaptureClient, CapturePath}},
+	{GroupAct, "all content / heads / off", []Action{CaptureContent, CaptureHeads, CaptureOff}},
+	{GroupAct, "retry the link", []Action{Retry}},
 	{GroupAct, "undo (unmark, filter)", []Action{Undo}},
 	{GroupAct, "bookmark", []Action{Bookmark}},
 	{GroupAct, "acknowledge errors", []Action{Acknowledge}},
@@ -170,11 +199,16 @@ var rows = []Row{
 	{GroupCopy, "copy…", []Action{Copy}},
 	{GroupCopy, "copy as curl", []Action{CopyCurl}},
 	{GroupCopy, "write to file", []Action{Write}},
+	{GroupCopy, "export HAR", []Action{HAR}},
+	{GroupCopy, "save content", []Action{SaveContent}},
 	{GroupCopy, "reveal secrets", []Action{Reveal}},
 
 	{GroupView, "grow / shrink pane", []Action{PaneGrow, PaneShrink}},
 	{GroupView, "zoom pane", []Action{PaneZoom}},
 	{GroupView, "preview on / off", []Action{PanePreview}},
+	{GroupView, "content pretty / hex", []Action{Pretty, Hex}},
+	{GroupView, "the link", []Action{Details}},
+	{GroupView, "recording: speed", []Action{PlaySlower, PlayFaster}},
 	{GroupView, "raw greeting", []Action{RawGreeting}},
 	{GroupView, "theme…", []Action{Theme}},
 	{GroupView, "reset counters", []Action{ResetCounters}},

@@ -81,6 +81,13 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 		if s, ok := m.top().(pane.Filtered); ok {
 			return m.openOverlay(prompt.New(s, f))
 		}
+	case pane.Exec:
+		return tea.ExecProcess(e.Command, func(err error) tea.Msg {
+			if e.Done == nil {
+				return performedMsg{}
+			}
+			return performedMsg{e.Done(err)}
+		})
 	case pane.Perform:
 		return m.perform(e)
 	case leave:

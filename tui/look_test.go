@@ -77,11 +77,11 @@ func TestKeysThatAreNotReadAgain(t *testing.T) {
 	defer fake.End()
 	s := start(t, Options{Engine: fake, KeysFile: path}, 120, 36)
 	s.shows("edge-1")
-	if err := os.WriteFile(path, []byte("everywhere:\n  screen.config: C\n  view.hlep: x\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("everywhere:\n  screen.config: E\n  view.hlep: x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.shows("1 problem in the keys")
-	s.typed("C")
+	s.typed("E")
 	s.shows("[5 Config]")
 	s.typed("?\t")
 	s.shows("unknown action")

@@ -32,7 +32,11 @@ type Options struct {
 	NoSync    bool   // without synchronised output
 	NoMouse   bool
 	ReadOnly  bool // no action on the engine
-	Remote    bool // the engine is not in this process: quitting and suspending harm nothing
+	Remote    bool // the engine is not in this process, or is a recording: quitting and suspending harm nothing
+
+	// Attached returns how many operators are attached to a local engine by its
+	// socket. Nil: nobody can be. A [engine.Linked] says so itself.
+	Attached func() int
 
 	Guard   []string // command that starts a process which calls restore.Main; nil: none
 	Environ []string // of the terminal; nil: of this process

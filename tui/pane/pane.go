@@ -5,6 +5,7 @@ package pane
 
 import (
 	"context"
+	"os/exec"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -61,6 +62,13 @@ type Frame struct {
 	EventsUntil uint64           // while Paused: position after the newest event that it shows
 	Stale       time.Time        // since when the data is old; zero: it is not
 
+	// Clock is that of this machine (see Wall). Now is that of the data: of the
+	// recording, or of the engine in another process.
+	Clock    time.Time
+	Link     *engine.Link     // to an engine in another process; nil: it is in this one
+	Playback *engine.Playback // of a recording; nil: it happens now
+	Attached int              // operators that are attached, one's self included when Link is not nil; 0: nobody, or unknown
+
 	Snapshot *engine.Snapshot
 	Meter    *observe.Meter // its i-th gauge is of Snapshot.Connections[i]
 	Rows     *Rows
@@ -69,6 +77,14 @@ type Frame struct {
 	Problems []keys.Problem
 	Commands []string // lines for a shell that the operator can try: what starts a client, what the demo offers
 	Memory   Memory
+}
+
+// Wall returns the time of this machine, as what the operator does is timed by.
+func (f *Frame) Wall() time.Time {
+	if f.Clock.IsZero() {
+		return f.Now
+	}
+	return f.Clock
 }
 
 // A Memory keeps what the operator chose (columns, sizes, saved filters) from one
@@ -253,6 +269,12 @@ type (
 	}
 	// EditFilter opens the filter line of the screen, which is [Filtered].
 	EditFilter struct{}
+	// Exec gives the terminal to another program until that ends: an editor.
+	// Then the dashboard does what Done returned, which may be nil.
+	Exec struct {
+		Command *exec.Cmd
+		Done    func(err error) Effect
+	}
 	// Perform runs what takes time off the dashboard's goroutine, for at most
 	// 10 s; then the dashboard does what it returned. Do touches nothing that
 	// Draw reads.
@@ -296,4 +318,5 @@ func (ChooseColumns) effect()  {}
 func (EditFilter) effect()     {}
 func (Run) effect()            {}
 func (UseTheme) effect()       {}
+func (Exec) effect()           {}
 func (Perform) effect()        {}
