@@ -27,7 +27,7 @@ func WriteEvents(w io.Writer, batches <-chan engine.Batch) error {
 	}
 	for batch := range batches {
 		if batch.Dropped > 0 {
-			buffer = appendDropped(buffer, batch)
+			buffer = AppendDropped(buffer, batch)
 		}
 		for i := range batch.Events {
 			buffer = append(AppendEvent(buffer, &batch.Events[i]), '\n')
@@ -46,9 +46,9 @@ func WriteEvents(w io.Writer, batches <-chan engine.Batch) error {
 	return nil
 }
 
-// appendDropped appends the line for a gap. Its time is that of the event after
+// AppendDropped appends the line, with its newline, for the gap before a batch. Its time is that of the event after
 // it, its seq that of the one before that: the newest that can have been lost.
-func appendDropped(dst []byte, batch engine.Batch) []byte {
+func AppendDropped(dst []byte, batch engine.Batch) []byte {
 	at := time.Now()
 	if len(batch.Events) > 0 {
 		at = batch.Events[0].Time
