@@ -9,6 +9,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/observe"
 	"adit/engine/origin"
 	"adit/engine/policy"
@@ -57,6 +59,13 @@ type Options struct {
 	Limits      tunnel.Limits
 	Grace       time.Duration // default 30 s
 	Once        bool          // end with an error instead of trying again
+
+	Capture       engine.Capture // what is kept of exchanges from the start
+	CaptureMemory int64          // bytes of content; 0 capture.DefaultLimit
+
+	// Where ids begin: behind those of former runs in the same history. 0 is 1.
+	FirstRequest    engine.RequestID
+	FirstConnection engine.ConnectionID
 
 	// NetDial replaces the dial to servers in tests.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -94,6 +103,8 @@ type Client struct {
 	buffers   sync.Pool // of *[copyBuffer]byte
 	started   time.Time
 	totals    observe.Totals
+	keeper    *capture.Keeper
+	instance  string // of this process, in snapshots
 
 	connectionIDs atomic.Uint64
 	requestIDs    atomic.Uint64
@@ -186,7 +197,15 @@ func New(o Options) (*Client, error) {
 	if c.dialer == nil {
 		c.dialer = &policy.Dialer{Rules: o.Rules}
 	}
+	c.requestIDs.Store(uint64(max(o.FirstRequest, 1) - 1))
+	c.connectionIDs.Store(uint64(max(o.FirstConnection, 1) - 1))
+	var name [8]byte
+	rand.Read(name[:])
+	c.instance = hex.EncodeToString(name[:])
 	var err error
+	if c.keeper, err = capture.New(capture.Options{Capture: o.Capture, Limit: o.CaptureMemory}); err != nil {
+		return nil, err
+	}
 	if c.header, err = credential(o.Secret); err != nil {
 		return nil, err
 	}

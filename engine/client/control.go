@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -25,6 +26,7 @@ func (c *Client) Snapshot(_ context.Context, into *engine.Snapshot) error {
 		Time:        time.Now(),
 		Role:        engine.RoleClient,
 		Name:        c.o.ID,
+		Instance:    c.instance,
 		Version:     c.o.Version,
 		Started:     c.started,
 		Connections: into.Connections[:0],
@@ -33,7 +35,9 @@ func (c *Client) Snapshot(_ context.Context, into *engine.Snapshot) error {
 		Listen:      into.Listen[:0],
 		Banned:      into.Banned[:0],
 		Closes:      into.Closes[:0],
+		Capture:     engine.CaptureState{Capture: engine.Capture{Content: into.Capture.Content}},
 	}
+	c.keeper.State(&into.Capture)
 	c.mu.Lock()
 	into.Draining = c.state == stateDraining
 	into.Totals = c.totals.Load()
@@ -194,6 +198,10 @@ func (*Client) Replay(context.Context, engine.Replay, engine.Operator) (engine.R
 }
 
 // SetCapture implements [engine.Engine].
-func (*Client) SetCapture(context.Context, engine.Capture, engine.Operator) error {
-	return engine.ErrNotRunning
+func (c *Client) SetCapture(_ context.Context, what engine.Capture, by engine.Operator) error {
+	if err := c.keeper.Set(what); err != nil {
+		return fmt.Errorf("set what is captured: %w", err)
+	}
+	c.acted(engine.ActionCapture, capture.Describe(what), by, 0)
+	return nil
 }

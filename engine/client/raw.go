@@ -103,7 +103,7 @@ func (x *exchange) toOrigin(raw origin.Raw) error {
 	for {
 		piece, err := x.in.Next()
 		if len(piece) > 0 {
-			x.sent(len(piece))
+			x.sent(piece)
 			if _, werr := raw.Write(piece); werr != nil {
 				werr = x.why("write to origin", werr)
 				x.fail(werr)
@@ -112,6 +112,7 @@ func (x *exchange) toOrigin(raw origin.Raw) error {
 			}
 		}
 		if err == io.EOF {
+			x.tee.EndRequest()
 			raw.CloseWrite() // fails where the origin has closed both ways: its reader knows
 			return nil
 		}
@@ -133,12 +134,13 @@ func (x *exchange) fromOrigin(raw origin.Raw, said *atomic.Bool) error {
 				x.firstByte = time.Since(x.in.Arrived())
 			}
 			written, werr := x.in.Write(buf[:n])
-			x.received(written)
+			x.received(buf[:written])
 			if werr != nil {
 				return werr
 			}
 		}
 		if err == io.EOF {
+			x.tee.EndResponse()
 			said.Store(true)
 			return x.in.CloseWrite(nil)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/observe"
 	"adit/engine/origin"
 	"adit/engine/policy"
@@ -33,6 +34,7 @@ type exchange struct {
 	connect       time.Duration
 	firstByte     time.Duration
 	live          *engine.Live // nil where nobody wants it
+	tee           *capture.Tee // nil where its content is not kept
 	heads         *engine.Heads
 
 	// Parts of it, so that an exchange is one allocation.
@@ -50,10 +52,14 @@ func (n *connection) serve(in tunnel.Incoming) {
 	bus := n.c.o.Bus
 	if bus.Wants(engine.KindRequestStarted) || bus.Wants(engine.KindRequestFinished) {
 		rec = x.record()
+		x.capture(rec)
 	}
 	if bus.Wants(engine.KindRequestStarted) {
 		x.live = new(engine.Live)
 		x.live.Connection.Store(uint64(n.id))
+		if kept := rec.Captured; kept != nil {
+			x.live.Captured.Store(&kept)
+		}
 		begun := *rec
 		begun.Live = x.live
 		bus.Publish(n.event(engine.KindRequestStarted, &begun))
@@ -67,6 +73,18 @@ func (n *connection) serve(in tunnel.Incoming) {
 		err = x.serveConnect(to)
 	} else {
 		err = x.serveRequest(in.Request())
+	}
+}
+
+// capture begins to keep its content, if that is wanted. What has no record is
+// seen by nobody.
+func (x *exchange) capture(rec *engine.Request) {
+	if x.tee = x.n.c.keeper.Begin(rec, rec.Replay); x.tee == nil {
+		return
+	}
+	rec.Captured = x.tee.Captured()
+	if _, connect := x.in.Connect(); !connect && !x.in.HasContent() {
+		x.tee.EndRequest()
 	}
 }
 
@@ -125,7 +143,7 @@ func (x *exchange) finish(rec *engine.Request, err error) {
 	rec.Connect, rec.FirstByte = x.connect, x.firstByte
 	rec.LastByte = time.Since(rec.Arrived)
 	rec.Outcome, rec.Reason = outcome, engine.Bound(why)
-	if x.n.c.o.Bus.WantsHeads() {
+	if x.wantsHeads() {
 		rec.Heads = x.requestHead()
 	}
 	x.n.c.o.Bus.Publish(x.n.event(engine.KindRequestFinished, rec))
@@ -288,7 +306,10 @@ type requestContent struct{ x *exchange }
 
 func (c *requestContent) Read(p []byte) (int, error) {
 	n, err := c.x.in.Read(p)
-	c.x.sent(n)
+	c.x.sent(p[:n])
+	if err == io.EOF {
+		c.x.tee.EndRequest()
+	}
 	return n, err
 }
 
@@ -308,6 +329,7 @@ func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {
 		head.Fields = without(head.Fields, "content-length") // RFC 9110 §8.6
 	}
 	if end {
+		x.tee.EndResponse()
 		return x.writeHead(head, true)
 	}
 	buf := x.n.c.buffers.Get().(*[copyBuffer]byte)
@@ -326,7 +348,8 @@ func (x *exchange) respond(r *wire.Request, resp *origin.Response) error {
 		}
 		if done {
 			x.answered(head.Status)
-			x.received(n)
+			x.received(buf[:n])
+			x.tee.EndResponse()
 			return nil
 		}
 	}
@@ -348,19 +371,24 @@ func trailersOf(resp *origin.Response) []wire.Field {
 }
 
 func (x *exchange) head(resp *origin.Response) *wire.Response {
+	if x.tee != nil {
+		x.tee.Head(resp.Status, func(name string) string { return wire.Get(resp.Fields, name) })
+	}
 	x.answer = wire.Response{
 		Status:    resp.Status,
 		Connect:   microseconds(x.connect),
 		FirstByte: microseconds(x.firstByte),
 		Fields:    resp.Fields,
 	}
-	if x.n.c.o.Bus.WantsHeads() {
+	if x.wantsHeads() {
 		// Now: the fields are the origin connection's, which goes on to its next.
 		x.heads = new(engine.Heads)
 		x.heads.Response, x.heads.Cut = wire.Lines("", resp.Fields, engine.MaxHead)
 	}
 	return &x.answer
 }
+
+func (x *exchange) wantsHeads() bool { return x.n.c.o.Bus.WantsHeads() && x.n.c.keeper.Heads() }
 
 // requestHead completes the heads; nil for a byte stream.
 func (x *exchange) requestHead() *engine.Heads {
@@ -379,17 +407,19 @@ func (x *exchange) requestHead() *engine.Heads {
 	return h
 }
 
-// sent counts request content that came.
-func (x *exchange) sent(n int) {
-	x.requestBytes += int64(n)
+// sent takes in request content that came.
+func (x *exchange) sent(p []byte) {
+	x.tee.Request(p)
+	x.requestBytes += int64(len(p))
 	if x.live != nil {
 		x.live.RequestBytes.Store(x.requestBytes)
 	}
 }
 
-// received counts response content that went.
-func (x *exchange) received(n int) {
-	x.responseBytes += int64(n)
+// received takes in response content that went.
+func (x *exchange) received(p []byte) {
+	x.tee.Response(p)
+	x.responseBytes += int64(len(p))
 	if x.live != nil {
 		x.live.ResponseBytes.Store(x.responseBytes)
 	}
@@ -417,7 +447,7 @@ func (x *exchange) copyContent(resp *origin.Response, buf []byte, n int, err err
 	for {
 		if n > 0 {
 			written, werr := x.in.Write(buf[:n])
-			x.received(written)
+			x.received(buf[:written])
 			if werr != nil {
 				return werr
 			}
@@ -433,6 +463,7 @@ func (x *exchange) copyContent(resp *origin.Response, buf []byte, n int, err err
 	if resp.Length >= 0 && x.responseBytes != resp.Length {
 		return engine.Fail("read response", engine.ReasonOriginFailed, io.ErrUnexpectedEOF)
 	}
+	x.tee.EndResponse()
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 )
 
 // Snapshot implements [engine.Engine].
@@ -17,7 +18,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 	}
 	*into = engine.Snapshot{
 		Seq: s.bus.Seq(), Time: time.Now(), Role: engine.RoleServer,
-		Name: s.o.Name, Version: s.o.Version, Started: s.started, Draining: s.draining.Load(),
+		Name: s.o.Name, Instance: s.instance, Version: s.o.Version, Started: s.started, Draining: s.draining.Load(),
 		Listen:      into.Listen[:0],
 		Connections: into.Connections[:0],
 		Servers:     into.Servers[:0],
@@ -25,7 +26,9 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 		Banned:      into.Banned[:0],
 		Closes:      into.Closes[:0],
 		Waiting:     int(s.dispatch.waiting.Load()),
+		Capture:     engine.CaptureState{Capture: engine.Capture{Content: into.Capture.Content}},
 	}
+	s.keeper.State(&into.Capture)
 	s.life.Lock()
 	for _, ln := range s.listeners {
 		into.Listen = append(into.Listen, ln.Addr().String())
@@ -185,5 +188,9 @@ func (s *Server) Replay(ctx context.Context, r engine.Replay, by engine.Operator
 
 // SetCapture implements [engine.Engine].
 func (s *Server) SetCapture(ctx context.Context, c engine.Capture, by engine.Operator) error {
-	return engine.ErrNotRunning
+	if err := s.keeper.Set(c); err != nil {
+		return fmt.Errorf("set what is captured: %w", err)
+	}
+	s.audit(engine.ActionCapture, by, capture.Describe(c))
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/observe"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
@@ -44,6 +45,7 @@ type call struct {
 	on     *link  // where the newest exchange ran; nil before
 	resp   *wire.Response
 	live   *engine.Live // nil where nobody wants it; no other call gets it
+	tee    *capture.Tee // nil where its content is not kept; no other call gets it
 
 	shard      *callShard
 	prev, next *call // guarded by shard.mu, like ex and out
@@ -161,7 +163,7 @@ func (c *call) end() {
 	}
 	if s.bus.Wants(engine.KindRequestFinished) {
 		var rec *engine.Request
-		if s.bus.WantsHeads() {
+		if s.bus.WantsHeads() && s.keeper.Heads() {
 			ended := &struct {
 				rec   engine.Request
 				heads engine.Heads
@@ -228,7 +230,24 @@ func (c *call) found(sl slot) {
 // opened notes the exchange that was begun on the connection that was found.
 func (c *call) opened(l *link, ex tunnel.Exchange, out writeDeadliner) {
 	c.on = l
+	if c.tee == nil {
+		c.capture()
+	}
 	c.attach(ex, out)
+}
+
+// capture begins to keep its content, if that is wanted.
+func (c *call) capture() {
+	c.tee = c.s.keeper.Begin(&c.rec, c.rec.Replay)
+	if c.tee == nil {
+		return
+	}
+	c.up.tee = c.tee
+	kept := c.tee.Captured()
+	c.rec.Captured = kept
+	if c.live != nil {
+		c.live.Captured.Store(&kept)
+	}
 }
 
 // again gives the exchange up for another one: it failed, though its caller may
@@ -242,14 +261,18 @@ func (c *call) again() {
 func (c *call) answered(status int, r *wire.Response) {
 	c.head.Store(true)
 	c.rec.Status, c.resp = status, r
+	if c.tee != nil {
+		c.tee.Head(status, func(name string) string { return wire.Get(r.Fields, name) })
+	}
 	if c.live != nil {
 		c.live.Status.Store(int32(status))
 	}
 }
 
-// received counts response content.
-func (c *call) received(n int) {
-	c.rec.ResponseBytes += int64(n)
+// received takes in response content that passed.
+func (c *call) received(p []byte) {
+	c.tee.Response(p)
+	c.rec.ResponseBytes += int64(len(p))
 	if c.live != nil {
 		c.live.ResponseBytes.Store(c.rec.ResponseBytes)
 	}

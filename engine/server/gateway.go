@@ -95,6 +95,8 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 		c.opened(sl.l, ex, out)
 		if content {
 			c.up.start(w, r, ex, s.o.Stall, sl.l.native && expectsContinue(r))
+		} else if t.upgrade == "" {
+			c.tee.EndRequest()
 		}
 		if s.relay(w, r, c, t, ex, attempt == 1) {
 			return
@@ -196,6 +198,7 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 	for first := true; ; first = false {
 		piece, err := ex.Next()
 		if err == io.EOF {
+			c.tee.EndResponse()
 			return nil
 		}
 		if err != nil {
@@ -205,7 +208,7 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 			deadline.extend()
 		}
 		n, err := w.Write(piece)
-		c.received(n)
+		c.received(piece[:n])
 		if err != nil {
 			return errCallerLeft
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -37,6 +38,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 	for {
 		piece, err := ex.Next()
 		if err == io.EOF {
+			c.tee.EndResponse()
 			break
 		}
 		if err != nil {
@@ -47,7 +49,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 			c.rec.FirstByte = time.Since(c.rec.Arrived)
 		}
 		n, err := end.Write(piece)
-		c.received(n)
+		c.received(piece[:n])
 		if err == nil && !ex.Buffered() {
 			err = end.flush()
 		}
@@ -80,7 +82,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 }
 
 func (s *Server) startUpload(c *call, ex tunnel.Exchange, end rawEnd, early []byte) *rawUpload {
-	up := &rawUpload{ex: ex, end: end, live: c.live, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
+	up := &rawUpload{ex: ex, end: end, live: c.live, tee: c.tee, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
 	go up.run(early)
 	return up
 }
@@ -102,6 +104,7 @@ type rawUpload struct {
 	half       time.Duration
 	n          int64        // bytes; for others after done, like ended
 	live       *engine.Live // of the call; may be nil
+	tee        *capture.Tee // likewise
 	ended      bool         // the caller has sent FIN
 	stopped    atomic.Bool  // the other direction has failed
 	halfClosed atomic.Bool  // the other direction has ended
@@ -109,8 +112,9 @@ type rawUpload struct {
 	done       chan struct{}
 }
 
-func (u *rawUpload) took(n int) {
-	u.n += int64(n)
+func (u *rawUpload) took(p []byte) {
+	u.tee.Request(p)
+	u.n += int64(len(p))
 	if u.live != nil {
 		u.live.RequestBytes.Store(u.n)
 	}
@@ -119,7 +123,7 @@ func (u *rawUpload) took(n int) {
 func (u *rawUpload) run(early []byte) {
 	defer close(u.done)
 	if len(early) > 0 {
-		u.took(len(early))
+		u.took(early)
 		if _, err := u.ex.Write(early); err != nil {
 			return
 		}
@@ -129,7 +133,7 @@ func (u *rawUpload) run(early []byte) {
 	for {
 		n, err := u.end.Read(buf[:])
 		if n > 0 {
-			u.took(n)
+			u.took(buf[:n])
 			if _, werr := u.ex.Write(buf[:n]); werr != nil {
 				return
 			}
@@ -139,6 +143,7 @@ func (u *rawUpload) run(early []byte) {
 		}
 		if err == io.EOF {
 			u.ended = true
+			u.tee.EndRequest()
 			u.ex.CloseWrite(nil)
 			return
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/observe"
 	"adit/engine/policy"
 	"adit/engine/tunnel"
@@ -47,6 +48,13 @@ type Options struct {
 	CompatStatus bool            // wsp's 526 and 527 in place of 401/403/502/503/504
 	IdleTimeout  time.Duration   // wsp's idletimeout: idle classic connections beyond the client's pool size close; 0 never
 
+	Capture       engine.Capture // what is kept of exchanges from the start
+	CaptureMemory int64          // bytes of content; 0 capture.DefaultLimit
+
+	// Where ids begin: behind those of former runs in the same history. 0 is 1.
+	FirstRequest    engine.RequestID
+	FirstConnection engine.ConnectionID
+
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
 	Logger  *slog.Logger // nil: discards
 	OnPanic func(v any)  // nil: panics go on
@@ -65,6 +73,7 @@ type Server struct {
 	o         Options
 	domain    string    // with a leading dot and in lower case, or ""
 	pseudonym string    // our received-by in Via, new in every process
+	instance  string    // of this process, in snapshots
 	vias      [3]string // our element of Via for HTTP/1.0, 1.1 and 2
 	started   time.Time
 
@@ -73,6 +82,7 @@ type Server struct {
 	log    *slog.Logger
 	totals observe.Totals
 	growth *tunnel.Budget
+	keeper *capture.Keeper
 
 	http     *http.Server
 	base     context.Context // ends when everything is to stop now
@@ -140,14 +150,19 @@ func New(o Options) (*Server, error) {
 	if o.Callers == nil {
 		o.Callers = &policy.Callers{}
 	}
-	var name [8]byte
-	if _, err := rand.Read(name[:]); err != nil {
-		return nil, fmt.Errorf("make a pseudonym for via: %w", err)
+	keeper, err := capture.New(capture.Options{Capture: o.Capture, Limit: o.CaptureMemory})
+	if err != nil {
+		return nil, err
 	}
+	var name, instance [8]byte
+	rand.Read(name[:])
+	rand.Read(instance[:])
 	s := &Server{
 		o:         o,
 		domain:    domain,
 		pseudonym: "adit-" + hex.EncodeToString(name[:]),
+		instance:  hex.EncodeToString(instance[:]),
+		keeper:    keeper,
 		started:   time.Now(),
 		bus:       o.Bus,
 		log:       o.Logger,
@@ -162,6 +177,8 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.calls.last.Store(uint64(max(o.FirstRequest, 1) - 1))
+	s.lastLink.Store(uint64(max(o.FirstConnection, 1) - 1))
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.claims.init()
 	for i, version := range []string{"1.0 ", "1.1 ", "2.0 "} {

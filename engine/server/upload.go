@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -35,6 +36,7 @@ type upload struct {
 	failed  atomic.Uint32 // an engine.Reason: the caller left, or what it sent can't pass
 	n       int64         // bytes taken; for others after done
 	live    *engine.Live  // of the call; may be nil
+	tee     *capture.Tee  // likewise
 
 	mu       sync.Mutex // w.WriteHeader for 1xx, and what follows
 	final    bool       // the final head came, or the end: no deadline any more
@@ -75,6 +77,7 @@ func (u *upload) run() {
 		}
 		if n > 0 {
 			u.n += int64(n)
+			u.tee.Request(buf[:n])
 			if u.live != nil {
 				u.live.RequestBytes.Store(u.n)
 			}
@@ -83,6 +86,7 @@ func (u *upload) run() {
 			}
 		}
 		if err == io.EOF {
+			u.tee.EndRequest()
 			if err := u.ex.CloseWrite(requestTrailers(u.r.Trailer)); err != nil {
 				u.fail(engine.ReasonOf(err), "trailers that can't pass")
 			}
