@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/store/history"
 )
 
 const (
@@ -32,6 +33,11 @@ const (
 type Options struct {
 	Records int // kept at most; default 100,000
 	Bytes   int // of records and heads together; default 64 MiB. Heads go first, the oldest before
+
+	// History is fed by the Log, and read where the ring ends; nil: there is none.
+	// Whoever opened it closes it, after the Log. The engine's ids begin with its
+	// Next.
+	History *history.File
 }
 
 // A Log is the ring of the newest records, filled by its own subscription. Its

@@ -46,11 +46,12 @@ var ErrInUse = errors.New("in use by another process")
 func (f *File) Next() (engine.RequestID, engine.ConnectionID) { return 1, 1 }
 
 // Add queues an event to be written, and returns at once. Of requests it takes
-// the end only. It returns the event's number, from 1, or 0 where it is not one
-// to be written or the queue has no room for it: then it becomes a gap.
+// the end only. It returns the event's key, which grows also from run to run (it
+// is that of engine.EventPage), or 0 where the event is not one to be written or
+// the queue has no room for it: then it becomes a gap.
 func (f *File) Add(e *engine.Event) uint64 { return 0 }
 
-// Readable returns the number up to which everything that was added can be read,
+// Readable returns the key up to which everything that was added can be read,
 // or is known to be lost.
 func (f *File) Readable() uint64 { return 0 }
 
