@@ -65,4 +65,8 @@ type SubscribeOptions struct {
 	Kinds Kinds // 0 means [KindsAll]
 	Slots int   // ring size in events; 0 means 4,096; at most 65,536
 	Heads bool  // records of requests come with their Heads, but for some while the subscriber is slow
+
+	// Late allows that the start of an exchange is told up to 20 ms late, and that
+	// of one that is over by then not at all: most cost less so.
+	Late bool
 }

@@ -76,6 +76,7 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 		Kinds: engine.KindSet(engine.KindRequestStarted, engine.KindRequestFinished, engine.KindGreetingReceived),
 		Slots: slots,
 		Heads: true,
+		Late:  true,
 	})
 	if err != nil {
 		cancel()

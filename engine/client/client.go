@@ -105,6 +105,7 @@ type Client struct {
 	totals    observe.Totals
 	keeper    *capture.Keeper
 	instance  string // of this process, in snapshots
+	late      *observe.Sweeper
 
 	connectionIDs atomic.Uint64
 	requestIDs    atomic.Uint64
@@ -193,6 +194,7 @@ func New(o Options) (*Client, error) {
 		done:       make(chan struct{}),
 		sessions:   make(map[engine.ConnectionID]*connection),
 	}
+	c.late = observe.NewSweeper(c.announce)
 	c.buffers.New = func() any { return new([copyBuffer]byte) }
 	if c.dialer == nil {
 		c.dialer = &policy.Dialer{Rules: o.Rules}

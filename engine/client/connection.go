@@ -25,10 +25,11 @@ type connection struct {
 	open       atomic.Bool   // registered is closed: spares the channel's lock
 	failed     atomic.Uint64 // exchanges, as in engine.Connection
 
-	mu        sync.Mutex // guards what follows
-	exchanges map[engine.RequestID]*exchange
-	served    bool // there was an exchange
-	pooled    bool // counts in endpoint.idle while it has none
+	mu      sync.Mutex // guards what follows
+	newest  *exchange  // of those that run; each knows its neighbours
+	running int
+	served  bool // there was an exchange
+	pooled  bool // counts in endpoint.idle while it has none
 }
 
 func (e *endpoint) newConnection() *connection {
@@ -37,7 +38,6 @@ func (e *endpoint) newConnection() *connection {
 		e:          e,
 		c:          e.c,
 		registered: make(chan struct{}),
-		exchanges:  make(map[engine.RequestID]*exchange),
 	}
 }
 
@@ -96,7 +96,7 @@ func (n *connection) joinPool() (busy bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.pooled = true
-	if len(n.exchanges) == 0 {
+	if n.running == 0 {
 		n.e.idle.Add(1)
 		return false
 	}
@@ -105,7 +105,7 @@ func (n *connection) joinPool() (busy bool) {
 
 func (n *connection) leavePool() {
 	n.mu.Lock()
-	if n.pooled && len(n.exchanges) == 0 {
+	if n.pooled && n.running == 0 {
 		n.e.idle.Add(-1)
 	}
 	n.pooled = false
@@ -138,8 +138,12 @@ func (n *connection) fill(s *engine.Connection) {
 
 func (n *connection) add(x *exchange) {
 	n.mu.Lock()
-	taken := n.pooled && len(n.exchanges) == 0
-	n.exchanges[x.id] = x
+	taken := n.pooled && n.running == 0
+	if x.older = n.newest; x.older != nil {
+		x.older.newer = x
+	}
+	n.newest = x
+	n.running++
 	n.served = true
 	n.mu.Unlock()
 	if taken {
@@ -155,8 +159,16 @@ func (n *connection) hasServed() bool {
 
 func (n *connection) remove(x *exchange) {
 	n.mu.Lock()
-	delete(n.exchanges, x.id)
-	if n.pooled && len(n.exchanges) == 0 {
+	if x.newer != nil {
+		x.newer.older = x.older
+	} else {
+		n.newest = x.older
+	}
+	if x.older != nil {
+		x.older.newer = x.newer
+	}
+	n.running--
+	if n.pooled && n.running == 0 {
 		n.e.idle.Add(1)
 	}
 	n.mu.Unlock()
@@ -165,11 +177,39 @@ func (n *connection) remove(x *exchange) {
 func (n *connection) exchange(id engine.RequestID) *exchange {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.exchanges[id]
+	for x := n.newest; x != nil; x = x.older {
+		if x.id == id {
+			return x
+		}
+	}
+	return nil
 }
 
 func (n *connection) inFlight() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.exchanges)
+	return n.running
+}
+
+// announce announces the exchanges that began before and have not been, and
+// reports whether there are others that wait for it.
+func (n *connection) announce(before time.Time) (more bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var oldest *exchange
+	for x := n.newest; x != nil && !x.swept; x = x.older {
+		oldest = x
+		switch {
+		case !x.untold:
+		case x.rec.Arrived.After(before):
+			more = true
+		default:
+			x.announce()
+		}
+	}
+	// What is behind an exchange that is swept is not looked at again.
+	for x := oldest; x != nil && !x.untold; x = x.newer {
+		x.swept = true
+	}
+	return more
 }

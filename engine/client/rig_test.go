@@ -67,7 +67,7 @@ func newRig(t testing.TB, o Options) *rig {
 		t.Fatal(err)
 	}
 	g := &rig{client: c}
-	events, err := c.Subscribe(context.Background(), engine.SubscribeOptions{})
+	events, err := c.Subscribe(context.Background(), engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindRequestFinished)})
 	if err != nil {
 		t.Fatal(err)
 	}

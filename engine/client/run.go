@@ -120,7 +120,24 @@ func (c *Client) close(n *connection, code engine.CloseCode, reason string) {
 	})
 }
 
+// announce announces exchanges that began before, and reports whether there are
+// others to announce later.
+func (c *Client) announce(before time.Time) (more bool) {
+	defer c.recovered()
+	c.mu.Lock()
+	all := make([]*connection, 0, len(c.sessions))
+	for _, n := range c.sessions {
+		all = append(all, n)
+	}
+	c.mu.Unlock()
+	for _, n := range all {
+		more = n.announce(before) || more
+	}
+	return more
+}
+
 func (c *Client) stopped() error {
+	c.late.Close()
 	totals := c.totals.Load()
 	c.o.Bus.Publish(engine.Event{Kind: engine.KindStopped, Client: c.o.ID, Totals: &totals, Duration: time.Since(c.started)})
 	c.mu.Lock()
@@ -146,6 +163,7 @@ func (c *Client) Close() error {
 	}
 	c.mu.Unlock()
 	if fresh {
+		c.late.Close()
 		c.origins.Close()
 		close(c.done)
 		return nil

@@ -33,11 +33,18 @@ type exchange struct {
 	upgraded      bool
 	connect       time.Duration
 	firstByte     time.Duration
-	live          *engine.Live // nil where nobody wants it
 	tee           *capture.Tee // nil where its content is not kept
 	heads         *engine.Heads
+	rec           *engine.Request // nil where nobody wants it
+	live          *engine.Live    // the same
+
+	// Guarded by connection.mu.
+	older, newer *exchange
+	untold       bool // its start is announced when it has run for some time
+	swept        bool // it, and all that began before, need not be announced any more
 
 	// Parts of it, so that an exchange is one allocation.
+	moving  engine.Live
 	out     origin.Request
 	content requestContent
 	answer  wire.Response
@@ -47,27 +54,31 @@ type exchange struct {
 func (n *connection) serve(in tunnel.Incoming) {
 	n.awaitRegistered()
 	x := &exchange{n: n, in: in, id: engine.RequestID(n.c.requestIDs.Add(1)), connect: -1, firstByte: -1}
-	n.add(x)
-	var rec *engine.Request
 	bus := n.c.o.Bus
-	if bus.Wants(engine.KindRequestStarted) || bus.Wants(engine.KindRequestFinished) {
-		rec = x.record()
-		x.capture(rec)
+	now, late := bus.Wants(engine.KindRequestStarted), bus.WantsLate()
+	if now || late || bus.Wants(engine.KindRequestFinished) {
+		x.rec = x.record()
+		x.capture(x.rec)
 	}
-	if bus.Wants(engine.KindRequestStarted) {
-		x.live = new(engine.Live)
+	if now || late {
+		x.live = &x.moving
 		x.live.Connection.Store(uint64(n.id))
-		if kept := rec.Captured; kept != nil {
+		if kept := x.rec.Captured; kept != nil {
 			x.live.Captured.Store(&kept)
 		}
-		begun := *rec
-		begun.Live = x.live
-		bus.Publish(n.event(engine.KindRequestStarted, &begun))
+	}
+	x.untold = late && !now
+	n.add(x)
+	switch {
+	case now:
+		x.announce()
+	case late:
+		n.c.late.Arm()
 	}
 	err := errPanicked
 	defer func() {
 		n.remove(x)
-		x.finish(rec, err)
+		x.finish(err)
 	}()
 	if to, ok := in.Connect(); ok {
 		err = x.serveConnect(to)
@@ -92,6 +103,14 @@ var errPanicked = errors.New("internal error")
 
 func (n *connection) event(k engine.Kind, r *engine.Request) engine.Event {
 	return engine.Event{Kind: k, Connection: n.id, Client: n.c.o.ID, Protocol: n.session.Protocol(), Request: r}
+}
+
+// announce publishes the start. The record is not written yet.
+func (x *exchange) announce() {
+	x.untold = false
+	begun := *x.rec
+	begun.Live = x.live
+	x.n.c.o.Bus.Publish(x.n.event(engine.KindRequestStarted, &begun))
 }
 
 func (x *exchange) record() *engine.Request {
@@ -126,7 +145,7 @@ func (x *exchange) record() *engine.Request {
 }
 
 // finish gives the exchange its one outcome.
-func (x *exchange) finish(rec *engine.Request, err error) {
+func (x *exchange) finish(err error) {
 	outcome, why := x.outcome(err)
 	if x.live != nil {
 		x.live.Over.Store(true)
@@ -135,6 +154,7 @@ func (x *exchange) finish(rec *engine.Request, err error) {
 	if (&engine.Request{Outcome: outcome, Status: x.status}).HasFailed() {
 		x.n.failed.Add(1)
 	}
+	rec := x.rec
 	if rec == nil {
 		return
 	}

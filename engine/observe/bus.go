@@ -23,7 +23,7 @@ import (
 // wants them, and are left out for one who does not: that bounds them to 64 MiB
 // whatever callers send, and 16 MiB in the batches at hand.
 type Bus struct {
-	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, and wantsHeads; written under mu
+	wants atomic.Uint32 // engine.Kinds that any subscriber asks for, wantsHeads and wantsLate; written under mu
 	_     [60]byte      // readers of wants do not share a cache line with mu
 
 	mu          sync.Mutex // held for a few hundred nanoseconds at most; a leaf
@@ -59,11 +59,18 @@ func (b *Bus) Publish(e engine.Event) {
 }
 
 // Wants reports whether anybody subscribes to k: whoever would have to allocate
-// for an event asks first.
+// for an event asks first. Those whom [Bus.WantsLate] is about do not count.
 func (b *Bus) Wants(k engine.Kind) bool { return engine.Kinds(b.wants.Load()).Has(k) }
 
-// wantsHeads is a bit of Bus.wants beyond the kinds.
-const wantsHeads = 1 << 31
+// Bits of Bus.wants beyond the kinds.
+const (
+	wantsHeads = 1 << 31
+	wantsLate  = 1 << 30
+)
+
+// WantsLate reports whether anybody wants to be told of exchanges that started,
+// and allows that it is told late, or not where they are over by then.
+func (b *Bus) WantsLate() bool { return b.wants.Load()&wantsLate != 0 }
 
 // maxWithHeads is how many events may wait for a subscriber until no more heads
 // are made for it.
@@ -95,6 +102,7 @@ func (b *Bus) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan 
 	slots := 1 << bits.Len(uint(min(o.Slots, maxSlots)-1))
 	s := newSubscriber(o.Kinds, slots)
 	s.heads = o.Heads && o.Kinds.Has(engine.KindRequestFinished)
+	s.late = o.Late && o.Kinds.Has(engine.KindRequestStarted)
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,7 +144,12 @@ func (b *Bus) remove(s *subscriber) {
 func (b *Bus) updateWants() {
 	var all uint32
 	for _, s := range b.subscribers {
-		all |= uint32(s.kinds) &^ wantsHeads
+		kinds := s.kinds & engine.KindsAll
+		if s.late {
+			kinds &^= engine.KindSet(engine.KindRequestStarted)
+			all |= wantsLate
+		}
+		all |= uint32(kinds)
 		if s.heads && !s.behind {
 			all |= wantsHeads
 		}

@@ -21,6 +21,7 @@ const (
 type subscriber struct {
 	kinds engine.Kinds
 	heads bool              // wants the heads of requests
+	late  bool              // a start may be told late, or not at all
 	slots uint64            // a power of two
 	out   chan engine.Batch // unbuffered; closed by the pump
 	wake  chan struct{}     // capacity 1; never closed

@@ -106,7 +106,7 @@ func BenchmarkSmallRequest(b *testing.B) {
 		"subscribed": {Kinds: engine.KindsRequests},
 		"lines":      {Kinds: engine.KindsRequests},
 		"heads":      {Kinds: engine.KindsRequests, Heads: true},
-		"dashboard":  {Heads: true},
+		"dashboard":  {Heads: true, Late: true},
 	}
 	for _, name := range strings.Fields("unobserved subscribed lines heads dashboard") {
 		b.Run(name, func(b *testing.B) {

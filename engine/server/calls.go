@@ -21,6 +21,7 @@ const callShards = 64
 type calls struct {
 	last   atomic.Uint64
 	shards [callShards]callShard
+	late   *observe.Sweeper
 }
 
 type callShard struct {
@@ -44,11 +45,14 @@ type call struct {
 	peer   string // of the connection; "" where none was found
 	on     *link  // where the newest exchange ran; nil before
 	resp   *wire.Response
-	live   *engine.Live // nil where nobody wants it; no other call gets it
+	live   *engine.Live // nil where nobody wants it
+	spare  *engine.Live // for live: nobody else has seen it
+	told   atomic.Uint32
 	tee    *capture.Tee // nil where its content is not kept; no other call gets it
 
 	shard      *callShard
-	prev, next *call // guarded by shard.mu, like ex and out
+	prev, next *call // guarded by shard.mu, like what follows up to out
+	swept      bool  // it, and all that began before, need not be announced any more
 	ex         tunnel.Exchange
 	out        writeDeadliner
 	cancelled  atomic.Bool
@@ -111,19 +115,80 @@ func (c *call) resetLocked() {
 	}
 }
 
-// started publishes that the request has begun, if anybody wants to know.
+// What is known of a call's start (call.told).
+const (
+	startUnwanted = iota // nobody wants to know, or started was not called yet
+	startPassed          // the same, and the sweep does not look at the call again
+	startUntold          // announced by the sweep, unless the call is over before
+	startTold
+	startOver
+)
+
+// started publishes that the request has begun, if anybody wants to know: at once,
+// or where all who do allow it, when it has run for some time. What the record of
+// the start says of the call is not written any more from here on.
 func (c *call) started() {
-	if !c.s.bus.Wants(engine.KindRequestStarted) {
+	now := c.s.bus.Wants(engine.KindRequestStarted)
+	if !now && !c.s.bus.WantsLate() {
 		return
 	}
-	// One allocation for both.
-	begun := &struct {
-		rec  engine.Request
-		live engine.Live
-	}{rec: c.rec}
-	begun.rec.Live = &begun.live
-	c.live, c.up.live = &begun.live, &begun.live
-	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Client: c.rec.Client, Request: &begun.rec})
+	if c.spare == nil {
+		c.spare = new(engine.Live)
+	}
+	c.live, c.up.live = c.spare, c.spare
+	if now || !c.told.CompareAndSwap(startUnwanted, startUntold) {
+		c.told.Store(startTold)
+		c.announce()
+		return
+	}
+	c.s.calls.late.Arm()
+}
+
+// announce publishes the start. It reads nothing that the goroutine of the call
+// writes later.
+func (c *call) announce() {
+	r := &c.rec
+	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Request: &engine.Request{
+		ID: r.ID, Way: r.Way, Caller: r.Caller, Method: r.Method, Target: r.Target, Replay: r.Replay, Arrived: r.Arrived,
+		Queued: -1, Sent: -1, Connect: -1, FirstByte: -1, LastByte: -1, Live: c.live,
+	}})
+}
+
+// announce announces the calls that began before and have not been, and reports
+// whether there are others that wait for it.
+func (r *calls) announce(before time.Time) (more bool) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		more = sh.announce(before) || more
+		sh.mu.Unlock()
+	}
+	return more
+}
+
+func (sh *callShard) announce(before time.Time) (more bool) {
+	var oldest *call
+	for c := sh.head; c != nil && !c.swept; c = c.next {
+		oldest = c
+		state := c.told.Load()
+		switch {
+		case state > startUntold:
+		case c.rec.Arrived.After(before):
+			more = more || state == startUntold
+		case c.told.CompareAndSwap(startUntold, startTold):
+			c.announce()
+		default:
+			c.told.CompareAndSwap(startUnwanted, startPassed)
+		}
+	}
+	// What is behind a call that is swept is not looked at again.
+	for c := oldest; c != nil; c = c.prev {
+		if state := c.told.Load(); state == startUnwanted || state == startUntold {
+			break
+		}
+		c.swept = true
+	}
+	return more
 }
 
 // fail notes why the exchange did not complete. The first reason stays.
@@ -154,8 +219,11 @@ func (c *call) end() {
 	if !c.failed {
 		c.rec.Outcome = engine.OutcomeCompleted
 	}
-	if c.live != nil {
+	if c.live != nil && c.told.Swap(startOver) == startTold {
+		sh.mu.Lock() // the sweep may be about to publish the start
+		sh.mu.Unlock()
 		c.live.Over.Store(true)
+		c.spare = nil
 	}
 	s.totals.RequestEnded(c.rec.Outcome, c.rec.Status)
 	if c.on != nil && c.rec.HasFailed() {
@@ -211,7 +279,11 @@ func (c *call) release() {
 			panic(v)
 		}
 	}
-	*c = call{}
+	spare := c.spare
+	*c = call{spare: spare}
+	if spare != nil {
+		*spare = engine.Live{}
+	}
 	callPool.Put(c)
 }
 

@@ -92,6 +92,7 @@ func (s *Server) stop() {
 	s.work.Wait()
 	s.webWork.Wait()
 	s.watch.close()
+	s.calls.late.Close()
 
 	totals := s.totals.Load()
 	s.publish(engine.Event{Kind: engine.KindStopped, Duration: time.Since(s.started), Totals: &totals})

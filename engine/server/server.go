@@ -181,6 +181,10 @@ func New(o Options) (*Server, error) {
 	s.lastLink.Store(uint64(max(o.FirstConnection, 1) - 1))
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.claims.init()
+	s.calls.late = observe.NewSweeper(func(before time.Time) bool {
+		defer s.caught()
+		return s.calls.announce(before)
+	})
 	for i, version := range []string{"1.0 ", "1.1 ", "2.0 "} {
 		s.vias[i] = version + s.pseudonym
 	}
