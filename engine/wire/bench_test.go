@@ -136,3 +136,23 @@ func BenchmarkParseClassicRequest(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLines is of the head of a small request: one that was seen before, and
+// one that always differs.
+func BenchmarkLines(b *testing.B) {
+	fields := []wire.Field{{"Accept", "*/*"}, {"User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"}, {"Accept-Encoding", "gzip, br"},
+		{"X-Forwarded-Host", "app.t.example"}, {"X-Forwarded-For", "192.0.2.1"}, {"X-Forwarded-Proto", "http"},
+		{"Forwarded", "for=192.0.2.1;host=\"app.t.example\";proto=http"}, {"Via", "1.1 adit-0123456789abcdef"}, {"X-Request-Id", ""}}
+	for _, other := range []bool{false, true} {
+		b.Run(map[bool]string{false: "same", true: "other"}[other], func(b *testing.B) {
+			b.ReportAllocs()
+			ids := [2]string{"0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331b7ad6b7169203331"}
+			for n := 0; b.Loop(); n++ {
+				if other {
+					fields[8].Value = ids[0][:n%32] + ids[1][n/32%32:]
+				}
+				wire.Lines("app.t.example", fields, 8<<10)
+			}
+		})
+	}
+}

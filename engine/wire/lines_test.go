@@ -75,3 +75,17 @@ func TestPeekAgreesWithNextRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestLinesStay finds a text that changes when others are made.
+func TestLinesStay(t *testing.T) {
+	var kept [3000]string
+	line := func(i int) string { return strings.Repeat(string(rune('a'+i%26)), i%97) }
+	for i := range kept {
+		kept[i], _ = Lines("", []Field{{"n", line(i)}}, 8<<10)
+	}
+	for i, got := range kept {
+		if want := "n: " + line(i) + "\n"; got != want {
+			t.Fatalf("%d: %q, want %q", i, got, want)
+		}
+	}
+}
