@@ -22,6 +22,7 @@ import (
 	"adit/engine/procs"
 	"adit/keys"
 	"adit/store"
+	"adit/store/playback"
 	"adit/themes"
 	"adit/tui"
 	"adit/tui/measure"
@@ -59,6 +60,8 @@ func run() int {
 		Version:       version,
 		Dashboard:     in.dashboard,
 		OpenStore:     openStore,
+		Play:          play,
+		Record:        store.Record,
 		Measure: func(ctx context.Context, long time.Duration, w io.Writer) error {
 			return measure.Run(ctx, measure.Options{For: long, OpenLog: openLog, CPU: procs.CPUTime, Out: w})
 		},
@@ -99,6 +102,8 @@ func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (co
 		NoSync:    v.Options.NoSync,
 		NoMouse:   v.Options.NoMouse,
 		ReadOnly:  v.Options.ReadOnly,
+		Remote:    v.Remote,
+		Attached:  v.Attached,
 		Input:     os.Stdin,
 		Output:    os.Stdout,
 		StateFile: v.State,
@@ -243,21 +248,19 @@ func writeThemes(w io.Writer, form command.Form, dir string) error {
 }
 
 // openStore opens what keeps the records of a run.
-func openStore(command.StoreOptions) (command.Store, error) { return &kept{}, nil }
-
-// kept is a [command.Store] of the ring alone.
-type kept struct{ log *store.Log }
-
-func (*kept) Next() (engine.RequestID, engine.ConnectionID) { return 1, 1 }
-
-func (k *kept) Keep(e engine.Engine) (engine.RequestLog, error) {
-	var err error
-	k.log, err = store.Open(e, store.Options{})
-	return k.log, err
+func openStore(o command.StoreOptions) (command.Store, error) {
+	kept, err := store.OpenAt(store.FileOptions(o))
+	if err != nil {
+		return nil, err
+	}
+	return kept, nil
 }
 
-func (k *kept) Close() {
-	if k.log != nil {
-		k.log.Close()
+// play opens a database as a recording.
+func play(path string) (command.Recording, error) {
+	r, err := playback.Open(path)
+	if err != nil {
+		return nil, err
 	}
+	return r, nil
 }

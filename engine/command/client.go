@@ -59,7 +59,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, effective []en
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
-	r.openStore()
+	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	cl, err := client.New(o)
 	if err != nil {
@@ -100,6 +100,9 @@ func clientOptions(c *config.Client) (client.Options, error) {
 		ClassicPing: c.Ping,
 		Grace:       c.Grace,
 		Once:        c.Once,
+
+		Capture:       c.Capture.Engine(),
+		CaptureMemory: c.Capture.Memory,
 	}
 	for _, text := range c.Expose {
 		host, port, origin, err := config.ParseExpose(text, c.ID)

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"adit/engine"
+	"adit/engine/control"
 )
 
 // A Process is what main knows of the process that a verb runs in. The first
@@ -62,6 +63,8 @@ type Process struct {
 	Themes func(w io.Writer, form Form, dir string) error
 
 	failure error // what the verb returned
+
+	dial func(ctx context.Context, address string, o control.DialOptions) (remote, error) // nil: control.Dial; of tests
 }
 
 // StoreOptions say what is kept of a run.
@@ -120,7 +123,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p))
+	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p), newLs(p), newTail(p))
 	if p.Keys != nil {
 		root.AddCommand(newKeys(p))
 	}

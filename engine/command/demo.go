@@ -48,6 +48,7 @@ func demoSettings(c *config.Server) []config.Setting {
 	for _, s := range slices.Concat(config.CaptureSettings(new(config.Capture)), config.DashboardSettings(new(config.Dashboard))) {
 		defaults[s.Name] = s.Default
 	}
+	defaults["capture"] = "content" // of nobody but the demo itself
 	// Without a terminal a demo that loses it has nobody left to end it.
 	delete(defaults, "keep-engine")
 	table := slices.DeleteFunc(config.ServerSettings(c), func(s config.Setting) bool {
@@ -88,6 +89,9 @@ func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engi
 		Bus:     r.bus,
 		Logger:  r.log,
 		OnPanic: r.onPanic,
+
+		Capture:       c.Capture.Engine(),
+		CaptureMemory: c.Capture.Memory,
 	})
 	if err != nil {
 		return &exit{codeUnreachable, err}

@@ -59,7 +59,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
-	r.openStore()
+	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", c.Listen)
@@ -133,6 +133,9 @@ func serverOptions(c *config.Server) (server.Options, error) {
 		Protocol:     protocolOf(c.Protocol),
 		CompatStatus: c.CompatStatus,
 		IdleTimeout:  c.IdleTimeout,
+
+		Capture:       c.Capture.Engine(),
+		CaptureMemory: c.Capture.Memory,
 	}
 	if o.TCPFirst, o.TCPLast, err = c.TCPRange(); err != nil {
 		return server.Options{}, fmt.Errorf("tcp ports: %w", err)

@@ -63,3 +63,6 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// Credential returns a credential as it was given, SECRET or @FILE.
+func Credential(v string) (string, error) { return resolveSecret(v) }

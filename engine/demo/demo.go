@@ -45,6 +45,9 @@ type Options struct {
 	Bus     *observe.Bus  // gets the server's events; of the caller of New, who closes it after Run
 	Logger  *slog.Logger  // nil: discards
 	OnPanic func(v any)   // as server.Options'
+
+	Capture       engine.Capture // as server.Options', of the server
+	CaptureMemory int64
 }
 
 // A Demo is a server with everything around it.
@@ -97,6 +100,9 @@ func (d *Demo) bind() error {
 		Bus:      d.options.Bus,
 		Logger:   d.options.Logger.With("end", "server"),
 		OnPanic:  d.options.OnPanic,
+
+		Capture:       d.options.Capture,
+		CaptureMemory: d.options.CaptureMemory,
 	})
 	if err != nil {
 		return err
