@@ -25,7 +25,10 @@ func Target(target string) string {
 	if fragment := strings.IndexByte(target, '#'); fragment >= 0 && (query < 0 || fragment < query) {
 		query = fragment
 	}
-	from, to := userinfo(target)
+	from, to := 0, 0
+	if strings.IndexByte(target, '@') >= 0 {
+		from, to = userinfo(target)
+	}
 	if query < 0 && from == to {
 		return engine.Bound(target)
 	}
@@ -172,9 +175,9 @@ func (c *cutter) maskQuery(at int) {
 // separates there.
 func secretValue(pair string) int {
 	for at := 0; ; {
-		end := len(pair)
-		if i := strings.IndexAny(pair[at:], ";#?"); i >= 0 {
-			end = at + i
+		end := at
+		for end < len(pair) && pair[end] != ';' && pair[end] != '#' && pair[end] != '?' {
+			end++
 		}
 		if i := strings.IndexByte(pair[at:end], '='); i >= 0 && isSecret(pair[at:at+i]) {
 			return at + i + 1
@@ -188,14 +191,18 @@ func secretValue(pair string) int {
 // isSecret reports whether a parameter of that name is secret.
 func isSecret(name string) bool {
 	for at := range len(name) {
-		switch name[at] | 0x20 {
-		case 't', 'k', 's', 'p', 'c', '%': // how a word may begin
-		default:
-			continue
-		}
-		for _, word := range secretWords {
-			if hasWord(name[at:], word) {
-				return true
+		switch first := name[at] | 0x20; first {
+		case '%': // any letter
+			for _, word := range secretWords {
+				if hasWord(name[at:], word) {
+					return true
+				}
+			}
+		case 't', 'k', 's', 'p', 'c':
+			for _, word := range secretWords {
+				if word[0] == first && hasWord(name[at:], word) {
+					return true
+				}
 			}
 		}
 	}
