@@ -181,11 +181,6 @@ func (s *Server) FrameTape(_ context.Context, id engine.ConnectionID, into []eng
 	return l.counters.Tape(into, l.note), nil
 }
 
-// Replay implements [engine.Engine].
-func (s *Server) Replay(ctx context.Context, r engine.Replay, by engine.Operator) (engine.RequestID, error) {
-	return 0, engine.ErrNotRunning
-}
-
 // SetCapture implements [engine.Engine].
 func (s *Server) SetCapture(ctx context.Context, c engine.Capture, by engine.Operator) error {
 	if err := s.keeper.Set(c); err != nil {

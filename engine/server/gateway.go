@@ -10,6 +10,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/observe"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -63,7 +64,10 @@ func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
 	if t.way == engine.WayHost && s.dispatch.lookup(t.to) == nil {
 		return engine.ReasonNoRoute, ""
 	}
-	return engine.ReasonOf(s.allowed(r, t)), ""
+	if s.o.Rules == nil {
+		return engine.ReasonNone, ""
+	}
+	return engine.ReasonOf(s.allowed(&policy.Query{Method: r.Method, Values: r.Header.Values}, t)), ""
 }
 
 // forward finds a connection, opens an exchange on it and relays both ways. If

@@ -84,6 +84,9 @@ type Server struct {
 	growth *tunnel.Budget
 	keeper *capture.Keeper
 
+	replaying  atomic.Int32
+	replayIdle time.Duration // replayIdle but in tests
+
 	http     *http.Server
 	base     context.Context // ends when everything is to stop now
 	cancel   context.CancelFunc
@@ -163,13 +166,15 @@ func New(o Options) (*Server, error) {
 		pseudonym: "adit-" + hex.EncodeToString(name[:]),
 		instance:  hex.EncodeToString(instance[:]),
 		keeper:    keeper,
-		started:   time.Now(),
-		bus:       o.Bus,
-		log:       o.Logger,
-		growth:    tunnel.NewBudget(windowGrowth),
-		dispatch:  newDispatcher(o.MaxWaiting),
-		hardStop:  make(chan struct{}),
-		done:      make(chan struct{}),
+
+		replayIdle: replayIdle,
+		started:    time.Now(),
+		bus:        o.Bus,
+		log:        o.Logger,
+		growth:     tunnel.NewBudget(windowGrowth),
+		dispatch:   newDispatcher(o.MaxWaiting),
+		hardStop:   make(chan struct{}),
+		done:       make(chan struct{}),
 	}
 	if s.bus == nil {
 		s.bus, s.ownBus = observe.NewBus(), true

@@ -300,13 +300,14 @@ func upgradeOf(r *http.Request) string {
 	return up[0]
 }
 
-// allowed asks the rules of this end about a request, of an exposed name too: by
-// the public URL, since the origin's is the client's to know.
-func (s *Server) allowed(r *http.Request, t *target) error {
+// allowed asks the rules of this end, if there are any, about a request, of which
+// q has method and fields; of an exposed name too: by the public URL, since the
+// origin's is the client's to know.
+func (s *Server) allowed(q *policy.Query, t *target) error {
 	if s.o.Rules == nil {
 		return nil
 	}
-	q := policy.Query{Method: r.Method, Values: r.Header.Values, Host: t.authority}
+	q.Host = t.authority
 	if t.way == engine.WayConnect {
 		q.URL = "tcp://" + t.authority
 	} else {
@@ -315,7 +316,7 @@ func (s *Server) allowed(r *http.Request, t *target) error {
 			q.Host += map[string]string{"http": ":80", "https": ":443"}[t.scheme]
 		}
 	}
-	_, err := s.o.Rules.Check(&q)
+	_, err := s.o.Rules.Check(q)
 	return err
 }
 
