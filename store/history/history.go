@@ -1,24 +1,24 @@
-// Package history is the database behind the ring: one SQLite file with what
-// was seen, written by one goroutine in batches, read by any number. It opens
-// in any SQLite tool; migrations/ has its schema.
 package history
 
 import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"adit/engine"
-	"adit/engine/filter"
 )
 
 // Options of a File.
 type Options struct {
 	Role, Name, Version string
-	Captures            bool // heads and content of exchanges are written too, credentials masked
-	Samples             bool // counters of each connection once a second: a recording
+	Instance            string // of the process, as snapshots tell it; "" not known
+
+	Captures bool // heads and content of exchanges are written too, credentials masked
+	Samples  bool // counters of each connection once a second: a recording
 
 	// Retention; 0: no bound.
 	Age   time.Duration
@@ -30,86 +30,179 @@ type Options struct {
 }
 
 // A File is one database.
-type File struct{}
+type File struct {
+	path string
+	o    Options
+
+	queue   queue
+	lock    *conn // nil where nothing is written
+	writer  *writer
+	readers *sql.DB
+
+	firstRequest    engine.RequestID
+	firstConnection engine.ConnectionID
+
+	readable atomic.Uint64
+	oldest   atomic.Uint64
+	problem  atomic.Pointer[string]
+}
+
+// closing is for how long Close writes what is queued.
+const closing = 2 * time.Second
 
 // Open opens the database at path for writing, makes it if there is none, and
 // brings it to the newest schema. ErrInUse where another process writes to it.
-func Open(path string, o Options) (*File, error) { return nil, errors.New("not yet") }
+func Open(path string, o Options) (*File, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Notice == nil {
+		o.Notice = func(string) {}
+	}
+	lock, err := take(path)
+	if err != nil {
+		return nil, fmt.Errorf("open the history %s: %w", path, err)
+	}
+	f := &File{path: path, o: o, lock: lock, queue: newQueue()}
+	f.writer = newWriter(f)
+	if err := f.writer.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), lock.Close())
+	}
+	if err := f.openReaders(true); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), lock.Close())
+	}
+	go f.writer.serve()
+	return f, nil
+}
 
 // OpenReadOnly opens a database that nobody changes, whatever wrote it.
-func OpenReadOnly(path string) (*File, error) { return nil, errors.New("not yet") }
+func OpenReadOnly(path string) (*File, error) {
+	f := &File{path: path, o: Options{Logger: slog.New(slog.DiscardHandler)}}
+	if err := f.openReaders(false); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if err := f.Read(context.Background(), f.check); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), f.readers.Close())
+	}
+	return f, nil
+}
 
-// ErrInUse says that another process writes to the database.
-var ErrInUse = errors.New("in use by another process")
+// check refuses what is not a history, and notes where it begins.
+func (f *File) check(db *sql.Conn) error {
+	var id, version int64
+	ctx := context.Background()
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return err
+	}
+	if id != applicationID {
+		return errors.New("not a history or recording of adit")
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return err
+	}
+	if int(version) > len(files) {
+		return errNewer
+	}
+	var oldest int64
+	if err := db.QueryRowContext(ctx, "SELECT ifnull(min(id), 0) FROM requests").Scan(&oldest); err != nil {
+		return err
+	}
+	f.oldest.Store(uint64(oldest))
+	return nil
+}
+
+func (f *File) openReaders(live bool) error {
+	name, err := reader(f.path, live)
+	if err != nil {
+		return err
+	}
+	if f.readers, err = sql.Open("sqlite", name); err != nil {
+		return err
+	}
+	f.readers.SetMaxOpenConns(4)
+	f.readers.SetMaxIdleConns(2)
+	f.readers.SetConnMaxIdleTime(time.Minute)
+	return nil
+}
 
 // Next returns the first ids that no former run has used.
-func (f *File) Next() (engine.RequestID, engine.ConnectionID) { return 1, 1 }
+func (f *File) Next() (engine.RequestID, engine.ConnectionID) {
+	return f.firstRequest, f.firstConnection
+}
 
 // Add queues an event to be written, and returns at once. Of requests it takes
 // the end only. It returns the event's key, which grows also from run to run (it
 // is that of engine.EventPage), or 0 where the event is not one to be written or
 // the queue has no room for it: then it becomes a gap.
-func (f *File) Add(e *engine.Event) uint64 { return 0 }
+func (f *File) Add(e *engine.Event) uint64 {
+	switch {
+	case f.writer == nil:
+		return 0
+	case e.Request != nil:
+		f.queue.note(e.Request.ID, e.Request.Connection)
+		if e.Kind != engine.KindRequestFinished || e.Request.ID == 0 {
+			return 0
+		}
+		return f.queue.add(item{request: e.Request, bytes: int32(sizeOf(e.Request, f.o.Captures))}, e)
+	}
+	f.queue.note(0, e.Connection)
+	event := *e
+	n := 512 + len(e.Reason) + len(e.Target)
+	if g := e.Greeting; g != nil {
+		n += 1024 + len(g.Raw) + 128*(len(g.Labels)+len(g.Expose))
+	}
+	return f.queue.add(item{event: &event, bytes: int32(n)}, e)
+}
 
 // Readable returns the key up to which everything that was added can be read,
 // or is known to be lost.
-func (f *File) Readable() uint64 { return 0 }
+func (f *File) Readable() uint64 { return f.readable.Load() }
 
 // Lost notes that n events were lost before they came here.
-func (f *File) Lost(n uint64) {}
-
-// Sample queues the counters of a snapshot: of a recording.
-func (f *File) Sample(s *engine.Snapshot) {}
+func (f *File) Lost(n uint64) {
+	if f.writer != nil && n > 0 {
+		f.queue.lost(n, time.Now())
+	}
+}
 
 // Close writes what is queued, for at most 2 s, and closes the database.
-func (f *File) Close() error { return nil }
+func (f *File) Close() error {
+	var err error
+	if f.writer != nil {
+		err = f.writer.stop()
+	}
+	err = errors.Join(err, f.readers.Close())
+	if f.lock != nil {
+		err = errors.Join(err, f.lock.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("close the history %s: %w", f.path, err)
+	}
+	return nil
+}
 
 // Problem says why nothing is written now, and what to do; "" it is.
-func (f *File) Problem() string { return "" }
+func (f *File) Problem() string {
+	if p := f.problem.Load(); p != nil {
+		return *p
+	}
+	return ""
+}
 
 // Oldest returns the oldest request that is kept; retention moves it on. 0: none.
-func (f *File) Oldest() engine.RequestID { return 0 }
-
-// An Entry is a row that a search found, and where it stands in the order.
-type Entry struct {
-	ID   engine.RequestID
-	Key  int64  // of the order, as the ring's
-	Text string // of ByClient and ByPath
-}
-
-// Search looks at the requests from a certain id on and before another one, the
-// newest first, and calls found with those that the filter selects, in batches:
-// from down on everything has been looked at. It calls it with an empty batch too,
-// so that down moves on at least each 50 ms. It returns when there is no more, ctx
-// ends, or found returns false. A nil or empty filter selects everything; by
-// arrival that is a matter of ids alone. c is used by the calling goroutine only.
-func (f *File) Search(ctx context.Context, fl *filter.Filter, c *filter.Context, order engine.RequestOrder, from, before engine.RequestID, found func(batch []Entry, down engine.RequestID) bool) error {
-	return nil
-}
-
-// Requests appends those of ids, which are in ascending order, that are there, in
-// that order.
-func (f *File) Requests(ctx context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error) {
-	return into, nil
-}
-
-// Request returns one with its heads, if they were written. engine.ErrNotFound.
-func (f *File) Request(ctx context.Context, id engine.RequestID) (engine.Request, error) {
-	return engine.Request{}, engine.ErrNotFound
-}
-
-// Content is engine.RequestLog's.
-func (f *File) Content(ctx context.Context, id engine.RequestID, into *engine.Content) error {
-	return engine.ErrNotFound
-}
-
-// Events is engine.RequestLog's.
-func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
-	return nil
-}
+func (f *File) Oldest() engine.RequestID { return engine.RequestID(f.oldest.Load()) }
 
 // Read calls f with a connection for reading, of those that never hold up the
 // writer. Recordings are read so.
 func (f *File) Read(ctx context.Context, read func(db *sql.Conn) error) error {
-	return errors.New("not yet")
+	c, err := f.readers.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("read the history %s: %w", f.path, err)
+	}
+	err = read(c)
+	return errors.Join(err, c.Close())
 }

@@ -1,0 +1,167 @@
+package history
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"adit/engine"
+	"adit/engine/filter"
+)
+
+// scan calls found with each row that a query returns, until ctx ends. A row is
+// found's own until it returns.
+func scan(ctx context.Context, db *sql.Conn, query string, found func(row []driver.Value) error, args ...driver.Value) error {
+	return db.Raw(func(raw any) error {
+		c, ok := raw.(driver.Conn)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		n := 0
+		return (&conn{c}).query(query, func(row []driver.Value) error {
+			if n++; n%256 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return found(row)
+		}, args...)
+	})
+}
+
+// requestOf fills r with a row of requestColumns.
+func requestOf(row []driver.Value, r *engine.Request) {
+	*r = engine.Request{
+		ID: engine.RequestID(integer(row[0])), Status: int(integer(row[2])),
+		Outcome: engine.Outcome(numberOf(words(row[3]), engine.OutcomeTruncated)), Way: engine.Way(numberOf(words(row[4]), engine.WayTCP)),
+		Protocol: engine.Protocol(numberOf(words(row[5]), engine.ProtocolClassic)), Connection: engine.ConnectionID(integer(row[6])),
+		Method: words(row[7]), Target: words(row[8]), Client: words(row[9]), Caller: words(row[10]), Reason: words(row[11]),
+		RequestBytes: integer(row[12]), ResponseBytes: integer(row[13]),
+		Queued: durationOf(row[14]), Sent: durationOf(row[15]), Connect: durationOf(row[16]), FirstByte: durationOf(row[17]), LastByte: durationOf(row[18]),
+		Upgraded: integer(row[19]) != 0, Replay: integer(row[20]) != 0,
+	}
+	if arrived := integer(row[1]); arrived != 0 {
+		r.Arrived = time.Unix(0, arrived)
+	}
+}
+
+// durationOf returns a duration, negative where it is not known.
+func durationOf(v driver.Value) time.Duration {
+	us, known := v.(int64)
+	if !known {
+		return -1
+	}
+	return time.Duration(us) * time.Microsecond
+}
+
+// maxParameters is how many ids one query asks for.
+const maxParameters = 250
+
+// Requests appends those of ids, which are in ascending order, that are there, in
+// that order.
+func (f *File) Requests(ctx context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error) {
+	err := f.Read(ctx, func(db *sql.Conn) error {
+		for len(ids) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			n := min(len(ids), maxParameters)
+			args := make([]driver.Value, n)
+			for i, id := range ids[:n] {
+				args[i] = int64(id)
+			}
+			ids = ids[n:]
+			query := "SELECT " + requestColumns + " FROM requests WHERE id IN (?" + strings.Repeat(", ?", n-1) + ") ORDER BY id"
+			err := scan(ctx, db, query, func(row []driver.Value) error {
+				into = append(into, engine.Request{})
+				requestOf(row, &into[len(into)-1])
+				return nil
+			}, args...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return into, err
+}
+
+// Request returns one with its heads, if they were written. engine.ErrNotFound.
+func (f *File) Request(ctx context.Context, id engine.RequestID) (engine.Request, error) {
+	found, err := f.Requests(ctx, []engine.RequestID{id}, nil)
+	if err != nil {
+		return engine.Request{}, err
+	}
+	if len(found) == 0 {
+		return engine.Request{}, fmt.Errorf("record %v: %w", id, engine.ErrNotFound)
+	}
+	r := found[0]
+	err = f.Read(ctx, func(db *sql.Conn) error {
+		return scan(ctx, db, "SELECT request_head, response_head, heads_cut FROM captures WHERE id = ? AND request_head IS NOT NULL", func(row []driver.Value) error {
+			r.Heads = &engine.Heads{Request: words(row[0]), Response: words(row[1]), Cut: integer(row[2]) != 0}
+			return nil
+		}, int64(id))
+	})
+	return r, err
+}
+
+// maxEvents bounds EventQuery.Count.
+const maxEvents = 1000
+
+// Events is engine.RequestLog's.
+func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
+	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+	fl, err := filter.Parse(filter.Events, q.Filter)
+	if err != nil {
+		return err
+	}
+	count := min(max(q.Count, 0), maxEvents)
+	c := &filter.Context{Now: time.Now()}
+	before := int64(q.Before)
+	if before <= 0 {
+		before = 1<<63 - 1
+	}
+	errEnough := errors.New("enough")
+	err = f.Read(ctx, func(db *sql.Conn) error {
+		return scan(ctx, db, "SELECT "+eventColumns+" FROM events WHERE id < ? ORDER BY id DESC", func(row []driver.Value) error {
+			var e engine.Event
+			eventOf(row, &e)
+			if !fl.Event(&e, c) {
+				return nil
+			}
+			if len(into.Events) == count {
+				into.More = true
+				return errEnough
+			}
+			into.Events = append(into.Events, e)
+			into.Keys = append(into.Keys, uint64(integer(row[0])))
+			return nil
+		}, before)
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// eventOf fills e with a row of eventColumns.
+func eventOf(row []driver.Value, e *engine.Event) {
+	*e = engine.Event{
+		Time: time.Unix(0, integer(row[2])), Seq: uint64(integer(row[3])), Kind: engine.Kind(numberOf(words(row[4]), engine.KindStopped)),
+		Connection: engine.ConnectionID(integer(row[5])), Client: words(row[6]), Peer: words(row[7]),
+		Protocol: engine.Protocol(numberOf(words(row[8]), engine.ProtocolClassic)), Way: engine.Way(numberOf(words(row[9]), engine.WayTCP)),
+		Reason: words(row[10]), Code: uint16(integer(row[11])), Duration: time.Duration(integer(row[12])) * time.Microsecond,
+		Server: words(row[13]), Listen: words(row[14]), Action: engine.Action(words(row[15])), Operator: words(row[16]), Target: words(row[17]),
+		Count: int(integer(row[18])),
+	}
+	if data := words(row[19]); data != "" {
+		var m more
+		// What a later version writes and this one can't read is left out.
+		if json.Unmarshal([]byte(data), &m) == nil {
+			e.Greeting, e.Closed, e.Totals = m.Greeting, m.Closed, m.Totals
+		}
+	}
+}

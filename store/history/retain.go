@@ -1,0 +1,4 @@
+package history
+
+// trim lets retention take a step.
+func (w *writer) trim() error { return nil }
