@@ -63,7 +63,7 @@ func sources(t *testing.T) []*sourceFile {
 		if err != nil {
 			return err
 		}
-		syntax, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution)
+		syntax, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return err
 		}
