@@ -25,7 +25,8 @@ type Link struct {
 
 // A Linked is an [Engine] in another process. While the link is lost Snapshot
 // returns what was last known and no error, and actions fail with [ErrLost].
-// Subscriptions go on: what was missed meanwhile counts as dropped.
+// Subscriptions go on: what was missed meanwhile counts as dropped. Link and
+// Retry do not wait: a dashboard calls them between two keys.
 type Linked interface {
 	Engine
 	Link() Link
@@ -42,7 +43,8 @@ type Playback struct {
 }
 
 // A Player is an [Engine] that shows what was recorded, as it was at a moment
-// that moves on. Actions fail with [ErrRecorded].
+// that moves on. Actions fail with [ErrRecorded]. Playback, Pause, Seek and
+// SetSpeed do not wait for the database: a dashboard calls them between two keys.
 type Player interface {
 	Engine
 	Playback() Playback

@@ -7,6 +7,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"adit/engine"
 	"adit/keys"
 	"adit/tui/pane"
 )
@@ -24,11 +25,11 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 	if len(m.overlays) > 0 {
 		return m.overlay(msg)
 	}
-	contexts := m.top().Contexts(&m.frame)
+	contexts := m.contexts()
 	// A key may come before the first size.
 	card := m.frame.Class == pane.Tiny && m.frame.Width > 0
 	if card {
-		contexts = nil
+		contexts = slices.DeleteFunc(contexts, func(c keys.Context) bool { return c != keys.Play && c != keys.Lost })
 	}
 	action, ok := m.frame.Keys.Find(name, append(contexts[:len(contexts):len(contexts)], keys.Everywhere)...)
 	if !ok || card && !onCard(action) {
@@ -41,10 +42,10 @@ func (m *model) key(msg tea.KeyPressMsg) tea.Cmd {
 // the screens: what is not seen is not acted on.
 func onCard(a keys.Action) bool {
 	switch a {
-	case keys.Quit, keys.Help, keys.Acknowledge, keys.Redraw, keys.Suspend:
+	case keys.Quit, keys.Help, keys.Acknowledge, keys.Redraw, keys.Suspend, keys.Retry:
 		return true
 	}
-	return false
+	return a == keys.Pause || keys.Of(a).In(keys.Play) && !keys.Of(a).In(keys.Everywhere)
 }
 
 // overlay gives a message to the topmost overlay.
@@ -61,11 +62,11 @@ func (m *model) overlay(msg tea.Msg) tea.Cmd {
 
 // interrupted is ctrl+c: twice ends the run, whatever is open.
 func (m *model) interrupted() tea.Cmd {
-	if now := m.frame.Now; !m.asked.IsZero() && now.Sub(m.asked) <= interruptWithin {
+	if now := m.frame.Clock; !m.asked.IsZero() && now.Sub(m.asked) <= interruptWithin {
 		m.finish(EndQuit, nil)
 		return nil
 	}
-	m.asked = m.frame.Now
+	m.asked = m.frame.Clock
 	text := "ctrl+c again ends the run"
 	if m.o.Remote {
 		text = "ctrl+c again leaves"
@@ -95,7 +96,19 @@ func (m *model) do(a keys.Action) tea.Cmd {
 		m.goTo(n)
 		return nil
 	}
+	if m.play(a) {
+		return nil
+	}
 	switch a {
+	case keys.Retry:
+		if m.remote.linked != nil {
+			m.remote.linked.Retry()
+		}
+		return nil
+	case keys.Details:
+		if m.frame.Link != nil {
+			return m.openOverlay(&linkBox{m})
+		}
 	case keys.Quit:
 		return m.quit()
 	case keys.Suspend:
@@ -155,8 +168,16 @@ func (m *model) forbidden(a keys.Action) string {
 	switch {
 	case !info.Mutating:
 		return ""
-	case m.frame.ReadOnly:
+	case m.frame.Playback != nil:
+		return info.Short + ": " + engine.ErrRecorded.Error()
+	case m.o.ReadOnly:
 		return info.Short + ": not with --read-only"
+	case m.frame.ReadOnly:
+		return info.Short + ": not with a token that may only look"
+	case m.connecting():
+		return info.Short + ": not before the engine has answered"
+	case m.frame.Link != nil && m.frame.Link.Lost:
+		return info.Short + ": not while the link is lost"
 	case !m.frame.Stale.IsZero():
 		return info.Short + ": not while the engine does not answer"
 	}
@@ -173,6 +194,14 @@ func (m *model) off(a keys.Action) string {
 	case keys.Quit, keys.Suspend, keys.Help, keys.Palette, keys.Theme, keys.Mouse, keys.Redraw, keys.UTC,
 		keys.Pause, keys.Follow, keys.Back, keys.DrainAll:
 		return ""
+	case keys.Retry, keys.Details:
+		switch {
+		case m.remote.linked == nil:
+			return "the engine is in this process"
+		case a == keys.Retry && !m.remote.link.Lost:
+			return "the link is not lost"
+		}
+		return ""
 	case keys.Acknowledge:
 		if len(m.notes.faults) == 0 {
 			return "no errors"
@@ -187,8 +216,11 @@ func (m *model) off(a keys.Action) string {
 		return ""
 	}
 	info := keys.Of(a)
-	if !info.In(keys.Everywhere) && !slices.ContainsFunc(m.top().Contexts(&m.frame), info.In) {
+	if !info.In(keys.Everywhere) && !slices.ContainsFunc(m.contexts(), info.In) {
 		return "not on this screen"
+	}
+	if info.In(keys.Play) && !info.In(keys.Everywhere) {
+		return ""
 	}
 	return m.top().Off(a, &m.frame)
 }

@@ -23,7 +23,7 @@ const (
 func (m *model) draw() {
 	start := time.Now()
 	f := &m.frame
-	m.dirty, m.clock = false, f.Now.Unix()
+	m.dirty, m.clock = false, f.Clock.Unix()
 	m.view.AltScreen = !m.o.Inline
 	m.view.ReportFocus = true
 	m.view.MouseMode = tea.MouseModeCellMotion
@@ -34,8 +34,8 @@ func (m *model) draw() {
 	if f.Theme.Paints {
 		m.view.BackgroundColor = f.Theme.Nominal
 	}
-	if f.Now.Sub(m.titled) >= titleEvery {
-		m.titled, m.view.WindowTitle = f.Now, m.windowTitle()
+	if f.Clock.Sub(m.titled) >= titleEvery {
+		m.titled, m.view.WindowTitle = f.Clock, m.windowTitle()
 	}
 	m.view.Cursor = nil
 	if f.Width > 0 && f.Height > 0 {
@@ -58,9 +58,18 @@ func (m *model) compose(a canvas.Area) {
 		m.area = canvas.Rect{}
 		m.drawCard(a)
 	} else {
-		body := a.Sub(0, headRows, a.W(), a.H()-headRows-footRows)
+		top := headRows
+		if f.Playback != nil {
+			top++
+		}
+		body := a.Sub(0, top, a.W(), a.H()-top-footRows)
 		m.area = body.Bounds()
-		m.top().Draw(body, f)
+		if m.connecting() {
+			m.area = canvas.Rect{}
+			m.drawConnecting(body)
+		} else {
+			m.top().Draw(body, f)
+		}
 		if !f.Stale.IsZero() {
 			for y := range body.H() {
 				body.Restyle(0, y, body.W(), func(s canvas.Style) canvas.Style { return s.As(themes.Muted) })
@@ -105,7 +114,13 @@ func (m *model) footHints() []pane.Hint {
 	if n := len(m.overlays); n > 0 {
 		return m.overlays[n-1].Hints(f)
 	}
-	actions, contexts := m.top().Hints(f), m.top().Contexts(f)
+	if f.Link != nil && f.Link.Lost || m.connecting() {
+		return m.offline()
+	}
+	actions, contexts := m.top().Hints(f), m.contexts()
+	if f.Playback != nil {
+		actions = append(hintsOfPlay(), actions...)
+	}
 	if slices.Equal(actions, m.footing.actions) && slices.Equal(contexts, m.footing.contexts) && m.footing.hints != nil {
 		return m.footing.hints
 	}
@@ -119,13 +134,12 @@ func (m *model) footHints() []pane.Hint {
 	list = append(list, keys.Palette, keys.Help)
 	for i, a := range list {
 		info := keys.Of(a)
-		if info.Mutating && f.ReadOnly {
+		if info.Mutating && f.ReadOnly || slices.Contains(list[:i], a) {
 			continue
 		}
 		if k := f.Keys.Keys(a, f.Glyphs.ASCII, all...); len(k) > 0 {
 			n := len(c.hints)
-			if a == keys.ItemNext && i > 0 && list[i-1] == keys.ItemPrevious && n > 0 {
-				// One hint: half of a pair says little.
+			if n > 0 && i > 0 && pair(list[i-1], a) {
 				c.hints[n-1].Key += " " + k[0]
 				c.hints[n-1].Text += "/" + info.Short
 				c.does[n-1] = a
@@ -135,4 +149,10 @@ func (m *model) footHints() []pane.Hint {
 		}
 	}
 	return c.hints
+}
+
+// pair reports whether two actions are one hint: half of a pair says little.
+func pair(a, b keys.Action) bool {
+	return a == keys.ItemPrevious && b == keys.ItemNext || a == keys.PlayBack && b == keys.PlayForward ||
+		a == keys.PlaySlower && b == keys.PlayFaster
 }

@@ -101,7 +101,7 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 }
 
 func (m *model) say(s pane.Say) {
-	if m.notes.add(s, m.frame.Now) {
+	if m.notes.add(s, m.frame.Clock) {
 		m.frame.Events.Fault(s.Text, m.frame.Now)
 	}
 	m.dirty = true
@@ -117,8 +117,16 @@ func (m *model) openOverlay(o pane.Overlay) tea.Cmd {
 	return nil
 }
 
+// operator is who this is at the engine.
+func (m *model) operator() string {
+	if name := m.remote.link.Name; name != "" {
+		return name
+	}
+	return m.o.Operator
+}
+
 func (m *model) perform(e pane.Perform) tea.Cmd {
-	ctx, source, operator := m.ctx, m.feed.source, m.o.Operator
+	ctx, source, operator := m.ctx, m.feed.source, m.operator()
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ctx, performFor)
 		defer cancel()
@@ -198,10 +206,10 @@ type keptMsg struct{ err error }
 
 // keep writes the memory off the loop, if there is something to write.
 func (m *model) keep() tea.Cmd {
-	if m.keeping || !m.memory.Changed() || m.frame.Now.Before(m.keepAt) {
+	if m.keeping || !m.memory.Changed() || m.frame.Clock.Before(m.keepAt) {
 		return nil
 	}
-	m.keeping, m.keepAt = true, m.frame.Now.Add(keepEvery)
+	m.keeping, m.keepAt = true, m.frame.Clock.Add(keepEvery)
 	memory := m.memory
 	return func() tea.Msg { return keptMsg{memory.Write()} }
 }

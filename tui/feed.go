@@ -36,19 +36,23 @@ type feed struct {
 	cancel context.CancelFunc
 	joined chan struct{} // closed by run
 
-	got  collected
-	page engine.RequestPage // of the collector alone
+	got      collected
+	page     engine.RequestPage // of the collector alone, like fetching
+	fetching fetching
 }
 
 // An order says what to collect.
 type order struct {
-	full  bool // the snapshot too, not just what screens want
-	wants []pane.Want
+	full  bool        // the snapshot too, not just what screens want
+	wants []pane.Want // of the screen: those that are still on their way are given up
+	aside pane.Want   // one that is not the screen's; may be nil
 }
 
 // collected is what the collector has got. It is used again for every order.
 type collected struct {
 	order    order
+	done     []pane.Want      // of this order or of one before: to be delivered
+	pending  int              // wants of the screen that are still on their way
 	snapshot *engine.Snapshot // nil if not asked for or failed
 	newest   engine.RequestID
 	failed   error
@@ -84,7 +88,7 @@ type (
 )
 
 // newFeed subscribes to the engine and starts the collector. close ends it.
-func newFeed(ctx context.Context, source pane.Source) *feed {
+func newFeed(ctx context.Context, source pane.Source, far bool) *feed {
 	if source.Log == nil {
 		source.Log = noLog{}
 	}
@@ -96,6 +100,8 @@ func newFeed(ctx context.Context, source pane.Source) *feed {
 		kick:   make(chan struct{}, 1),
 		cancel: cancel,
 		joined: make(chan struct{}),
+
+		fetching: newFetching(far),
 	}
 	f.got.spare = new(engine.Snapshot)
 	// An engine that is done already gives no events; the first frame says so.
@@ -188,7 +194,11 @@ func (f *feed) await(ctx context.Context, chain uint64, ended bool) tea.Cmd {
 }
 
 func (f *feed) run(ctx context.Context) {
-	defer close(f.joined)
+	defer func() {
+		f.fetching.cancel()
+		f.fetching.wg.Wait()
+		close(f.joined)
+	}()
 	for {
 		select {
 		case o := <-f.orders:
@@ -221,9 +231,8 @@ func (f *feed) carryOut(ctx context.Context, o order) {
 		g.newest = f.newest(ctx)
 	}
 	f.drain()
-	for _, w := range o.wants {
-		w.Fetch(ctx, f.source)
-	}
+	f.fetching.begin(ctx, &o, f.source, f.soon)
+	f.fetching.gather(ctx, g)
 	g.took = time.Since(start)
 }
 

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"strconv"
+
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/bars"
@@ -15,7 +17,10 @@ func (m *model) drawHead(a canvas.Area) {
 	f := &m.frame
 	bars.Identity(a.Sub(0, 0, a.W(), 1), f)
 	row := a.Sub(0, 1, a.W(), 1)
-	if !f.Stale.IsZero() {
+	if f.Playback != nil {
+		m.drawSlider(a.Sub(0, headRows, a.W(), 1))
+	}
+	if m.lost() {
 		m.drawBanner(row)
 		return
 	}
@@ -27,7 +32,10 @@ func (m *model) drawHead(a canvas.Area) {
 func (m *model) drawFoot(a canvas.Area) {
 	text, bad, more := m.notes.line()
 	if text == "" {
-		bars.Foot(a, m.footHints())
+		if attached := m.attached(); attached != "" && len(m.overlays) == 0 {
+			a.Right(0, 0, a.W()-1, attached, canvas.Of(themes.Info))
+		}
+		bars.Foot(a.Sub(0, 0, m.footWidth(), 1), m.footHints())
 		return
 	}
 	note := bars.Note{Text: text, Bad: bad, More: more}
@@ -37,9 +45,38 @@ func (m *model) drawFoot(a canvas.Area) {
 	note.Draw(a, &m.frame)
 }
 
+// attached says how many operators there are, where one is not alone.
+func (m *model) attached() string {
+	n := m.frame.Attached
+	if n == 0 || n == 1 && m.frame.Link != nil {
+		return ""
+	}
+	m.scratch = append(strconv.AppendInt(m.scratch[:0], int64(n), 10), " attached"...)
+	return string(m.scratch)
+}
+
+// footWidth is what the keys of the footer have.
+func (m *model) footWidth() int {
+	w := m.frame.Width
+	if text := m.attached(); text != "" && len(m.overlays) == 0 {
+		w -= len(text) + 2
+	}
+	return max(w, 0)
+}
+
+// lost reports whether the second row is the banner.
+func (m *model) lost() bool {
+	f := &m.frame
+	return !f.Stale.IsZero() || f.Link != nil && f.Link.Lost
+}
+
 // drawCard draws what there is room for in a terminal too small for a screen.
 func (m *model) drawCard(a canvas.Area) {
 	f := &m.frame
+	if m.connecting() {
+		m.drawConnecting(a)
+		return
+	}
 	text, _, _ := m.notes.line()
 	var buffer [2]pane.Hint
 	hints := buffer[:0]
@@ -53,39 +90,22 @@ func (m *model) drawCard(a canvas.Area) {
 
 // tabAt returns the screen whose tab is at a cell, -1 if none is.
 func (m *model) tabAt(x, y int) int {
-	if y != 1 || !m.frame.Stale.IsZero() || m.area == (canvas.Rect{}) {
+	if y != 1 || m.lost() || m.area == (canvas.Rect{}) {
 		return -1
 	}
 	return m.tabs.At(x, &m.frame)
-}
-
-// drawBanner says that the data is old: since when, why, and for how long.
-func (m *model) drawBanner(a canvas.Area) {
-	f := &m.frame
-	style := canvas.Of(themes.Err) | canvas.Reverse | canvas.Bold
-	a.Fill(style)
-	b := append(m.scratch[:0], f.Glyphs.Lost...)
-	b = append(b, " LOST "...)
-	b = append(b, f.Snapshot.Name...)
-	if m.failure != "" {
-		b = append(append(append(b, " ("...), m.failure...), ')')
-	}
-	b = append(b, ' ')
-	b = format.AppendElapsed(b, f.Now.Sub(f.Stale))
-	b = append(b, " ago "...)
-	b = append(b, f.Glyphs.Dot...)
-	b = append(b, " data is STALE since "...)
-	b = format.AppendTimeShort(b, f.Stale, f.UTC)
-	m.scratch = b
-	a.Bytes(1, 0, b, style)
 }
 
 // status is the word at the right of the second row.
 func (m *model) status() string {
 	f := &m.frame
 	switch {
+	case m.connecting():
+		return "CONNECTING"
 	case !f.Stale.IsZero():
 		return "STALE " + format.Age(f.Now.Sub(f.Stale))
+	case f.Playback != nil:
+		return m.playing()
 	case f.Paused:
 		return m.pausedStatus()
 	}

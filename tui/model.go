@@ -47,8 +47,13 @@ type model struct {
 	err   error // why it ended, where that is a fault
 	first []tea.Cmd
 
+	remote remote
+	past   past
+
 	feed     *feed
-	chain    uint64 // of the feed's commands: a message of another chain is not for us
+	asker    pane.Screen // whose wants were fetched last
+	pending  int         // of them: on their way
+	chain    uint64      // of the feed's commands: a message of another chain is not for us
 	every    time.Duration
 	latest   *engine.Snapshot // the newest; frame.Snapshot is older while paused
 	newest   engine.RequestID // of the log, when latest was taken
@@ -94,6 +99,7 @@ type model struct {
 	scratch []byte
 	at      *tea.Cursor // the terminal's cursor, where it was last
 	area    canvas.Rect // of the screen, when it was last drawn
+	slider  canvas.Rect // of a recording, likewise
 }
 
 // drawMsg: draw what was put off.
@@ -117,6 +123,14 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 			m.every = remoteEvery
 		}
 	}
+	switch e := o.Engine.(type) {
+	case engine.Linked:
+		m.remote.linked, m.every = e, remoteEvery
+		m.o.Remote = true
+	case engine.Player:
+		m.remote.player = e
+		m.o.Remote = true
+	}
 	m.memory, err = memory.Open(o.StateFile)
 	if err != nil {
 		m.notes.add(pane.Say{Text: err.Error(), Bad: true}, now())
@@ -126,6 +140,7 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 	}
 	m.frame = pane.Frame{
 		Now:      now(),
+		Clock:    now(),
 		Keys:     keymap,
 		ReadOnly: o.ReadOnly,
 		Snapshot: m.latest,
@@ -163,7 +178,9 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 		m.levels[i] = []level{{screen: s}}
 	}
 	m.lastGood, m.moved = now(), now()
-	m.feed = newFeed(ctx, pane.Source{Engine: o.Engine, Log: o.Log})
+	m.past.begin()
+	m.feed = newFeed(ctx, pane.Source{Engine: o.Engine, Log: o.Log}, m.remote.linked != nil)
+	m.look()
 	return m, nil
 }
 
@@ -215,14 +232,14 @@ func (m *model) View() tea.View { return m.view }
 
 // update does what a message asks for, but for drawing.
 func (m *model) update(msg tea.Msg) tea.Cmd {
-	m.frame.Now = m.now()
+	m.look()
 	switch msg := msg.(type) {
 	case dueMsg:
 		if msg.chain != m.chain {
 			return nil
 		}
 		m.ended = m.ended || msg.ended
-		return m.order(m.ended || m.frame.Now.Sub(m.lastFull) >= m.pace()-soonest)
+		return m.order(m.ended || m.frame.Clock.Sub(m.lastFull) >= m.pace()-soonest)
 	case frameMsg:
 		if msg.chain != m.chain {
 			return nil
@@ -264,7 +281,7 @@ func (m *model) update(msg tea.Msg) tea.Cmd {
 	case keptMsg:
 		m.keeping = false
 		if msg.err != nil {
-			m.keepAt = m.frame.Now.Add(keepAgain)
+			m.keepAt = m.frame.Clock.Add(keepAgain)
 			m.say(pane.Say{Text: msg.err.Error(), Bad: true})
 		}
 	}
@@ -297,10 +314,14 @@ func (m *model) pace() time.Duration {
 
 // order has the next frame collected.
 func (m *model) order(full bool) tea.Cmd {
-	o := order{full: full, wants: m.top().Wants(&m.frame)}
+	o := order{full: full, aside: m.wantPast()}
+	// What is on its way for the same screen is not asked for again.
+	if top := m.top(); m.pending == 0 || m.asker != top {
+		o.wants, m.asker = top.Wants(&m.frame), top
+	}
 	m.awaited, m.wanted = m.wanted, false
 	if full {
-		m.lastFull = m.frame.Now
+		m.lastFull = m.frame.Clock
 		m.feed.got.spare = m.spare
 	}
 	return m.feed.collect(m.ctx, m.chain, o, m.ended)
@@ -318,14 +339,18 @@ func (m *model) deliver() tea.Cmd {
 		m.arrived(got)
 	}
 	m.told(got)
-	for _, w := range got.order.wants {
+	m.pending = got.pending
+	for _, w := range got.done {
 		w.Deliver(f)
 	}
-	// Where nothing moves, the clock is drawn.
-	if len(got.batches) > 0 || m.awaited || len(m.overlays) > 0 || f.Now.Sub(m.moved) < settled || f.Now.Unix() != m.clock {
+	if len(got.done) > 0 && m.remote.linked != nil {
 		m.dirty = true
 	}
-	m.notes.expire(f.Now)
+	// Where nothing moves, the clock is drawn.
+	if len(got.batches) > 0 || m.awaited || len(m.overlays) > 0 || f.Clock.Sub(m.moved) < settled || f.Clock.Unix() != m.clock {
+		m.dirty = true
+	}
+	m.notes.expire(f.Clock)
 	// The last events of a wheel that stopped have none after them.
 	cmd := tea.Batch(m.keep(), m.scrolled(m.mouse.at))
 	if m.ended {
@@ -348,14 +373,14 @@ func (m *model) arrived(got *collected) {
 		m.dirty = true
 		return
 	}
-	if !f.Stale.IsZero() {
+	if m.remote.linked == nil && !f.Stale.IsZero() {
 		m.say(pane.Say{Text: "back: " + f.Now.Sub(f.Stale).Round(time.Second).String() + " without data"})
 		f.Stale, m.failure = time.Time{}, ""
 	}
 	m.lastGood = f.Now
 	old := m.latest
 	if old.Seq != got.snapshot.Seq || old.Totals != got.snapshot.Totals || got.newest != m.newest {
-		m.moved = f.Now
+		m.moved = f.Clock
 	}
 	m.newest = got.newest
 	m.latest = got.snapshot
@@ -363,6 +388,7 @@ func (m *model) arrived(got *collected) {
 	m.meter.Add(m.latest)
 	if !f.Paused {
 		m.show()
+		m.came()
 	} else if old == f.Snapshot {
 		m.spare = new(engine.Snapshot) // the frame keeps the other
 	}
@@ -379,12 +405,13 @@ func (m *model) show() {
 func (m *model) told(got *collected) {
 	for _, b := range got.batches {
 		batch := engine.Batch{Events: got.events[b.from:b.to], Dropped: b.dropped}
-		m.frame.Events.Add(batch)
-		if b.dropped > 0 {
-			m.notes.lost(b.dropped, m.frame.Now)
+		if m.past.wanted && m.past.asking {
+			m.past.hold(batch)
+		} else {
+			m.tell(batch)
 		}
 		for i := range batch.Events {
-			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && e.Operator != m.o.Operator {
+			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && e.Operator != m.operator() {
 				m.say(pane.Say{Text: e.Operator + ": " + string(e.Action) + " " + e.Target})
 			}
 		}
@@ -396,11 +423,11 @@ func (m *model) overdue(msg overdueMsg) tea.Cmd {
 	if msg.chain != m.chain {
 		return nil
 	}
-	if m.frame.Stale.IsZero() {
+	if m.frame.Stale.IsZero() && !m.connecting() {
 		m.frame.Stale, m.failure = m.lastGood, "no answer"
 	}
 	m.dirty = true
-	m.notes.expire(m.frame.Now)
+	m.notes.expire(m.frame.Clock)
 	if msg.ended {
 		m.ended = true
 		m.finish(EndEngine, nil)

@@ -19,6 +19,7 @@ const (
 // A mouse is what is remembered of it between its events.
 type mouse struct {
 	pressed bool // the left button, on the screen
+	sliding bool // the left button, on the slider of a recording
 	x, y    int  // of the last click
 	clicked time.Time
 	passed  time.Time // when a wheel or a motion was last let through
@@ -66,7 +67,7 @@ func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
 		return nil
 	}
 	if len(m.overlays) > 0 {
-		m.mouse.wheel, m.mouse.pressed = 0, false
+		m.mouse.wheel, m.mouse.pressed, m.mouse.sliding = 0, false, false
 		return m.overlay(msg)
 	}
 	at := msg.Mouse()
@@ -82,8 +83,13 @@ func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
 		if a, ok := m.footAt(at.X, at.Y); ok {
 			return m.do(a)
 		}
-		double := at.X == m.mouse.x && at.Y == m.mouse.y && m.frame.Now.Sub(m.mouse.clicked) <= doubleWithin
-		m.mouse.x, m.mouse.y, m.mouse.clicked = at.X, at.Y, m.frame.Now
+		if m.remote.player != nil && m.area != (canvas.Rect{}) && m.slider.Contains(at.X, at.Y) {
+			m.mouse.sliding = true
+			m.seekTo(at.X)
+			return nil
+		}
+		double := at.X == m.mouse.x && at.Y == m.mouse.y && m.frame.Clock.Sub(m.mouse.clicked) <= doubleWithin
+		m.mouse.x, m.mouse.y, m.mouse.clicked = at.X, at.Y, m.frame.Clock
 		if !m.area.Contains(at.X, at.Y) {
 			return nil
 		}
@@ -95,10 +101,15 @@ func (m *model) mouseEvent(msg tea.MouseMsg) tea.Cmd {
 		}
 		return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: kind})
 	case tea.MouseMotionMsg:
+		if m.mouse.sliding {
+			m.seekTo(at.X)
+			return nil
+		}
 		if m.mouse.pressed {
 			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Drag})
 		}
 	case tea.MouseReleaseMsg:
+		m.mouse.sliding = false
 		if m.mouse.pressed {
 			m.mouse.pressed = false
 			return m.pointed(pane.Mouse{X: at.X, Y: at.Y, Kind: pane.Release})
@@ -127,7 +138,7 @@ func (m *model) footAt(x, y int) (a keys.Action, ok bool) {
 	if y != f.Height-1 || text != "" || m.area == (canvas.Rect{}) || f.Class == pane.Tiny {
 		return "", false
 	}
-	i := bars.FootAt(f.Width, x, m.footHints())
+	i := bars.FootAt(m.footWidth(), x, m.footHints())
 	if i < 0 || i >= len(m.footing.does) {
 		return "", false
 	}

@@ -10,11 +10,12 @@ import (
 // A Meter makes rates and histories of snapshots. It is not safe for use by two
 // goroutines. It holds some 2.5 KiB for each connection of the last snapshot.
 type Meter struct {
-	started time.Time // of the engine that was seen
-	base    time.Time // when the first of the seconds began
-	last    time.Time // of the last snapshot; zero before the first
-	second  int64     // that runs, counted from base
-	span    span      // between the last two snapshots
+	started time.Time     // of the engine that was seen
+	gap     time.Duration // longest interval that says something; 0: maxGap
+	base    time.Time     // when the first of the seconds began
+	last    time.Time     // of the last snapshot; zero before the first
+	second  int64         // that runs, counted from base
+	span    span          // between the last two snapshots
 
 	total       track
 	statuses    [6]uint64 // of the last snapshot
@@ -31,6 +32,13 @@ const maxFree = 1024
 // the seconds within.
 const maxGap = 3 * time.Second
 
+// SetPatience sets the longest interval between two snapshots that says something
+// about the seconds within: 3 s, but what is shown faster than it happened has
+// longer ones.
+func (m *Meter) SetPatience(gap time.Duration) { m.gap = gap }
+
+func (m *Meter) patience() time.Duration { return max(m.gap, maxGap) }
+
 // NewMeter returns a meter that has seen nothing.
 func NewMeter() *Meter {
 	m := new(Meter)
@@ -44,7 +52,7 @@ func NewMeter() *Meter {
 // anew. A snapshot of an engine that was started again, or of long before the
 // last one, begins everything anew. The connections of s are in order of id.
 func (m *Meter) Add(s *engine.Snapshot) {
-	if m.last.IsZero() || !s.Started.Equal(m.started) || s.Time.Before(m.last.Add(-maxGap)) {
+	if m.last.IsZero() || !s.Started.Equal(m.started) || s.Time.Before(m.last.Add(-m.patience())) {
 		m.begin(s)
 	}
 	m.pass(s.Time)
@@ -92,7 +100,7 @@ func (m *Meter) begin(s *engine.Snapshot) {
 		m.release(t)
 	}
 	clear(m.connections)
-	*m = Meter{started: s.Started, base: s.Time, connections: m.connections[:0], spare: m.spare, free: m.free}
+	*m = Meter{started: s.Started, gap: m.gap, base: s.Time, connections: m.connections[:0], spare: m.spare, free: m.free}
 	m.total.reset(0)
 }
 
@@ -114,7 +122,7 @@ func (m *Meter) pass(now time.Time) {
 	sp.second = m.second
 	sp.rolls = int(min(m.second-sp.first, HistorySamples+lag))
 	sp.first = m.second - int64(sp.rolls)
-	if length > maxGap {
+	if length > m.patience() {
 		sp.gap = true
 		return
 	}

@@ -57,6 +57,11 @@ func Identity(a canvas.Area, f *pane.Frame) {
 	if right >= 0 {
 		a.RightBytes(right, 0, clock, format.AppendTimeShort(buffer[:0], f.Now, f.UTC), canvas.Of(themes.Muted))
 	}
+	if n := w / 3; f.Link != nil && !f.Now.Equal(f.Clock) && right > n {
+		b := appendSkew(buffer[:0], f)
+		right -= canvas.Width(string(b)) + 1
+		a.Bytes(right, 0, b, canvas.Of(themes.Warn))
+	}
 	level := introFull
 	if f.Class < pane.Normal {
 		level = introShort
@@ -83,6 +88,12 @@ func (p *pen) identity(f *pane.Frame, level int) {
 	switch {
 	case !f.Stale.IsZero():
 		p.text(append(buffer[:0], g.Lost...), canvas.Of(themes.Err))
+	case s.Role == 0:
+		p.text(append(buffer[:0], g.Connecting...), canvas.Of(themes.Info))
+		if f.Link != nil {
+			p.text(canvas.AppendVisible(append(buffer[:0], ' '), f.Link.Address), canvas.Bold)
+		}
+		return
 	case s.Draining:
 		p.text(append(append(buffer[:0], g.Draining...), " draining"...), canvas.Of(themes.Warn))
 	default:
@@ -220,11 +231,36 @@ func address(listen string) string {
 // Title appends the title of the window: the headline numbers.
 func Title(b []byte, f *pane.Frame) []byte {
 	s := f.Snapshot
-	b = canvas.AppendVisible(append(b, "adit "...), s.Name)
+	b = append(b, "adit"...)
+	switch {
+	case f.Link != nil:
+		b = append(b, '@')
+	case f.Playback != nil:
+		b = append(b, " play "...)
+	default:
+		b = append(b, ' ')
+	}
+	b = canvas.AppendVisible(b, s.Name)
 	dot := " " + f.Glyphs.Dot + " "
 	b = format.AppendPlural(append(b, dot...), len(s.Connections), "conn")
 	if total := f.Meter.Total(); total.Known && total.Server >= 0 {
 		b = append(format.AppendShare(append(b, dot...), total.Server), "% 5xx"...)
 	}
 	return b
+}
+
+// appendSkew appends whose clock it is that is shown, and by how much it is off.
+func appendSkew(b []byte, f *pane.Frame) []byte {
+	whose, sign := "server's clock ", "+"
+	if f.Snapshot.Role == engine.RoleClient {
+		whose = "client's clock "
+	}
+	skew := f.Now.Sub(f.Clock)
+	if skew < 0 {
+		sign = "-"
+	}
+	if f.Class < pane.Normal {
+		whose = "its clock "
+	}
+	return format.AppendAge(append(append(b, whose...), sign...), skew.Abs())
 }

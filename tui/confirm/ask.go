@@ -51,7 +51,7 @@ func New(e pane.Ask, f *pane.Frame) pane.Overlay {
 		}
 		e.Clients = nil
 	}
-	return &dialog{ask: e, verb: verbOf(e.Action), opened: f.Now, reason: overlay.NewLine(maxReason, "")}
+	return &dialog{ask: e, verb: verbOf(e.Action), opened: f.Wall(), reason: overlay.NewLine(maxReason, "")}
 }
 
 // targets is how many things the action is done to.
@@ -132,7 +132,7 @@ func (d *dialog) choose(c choice, f *pane.Frame) (pane.Effect, bool) {
 	switch {
 	case c == cancel:
 		return nil, false
-	case f.Now.Sub(d.opened) < grace || d.counting() && c == now:
+	case f.Wall().Sub(d.opened) < grace || d.counting() && c == now:
 		return nil, true
 	case c == drain && d.ask.Action != keys.Kill:
 		return nil, true

@@ -36,7 +36,7 @@ type question struct {
 // NewQuestion returns the dialog of q. It takes y for yes, after a moment, and
 // esc, n, q or enter for no.
 func NewQuestion(q Question, f *pane.Frame) pane.Overlay {
-	return &question{Question: q, opened: f.Now}
+	return &question{Question: q, opened: f.Wall()}
 }
 
 // Update implements [pane.Overlay].
@@ -49,7 +49,7 @@ func (q *question) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 	case "esc", "n", "q", "enter":
 		return nil, false
 	case "y":
-		if f.Now.Sub(q.opened) >= grace {
+		if f.Wall().Sub(q.opened) >= grace {
 			return q.Effect, false
 		}
 	}

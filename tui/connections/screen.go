@@ -88,6 +88,9 @@ func (s *Screen) Values(field string) []pane.Value { return s.table.Values(field
 // Marks returns how many rows are marked.
 func (s *Screen) Marks() int { return s.table.Marks() }
 
+// Forget implements [pane.Marking].
+func (s *Screen) Forget(f *pane.Frame, all bool) int { return s.table.Forget(f, all) }
+
 // Step implements [pane.ConnectionSequence].
 func (s *Screen) Step(id engine.ConnectionID, by int) (engine.ConnectionID, bool) {
 	return s.table.Step(id, by)

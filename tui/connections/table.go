@@ -73,7 +73,7 @@ func (t *Table) with(f *pane.Frame) {
 	}
 	t.context.Now = f.Snapshot.Time
 	fresh := t.list.generation
-	t.list.update(f, t.inside && t.table.Held(f.Now), &t.context)
+	t.list.update(f, t.inside && t.table.Held(f.Wall()), &t.context)
 	if fresh != t.list.generation {
 		t.table.Prune(t.exists)
 		t.narrow = ""
@@ -95,6 +95,21 @@ func (t *Table) labels(client string) map[string]string {
 		}
 	}
 	return nil
+}
+
+// Forget is what [pane.Marking] asks for.
+func (t *Table) Forget(f *pane.Frame, all bool) int {
+	n := t.table.Marks()
+	if n == 0 {
+		return 0
+	}
+	if all {
+		t.table.Unmark()
+		t.marked()
+		return n
+	}
+	t.with(f)
+	return n - t.table.Marks()
 }
 
 // exists reports whether a marked row still is something that can be acted on,
@@ -218,7 +233,7 @@ func (t *Table) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bo
 	case keys.Sort, keys.SortReverse:
 		t.remember()
 	case keys.Undo:
-		if t.table.Do(a, t, f.Now, f.Memory) {
+		if t.table.Do(a, t, f.Wall(), f.Memory) {
 			t.marked()
 			return nil, true
 		}
@@ -237,7 +252,7 @@ func (t *Table) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bo
 	case keys.Follow:
 		return nil, false // the order of connections is not that of time
 	}
-	handled = t.table.Do(a, t, f.Now, f.Memory)
+	handled = t.table.Do(a, t, f.Wall(), f.Memory)
 	t.marked()
 	return nil, handled
 }
@@ -342,7 +357,7 @@ func (t *Table) narrowest() string {
 // Mouse does what the mouse asks for within the rows.
 func (t *Table) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 	t.with(f)
-	open, _ := t.table.Mouse(m, t, f.Now, f.Memory)
+	open, _ := t.table.Mouse(m, t, f.Wall(), f.Memory)
 	if open {
 		return t.open()
 	}

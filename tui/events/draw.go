@@ -128,6 +128,10 @@ func (s *Screen) drawRows(a canvas.Area, f *pane.Frame) {
 		line.Bytes(2, 0, s.buffer, muted)
 		line.Text(level, 0, pane.LevelWord(row.Level), pane.LevelStyle(row.Level))
 		line.Cut(source, 0, sourceWide, row.Source, f.Glyphs.Cut, canvas.Of(themes.Accent))
+		if row.Break {
+			s.drawBreak(line, message, row.Text, f)
+			continue
+		}
 		text := canvas.Skip(row.Text, s.scroll)
 		style := canvas.Of(themes.Fg)
 		if row.Dropped > 0 {
@@ -135,6 +139,13 @@ func (s *Screen) drawRows(a canvas.Area, f *pane.Frame) {
 		}
 		line.Cut(message, 0, max(w-message-1, 0), text, f.Glyphs.Cut, style)
 	}
+}
+
+// drawBreak draws a line across the row: nothing is known of what happened here.
+func (s *Screen) drawBreak(line canvas.Area, from int, text string, f *pane.Frame) {
+	w, style := line.W(), canvas.Of(themes.Warn)
+	line.Repeat(2, 0, max(w-3, 0), f.Glyphs.Normal.Top, style)
+	line.Cut(from, 0, max(w-from-1, 0), " "+text+" ", f.Glyphs.Cut, style)
 }
 
 func (s *Screen) drawEmpty(in canvas.Area, f *pane.Frame) {

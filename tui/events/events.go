@@ -129,7 +129,7 @@ func (s *Screen) update(f *pane.Frame) {
 // is: nobody knows whether the filter would have selected them.
 func (s *Screen) selects(row *pane.Row) bool {
 	s.looking = row
-	return row.Dropped > 0 || row.Level >= s.level && s.filter.Event(&row.Event, &s.context)
+	return row.Stands() || row.Level >= s.level && s.filter.Event(&row.Event, &s.context)
 }
 
 // count returns how many rows are shown: while paused, those of then.
@@ -378,7 +378,7 @@ func (s *Screen) copyRow(f *pane.Frame) pane.Effect {
 	switch {
 	case row == nil:
 		return pane.Say{Text: "no event here"}
-	case row.Dropped > 0:
+	case row.Stands():
 		return pane.CopyText{Choices: []pane.Choice{{Title: "text", Text: row.Text}}}
 	}
 	return pane.CopyText{Choices: []pane.Choice{
@@ -395,7 +395,7 @@ func (s *Screen) write(f *pane.Frame) pane.Effect {
 	}
 	events := make([]engine.Event, 0, n)
 	for _, p := range s.index[:n] {
-		if row := f.Events.At(p); row != nil && row.Dropped == 0 {
+		if row := f.Events.At(p); row != nil && !row.Stands() {
 			events = append(events, row.Event)
 		}
 	}

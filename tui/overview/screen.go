@@ -89,6 +89,11 @@ func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 		keys.Follow, keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
 }
 
+// Forget implements [pane.Marking].
+func (s *Screen) Forget(f *pane.Frame, all bool) int {
+	return s.table.Forget(f, all) + s.tail.Forget(all)
+}
+
 // Marks returns how many connections are marked, which actions on them go by.
 func (s *Screen) Marks() int {
 	if s.panes.Focus() == paneTail {

@@ -6,6 +6,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/observe"
+	"adit/tui/format"
 )
 
 // An EventLog is the ring of the newest events that the dashboard was told.
@@ -56,6 +57,31 @@ func (l *EventLog) Add(b engine.Batch) {
 		l.scratch = observe.AppendMessage(l.scratch[:0], e)
 		row.Text = string(l.scratch)
 	}
+}
+
+// Gap adds a row for a time of which there is no data.
+func (l *EventLog) Gap(g Gap) {
+	l.scratch = append(format.AppendAge(l.scratch[:0], g.To.Sub(g.From)), " without data"...)
+	if g.Restarted {
+		l.scratch = append(l.scratch, "; the engine was restarted, counters are new"...)
+	}
+	l.interrupt(string(l.scratch), g.To)
+}
+
+// Run adds a row between the last event of one run and the first of the next.
+func (l *EventLog) Run(began time.Time) { l.interrupt("another run begins", began) }
+
+func (l *EventLog) interrupt(text string, at time.Time) {
+	*l.push() = Row{Event: engine.Event{Time: at}, Level: observe.LevelWarn, Source: "dashboard", Text: text, Break: true}
+}
+
+// Clear forgets all rows. Positions go on.
+func (l *EventLog) Clear() {
+	clear(l.rows)
+	l.rows = l.rows[:0]
+	n := uint64(cap(l.rows))
+	l.next = (l.next + n - 1) / n * n
+	l.greetings, l.greeted = 0, l.next
 }
 
 // Fault adds what the dashboard itself could not do: a note has no room for

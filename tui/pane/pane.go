@@ -69,6 +69,9 @@ type Frame struct {
 	Playback *engine.Playback // of a recording; nil: it happens now
 	Attached int              // operators that are attached, one's self included when Link is not nil; 0: nobody, or unknown
 
+	// Gaps are the times of which there is no data, the oldest first.
+	Gaps []Gap
+
 	Snapshot *engine.Snapshot
 	Meter    *observe.Meter // its i-th gauge is of Snapshot.Connections[i]
 	Rows     *Rows
@@ -77,6 +80,19 @@ type Frame struct {
 	Problems []keys.Problem
 	Commands []string // lines for a shell that the operator can try: what starts a client, what the demo offers
 	Memory   Memory
+}
+
+// A Gap is a time of which there is no data, by the clock of the data.
+type Gap struct {
+	From, To  time.Time
+	Restarted bool // and then another process counted anew
+}
+
+// A Marking is a screen on which rows can be marked.
+type Marking interface {
+	// Forget takes away the marks whose targets are gone, or all of them, and
+	// returns how many that were.
+	Forget(f *Frame, all bool) int
 }
 
 // Wall returns the time of this machine, as what the operator does is timed by.
@@ -102,7 +118,11 @@ type Row struct {
 	Text    string // likewise
 	Marked  bool   // bookmarked
 	Dropped uint64 // events that were lost here; not 0: the row stands for a gap
+	Break   bool   // nothing is known of what happened here: between two runs, or while a link was lost
 }
+
+// Stands reports whether the row stands for something that is not there.
+func (r *Row) Stands() bool { return r.Dropped > 0 || r.Break }
 
 // A Screen is one of the five, or what was opened from one.
 type Screen interface {

@@ -119,7 +119,7 @@ func (p *Prompt) Update(msg tea.Msg, f *pane.Frame) (effect pane.Effect, open bo
 		p.input.SetCursor(p.left + at.X - p.boxAt.text)
 	}
 	if p.input.Value() != before {
-		p.typed = f.Now
+		p.typed = f.Wall()
 		p.check()
 	}
 	return nil, true
@@ -183,7 +183,7 @@ func (p *Prompt) apply() {
 
 // tick applies what was typed when nobody has typed for a moment.
 func (p *Prompt) tick(f *pane.Frame) {
-	if !p.typed.IsZero() && f.Now.Sub(p.typed) >= settle {
+	if !p.typed.IsZero() && f.Wall().Sub(p.typed) >= settle {
 		p.apply()
 	}
 }

@@ -18,6 +18,17 @@ func (l *List) setMarks(marks map[engine.RequestID]struct{}) {
 	l.anchor = 0
 }
 
+// Forget takes all marks away where ids are given anew, and returns how many; one
+// that is only not kept any more is left to what it is used for.
+func (l *List) Forget(all bool) int {
+	n := len(l.marks)
+	if n == 0 || !all {
+		return 0
+	}
+	l.setMarks(map[engine.RequestID]struct{}{})
+	return n
+}
+
 // toggle marks the row, or no longer, and goes on to the next.
 func (l *List) toggle() {
 	r := l.Selected()

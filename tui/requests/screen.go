@@ -52,6 +52,9 @@ func (s *Screen) Contexts(*pane.Frame) []keys.Context {
 	return []keys.Context{keys.Requests, keys.List}
 }
 
+// Forget implements [pane.Marking].
+func (s *Screen) Forget(_ *pane.Frame, all bool) int { return s.list.Forget(all) }
+
 // Crumbs implements [pane.Screen].
 func (s *Screen) Crumbs(*pane.Frame) []string { return nil }
 
