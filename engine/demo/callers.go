@@ -176,20 +176,22 @@ func (c *callers) chat(ctx context.Context) error {
 	}
 	defer ws.Close()
 	defer context.AfterFunc(ctx, func() { ws.Close() })()
-	for i := range 3 {
-		want := "message " + strconv.Itoa(i)
-		if err := ws.WriteMessage(websocket.TextMessage, []byte(want)); err != nil {
+	if err := ws.WriteControl(websocket.PingMessage, []byte("still there?"), time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	for _, t := range talk {
+		if err := ws.WriteMessage(websocket.TextMessage, said("visitor", t[0])); err != nil {
 			return err
 		}
 		_, got, err := ws.ReadMessage()
 		if err != nil {
 			return err
 		}
-		if string(got) != want {
+		if !bytes.Equal(got, said("shop", t[1])) {
 			return errEcho
 		}
 	}
-	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	bye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "thank you")
 	if err := ws.WriteControl(websocket.CloseMessage, bye, time.Now().Add(time.Second)); err != nil {
 		return err
 	}

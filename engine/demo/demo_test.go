@@ -2,10 +2,12 @@ package demo
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,8 @@ type seen struct {
 	last     engine.Event
 	finished uint64
 	failed   uint64
+	chat     engine.Content // of one that completed
+	prices   engine.Content
 }
 
 // watch reads a bus to its end.
@@ -82,6 +86,14 @@ func (s *seen) add(e engine.Event) {
 			s.failed++
 		}
 		count(s.ways, e.Request.Way, e.Request.Outcome)
+		if kept := e.Request.Captured; kept != nil && e.Request.Outcome == engine.OutcomeCompleted {
+			switch {
+			case strings.Contains(e.Request.Target, "/chat"):
+				kept.Content(&s.chat)
+			case strings.Contains(e.Request.Target, "/events"):
+				kept.Content(&s.prices)
+			}
+		}
 		for _, path := range []string{"/hello", "/slow", "/faulty", "/events", "/chat", "/upload"} {
 			if strings.Contains(e.Request.Target, path) && e.Client != "flapping" {
 				count(s.targets, path, e.Request.Outcome)
@@ -100,7 +112,7 @@ func count[K comparable](m map[K]map[engine.Outcome]int, k K, o engine.Outcome) 
 func TestDemoEndsWithTrueTotals(t *testing.T) {
 	bus := observe.NewBus()
 	result := watch(t, bus)
-	d, err := New(Options{Bus: bus})
+	d, err := New(Options{Bus: bus, Capture: engine.Capture{Mode: engine.CaptureContent}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +169,39 @@ func TestDemoEndsWithTrueTotals(t *testing.T) {
 			t.Errorf("no status %dxx: %v", class, s.statuses)
 		}
 	}
+	checkMessages(t, &s.chat, &s.prices)
 	if len(s.methods) < 3 {
 		t.Errorf("methods %v", s.methods)
 	}
 	if most := uint64(2.5 * 80); s.finished > most {
 		t.Errorf("%d requests in 2.5 s: the demo is to be light", s.finished)
+	}
+}
+
+// checkMessages finds what can't be read of a conversation and of a stream.
+func checkMessages(t *testing.T, chat, prices *engine.Content) {
+	t.Helper()
+	var got []string
+	for _, m := range chat.Messages {
+		if m.Kind != engine.MessagePong { // comes when it comes
+			got = append(got, fmt.Sprintf("%v %v %s", m.Kind, m.FromCaller, m.Data))
+		}
+	}
+	want := []string{"ping true still there?"}
+	for _, line := range talk {
+		want = append(want, "text true "+string(said("visitor", line[0])), "text false "+string(said("shop", line[1])))
+	}
+	want = append(want, "close true \x03\xe8thank you", "close false \x03\xe8")
+	if !slices.Equal(got, want) {
+		t.Errorf("the chat reads\n%q\nwant\n%q", got, want)
+	}
+	if len(prices.Messages) != 8 {
+		t.Fatalf("the stream has %d events", len(prices.Messages))
+	}
+	for i, m := range prices.Messages {
+		if want := strings.TrimSuffix(price(i), "\n\n"); m.Kind != engine.MessageEvent || m.FromCaller || string(m.Data) != want {
+			t.Errorf("event %d is %v %q, want %q", i, m.Kind, m.Data, want)
+		}
 	}
 }
 

@@ -166,7 +166,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	flusher := http.NewResponseController(w)
 	for i := range count {
-		if _, err := fmt.Fprintf(w, "id: %d\ndata: tick %d\n\n", i, i); err != nil {
+		if _, err := io.WriteString(w, price(i)); err != nil {
 			return
 		}
 		if flusher.Flush() != nil {
@@ -179,7 +179,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// chat answers every WebSocket message with itself.
+// chat answers WebSocket messages.
 func (o *origins) chat(w http.ResponseWriter, r *http.Request) {
 	o.served.Add(1)
 	defer o.served.Done()
@@ -198,7 +198,7 @@ func (o *origins) chat(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		ws.SetWriteDeadline(time.Now().Add(5 * time.Second))
-		if err := ws.WriteMessage(kind, message); err != nil {
+		if err := ws.WriteMessage(kind, reply(message)); err != nil {
 			return
 		}
 	}

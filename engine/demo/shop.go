@@ -82,11 +82,16 @@ func shop(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		return
 	}
+	content := answerOf(r.URL.Path, status, size)
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(size))
+	if len(content) > 4<<10 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		content = compressed(content)
+		h.Set("Content-Encoding", "gzip")
+	}
+	h.Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		w.Write(bytes.Repeat([]byte("{}  "), size/4+1)[:size])
+		w.Write(content)
 	}
 }
 
@@ -128,9 +133,13 @@ func (c *callers) visitShop(client string) func(context.Context) error {
 		if strings.Contains(path, "%d") {
 			path = fmt.Sprintf(path, 1+rand.IntN(900))
 		}
-		r, err := http.NewRequestWithContext(ctx, v.method, base+path, bytes.NewReader(make([]byte, v.upload)))
+		content, mediaType := contentOf(v)
+		r, err := http.NewRequestWithContext(ctx, v.method, base+path, bytes.NewReader(content))
 		if err != nil {
 			return err
+		}
+		if mediaType != "" {
+			r.Header.Set("Content-Type", mediaType)
 		}
 		r.Header.Set(wantStatus, strconv.Itoa(v.status))
 		r.Header.Set(wantSize, strconv.Itoa(v.size))
