@@ -52,6 +52,10 @@ type Process struct {
 	// ends or e does. Nil: it can't be.
 	Record func(ctx context.Context, e engine.Engine, log engine.RequestLog, path string) error
 
+	// Still returns one frame of the dashboard as text, once there is something
+	// to show. Nil: it can't be.
+	Still func(ctx context.Context, v View, width, height int) (string, error)
+
 	// Measure prints what the dashboard costs, measured for so long. Nil: it
 	// can't be.
 	Measure func(ctx context.Context, long time.Duration, w io.Writer) error
@@ -123,7 +127,9 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p), newLs(p), newTail(p))
+	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p), newLs(p), newTail(p), newShow(p),
+		newKill(p), newCancel(p), newBan(p, false), newBan(p, true), newDrain(p),
+		newAttach(p), newTop(p), newRecord(p), newPlay(p))
 	if p.Keys != nil {
 		root.AddCommand(newKeys(p))
 	}

@@ -225,32 +225,22 @@ func (s *session) appendClients(b []byte, rows []*clientRow, now time.Time) []by
 }
 
 func (r *clientRow) appendJSON(b []byte) []byte {
-	b = observe.AppendString(append(b, `{"client":`...), r.id)
-	b = strconv.AppendInt(append(b, `,"connections":`...), int64(r.connections), 10)
-	b = strconv.AppendInt(append(b, `,"in_flight":`...), int64(r.inFlight), 10)
-	b = strconv.AppendUint(append(b, `,"exchanges":`...), r.exchanges, 10)
-	b = strconv.AppendUint(append(b, `,"failed":`...), r.failed, 10)
-	b = strconv.AppendUint(append(b, `,"bytes_in":`...), r.in, 10)
-	b = strconv.AppendUint(append(b, `,"bytes_out":`...), r.out, 10)
+	b = appendMember(append(b, '{'), "client", r.id)
+	b = appendNumber(b, "connections", int64(r.connections))
+	b = appendNumber(b, "in_flight", int64(r.inFlight))
+	b = appendNumber(b, "exchanges", int64(r.exchanges))
+	b = appendNumber(b, "failed", int64(r.failed))
+	b = appendNumber(b, "bytes_in", int64(r.in))
+	b = appendNumber(b, "bytes_out", int64(r.out))
 	if g := r.greeting; g != nil {
-		b = observe.AppendString(append(b, `,"version":`...), g.Version)
-		b = observe.AppendString(append(b, `,"hostname":`...), g.Hostname)
+		b = appendMember(b, "version", g.Version)
+		b = appendMember(b, "hostname", g.Hostname)
 	}
-	b = appendTexts(append(b, `,"expose":`...), r.exposes)
-	b = appendTexts(append(b, `,"peers":`...), r.addresses)
-	return append(strconv.AppendBool(append(b, `,"banned":`...), r.banned), '}')
-}
-
-// appendTexts appends a JSON array.
-func appendTexts(b []byte, texts []string) []byte {
-	b = append(b, '[')
-	for i, t := range texts {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = observe.AppendString(b, t)
+	if len(r.exposes) > 0 {
+		b = appendTexts(appendName(b, "exposes"), r.exposes)
 	}
-	return append(b, ']')
+	b = appendTexts(appendName(b, "peers"), r.addresses)
+	return append(appendFlag(b, "banned", r.banned), '}')
 }
 
 // listRequests prints the first number requests in an order, the newest last

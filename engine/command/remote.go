@@ -143,7 +143,11 @@ func (p *Process) reach(ctx context.Context, f *remoteFlags) (*session, error) {
 		return nil, err
 	}
 	if s.remote, err = p.dialRemote(context.WithoutCancel(ctx), s.address, o); err != nil {
-		return nil, &exit{codeUsage, err}
+		var given *exit
+		if !errors.As(err, &given) {
+			err = &exit{codeUsage, err}
+		}
+		return nil, err
 	}
 	if err := s.ready(ctx); err != nil {
 		s.remote.Close()
@@ -155,6 +159,13 @@ func (p *Process) reach(ctx context.Context, f *remoteFlags) (*session, error) {
 func (p *Process) dialRemote(ctx context.Context, address string, o control.DialOptions) (remote, error) {
 	if p.dial != nil {
 		return p.dial(ctx, address, o)
+	}
+	if info, err := os.Stat(address); err == nil && info.Mode().IsRegular() {
+		rec, err := p.openRecording(address)
+		if err != nil {
+			return nil, err
+		}
+		return newPlayed(rec, address), nil
 	}
 	return control.Dial(ctx, address, o)
 }
