@@ -19,7 +19,8 @@ type record struct {
 	queued, sent, connect, firstByte, lastByte time.Duration
 	requestBytes, responseBytes                int64
 
-	live *engine.Live // while it is in flight
+	live     *engine.Live    // while it is in flight
+	captured engine.Captured // content; nil where none is kept
 
 	text              string    // client, caller, method, target, reason
 	ends              [4]uint32 // of all but the last
@@ -44,6 +45,7 @@ const (
 	withHeads
 	headsCut
 	endUnseen // the reason is endNotSeen
+	stored    // the history has taken it
 )
 
 func (r *record) has(f flags) bool { return r.flags&f != 0 }
@@ -63,6 +65,7 @@ func (g *ring) fill(x *record, r *engine.Request) {
 	x.set(upgraded, r.Upgraded)
 	x.set(replay, r.Replay)
 	x.set(endUnseen, false)
+	x.captured = r.Captured
 	if !x.says(r) {
 		x.text, x.ends = g.texts.join(r.Client, r.Caller, r.Method, r.Target, r.Reason)
 	}

@@ -8,7 +8,7 @@ import (
 
 const (
 	chunk      = 512 // records that are allocated together
-	recordSize = 208 // bytes that a record takes beside its texts; a test holds it to be true
+	recordSize = 216 // bytes that a record takes beside its texts; a test holds it to be true
 	journalLen = 1 << 14
 )
 
@@ -34,6 +34,7 @@ type ring struct {
 	end     engine.RequestID // the newest
 	added   uint64
 	gone    engine.RequestID // the newest that was pushed out
+	floor   engine.RequestID // what is before it the ring does not take, any more: it is the history's
 	evicted uint64
 	dropped uint64 // heads
 
@@ -43,6 +44,8 @@ type ring struct {
 	epoch   uint64 // changes when a record that rested moves again
 
 	unmoved *engine.Live // of records that are in flight and tell nothing; nobody writes to it
+
+	leaving func(*record) // told of each record that is pushed out; nil: nobody
 }
 
 func newRing(capacity, limit int) ring {
@@ -113,11 +116,15 @@ func (g *ring) find(id engine.RequestID) (uint64, bool) {
 }
 
 // add makes room for r, which find has not found, and returns its record; nil
-// if it is older than everything in a full ring.
+// if it is older than everything in a full ring, or than what was pushed out.
 func (g *ring) add(r *engine.Request) *record {
+	if r.ID < g.floor {
+		return nil
+	}
 	p, _ := g.find(r.ID)
 	if g.kept() == g.capacity {
 		if p == g.first {
+			g.floor = r.ID + 1
 			return nil
 		}
 		g.evict()
@@ -190,7 +197,11 @@ func (g *ring) evict() {
 		g.land(r)
 	}
 	g.gone = max(g.gone, r.ID)
+	g.floor = max(g.floor, r.ID+1)
 	g.evicted++
+	if g.leaving != nil {
+		g.leaving(r)
+	}
 	g.bytes -= int(r.size)
 	*r = record{}
 	g.free = append(g.free, s)
