@@ -29,7 +29,7 @@ func typical(i int) *engine.Request {
 func filled(n int) *Log {
 	l := &Log{ring: newRing(defaultRecords, defaultBytes)}
 	for i := range n {
-		l.finished(typical(i + 1))
+		l.finished(typical(i+1), false)
 	}
 	return l
 }
@@ -37,8 +37,8 @@ func filled(n int) *Log {
 // exchange is one start and one end.
 func exchange(l *Log, start, end *engine.Event, id int) {
 	start.Request.ID, end.Request.ID = engine.RequestID(id), engine.RequestID(id)
-	l.apply(start)
-	l.apply(end)
+	l.apply(start, 0)
+	l.apply(end, 0)
 }
 
 func events() (start, end *engine.Event) {
@@ -112,7 +112,7 @@ func BenchmarkInFlight(b *testing.B) {
 			l := filled(defaultRecords)
 			for i := range 10_000 {
 				e := started(defaultRecords + 1 + i)
-				l.apply(&e)
+				l.apply(&e, 0)
 			}
 			q.Count = 60
 			var page engine.RequestPage

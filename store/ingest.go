@@ -13,17 +13,43 @@ const endNotSeen = "its end was not seen"
 // maxLabelled bounds the clients whose labels are remembered.
 const maxLabelled = 65_536
 
-// ingest puts what comes into the ring until nothing comes any more.
+// ingest puts what comes into the ring, and into the history, until nothing comes
+// any more.
 func (l *Log) ingest(batches <-chan engine.Batch) {
 	defer close(l.done)
+	var keys []uint64
+	var newest uint64
 	for b := range batches {
+		keys = keys[:0]
+		var readable uint64
+		if l.file != nil {
+			// First, and beside the lock: what the ring pushes out is in the history.
+			if b.Dropped > 0 {
+				l.file.Lost(b.Dropped)
+			}
+			for i := range b.Events {
+				key := l.file.Add(&b.Events[i])
+				keys, newest = append(keys, key), max(newest, key)
+			}
+			readable = l.file.Readable()
+		}
 		l.mu.Lock()
+		if l.shelf != nil {
+			l.shelf.progress(readable)
+		}
 		if b.Dropped > 0 {
 			l.lost += b.Dropped
 			l.distrust(false)
 		}
 		for i := range b.Events {
-			l.apply(&b.Events[i])
+			var key uint64
+			if i < len(keys) {
+				key = keys[i]
+			}
+			l.apply(&b.Events[i], key)
+		}
+		if l.shelf != nil {
+			l.shelf.mark(newest, l.ring.seq)
 		}
 		l.mu.Unlock()
 	}
@@ -32,8 +58,16 @@ func (l *Log) ingest(batches <-chan engine.Batch) {
 	l.mu.Unlock()
 }
 
-// apply takes in one event. mu is held.
-func (l *Log) apply(e *engine.Event) {
+// apply takes in one event; key is the history's, 0 where it has not taken it. mu
+// is held.
+func (l *Log) apply(e *engine.Event, key uint64) {
+	if engine.KindsLifecycle.Has(e.Kind) {
+		if l.shelf == nil {
+			key = l.memory.last + 1
+		}
+		l.memory.add(e, key)
+	}
+	l.memory.last = max(l.memory.last, key)
 	switch {
 	case e.Kind == engine.KindGreetingReceived:
 		l.labels.learn(e.Greeting)
@@ -41,7 +75,7 @@ func (l *Log) apply(e *engine.Event) {
 	case e.Kind == engine.KindRequestStarted:
 		l.started(e.Request)
 	case e.Kind == engine.KindRequestFinished:
-		l.finished(e.Request)
+		l.finished(e.Request, key > 0)
 	}
 }
 
@@ -63,11 +97,15 @@ func (l *Log) started(r *engine.Request) {
 	g.trim()
 }
 
-func (l *Log) finished(r *engine.Request) {
+// finished takes in an end; kept says that the history has taken it too.
+func (l *Log) finished(r *engine.Request, kept bool) {
 	g := &l.ring
 	var x *record
 	if p, known := g.find(r.ID); !known {
 		if x = g.add(r); x == nil {
+			if kept && l.shelf != nil {
+				l.shelf.add(r)
+			}
 			return
 		}
 	} else {
@@ -84,6 +122,7 @@ func (l *Log) finished(r *engine.Request) {
 		g.headed(x, p, r.Heads)
 	}
 	x.live = nil
+	x.set(stored, kept)
 	g.settle(x)
 	g.weigh(x)
 	g.trim()

@@ -31,7 +31,7 @@ func put(l *Log, events ...engine.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range events {
-		l.apply(&events[i])
+		l.apply(&events[i], 0)
 	}
 }
 

@@ -144,7 +144,7 @@ func TestAnswersAreThoseOfASlice(t *testing.T) {
 			r.LastByte = time.Duration(rapid.IntRange(0, 5).Draw(t, "took")) * time.Hour
 			r.Outcome, r.Live = engine.OutcomeCompleted, nil
 			e := &engine.Event{Kind: engine.KindRequestFinished, Request: r}
-			l.apply(e)
+			l.apply(e, 0)
 			m.apply(e)
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -153,7 +153,7 @@ func TestAnswersAreThoseOfASlice(t *testing.T) {
 					next += engine.RequestID(rapid.SampledFrom([]int{1, 1, 1, 2, 9}).Draw(t, "gap"))
 					e := &engine.Event{Kind: engine.KindRequestStarted, Request: made(next)}
 					lives = append(lives, e.Request.Live)
-					l.apply(e)
+					l.apply(e, 0)
 					m.apply(e)
 				}
 			},
@@ -161,7 +161,7 @@ func TestAnswersAreThoseOfASlice(t *testing.T) {
 			"late": func(*rapid.T) { end(next + engine.RequestID(rapid.IntRange(0, 3).Draw(t, "ahead")) + 1); next += 4 },
 			"start late": func(*rapid.T) {
 				e := &engine.Event{Kind: engine.KindRequestStarted, Request: made(engine.RequestID(rapid.IntRange(1, int(next)+1).Draw(t, "id")))}
-				l.apply(e)
+				l.apply(e, 0)
 				m.apply(e)
 			},
 			"move": func(*rapid.T) {
@@ -181,7 +181,7 @@ func TestAnswersAreThoseOfASlice(t *testing.T) {
 			"greet": func(*rapid.T) {
 				g := &engine.Greeting{ID: "a", Labels: map[string]string{"zone": rapid.SampledFrom([]string{"x", "y"}).Draw(t, "zone")}}
 				known["a"] = g.Labels
-				l.apply(&engine.Event{Kind: engine.KindGreetingReceived, Greeting: g})
+				l.apply(&engine.Event{Kind: engine.KindGreetingReceived, Greeting: g}, 0)
 			},
 			"ask": func(*rapid.T) {
 				if len(queries) < 12 && rapid.Bool().Draw(t, "new") || len(queries) == 0 {

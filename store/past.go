@@ -60,7 +60,7 @@ type past struct {
 	// What was looked at: from down on and before the ring's floor, but for what
 	// is from gapFrom on and before gapTo.
 	down, gapFrom, gapTo engine.RequestID
-	begun                bool // else nothing was
+	begun                bool // else nothing was looked at
 	cut                  bool // there is more than is kept: down goes no further
 
 	ids idSet // by arrival
@@ -70,12 +70,14 @@ type past struct {
 	words                words
 	main, middle, recent []found
 
-	at      time.Time // when it began to be looked at
-	took    time.Duration
-	marked  []engine.RequestID // what it was looked at with
-	labels  uint64
-	version uint64 // changes with the lists
-	below   below
+	top      engine.RequestID // the ring's floor when what it had pushed out was put in last
+	late     uint64           // the number of the newest late record that was asked
+	at       time.Time        // when it began to be looked at
+	took     time.Duration
+	labels   uint64 // the version of labels it was looked at with
+	outdated bool   // looking again would find something else
+	version  uint64 // changes with the lists
+	below    below
 }
 
 // below is the lists without what came after a certain record.
@@ -90,8 +92,6 @@ type below struct {
 func (p *past) complete() bool {
 	return p.begun && (p.down == 0 || p.cut) && p.gapFrom == p.gapTo
 }
-
-func (p *past) len() int { return p.ids.n + len(p.main) + len(p.middle) + len(p.recent) }
 
 // size is len as far as memory goes.
 func (p *past) size() int { return p.ids.spans + len(p.main) + len(p.middle) + len(p.recent) }
@@ -144,6 +144,25 @@ func (p *past) put(e entry, o engine.RequestOrder) {
 		p.recent = slices.Insert(p.recent, i, x)
 		p.version++
 	}
+}
+
+// putAll puts many in.
+func (p *past) putAll(list []entry, o engine.RequestOrder) {
+	if len(list) <= 64 || o == engine.ByArrival {
+		for _, e := range list {
+			p.put(e, o)
+		}
+		return
+	}
+	more := make([]found, 0, len(list))
+	for _, e := range list {
+		more = append(more, found{key: e.key, id: e.id, text: p.words.index(e.text)})
+	}
+	texts := p.words.list
+	slices.SortFunc(more, func(a, b found) int { return compareFound(a, b, texts) })
+	more = absent(absent(more, p.main, texts), p.middle, texts)
+	p.recent = union(p.recent, more, texts)
+	p.version++
 }
 
 // lists returns the three lists, without what came after until.

@@ -59,17 +59,15 @@ func entryOf(r *engine.Request, o engine.RequestOrder) entry {
 	e := entry{id: r.ID}
 	switch o {
 	case engine.ByDuration:
-		e.key = int64(r.LastByte)
+		e.key = durationKey(r.LastByte)
 	case engine.BySize:
 		e.key = r.RequestBytes + r.ResponseBytes
 	case engine.ByStatus:
 		e.key = int64(r.Status)
 	case engine.ByClient:
-		e.text = r.Client
-		e.key = beginning(e.text)
+		e.key, e.text = textKey(r.Client)
 	case engine.ByPath:
-		e.text = filter.Path(r.Target)
-		e.key = beginning(e.text)
+		e.key, e.text = textKey(filter.Path(r.Target))
 	}
 	return e
 }
@@ -103,10 +101,18 @@ type standing struct {
 	sorted  bool // rest is in order
 	seq     uint64
 	epoch   uint64
-	oldest  engine.RequestID
+	floor   engine.RequestID
 	scanned time.Time
 	dropped uint64
 	labels  uint64
+
+	past    past
+	anew    *past     // what is to take the place of past; nil: nothing
+	job     *job      // what runs for it; nil: nothing
+	asked   time.Time // when it was asked last
+	waiting int       // who waits until the history has been searched
+	failed  time.Time // when a search failed
+	failure error     // the last search's
 }
 
 // find returns the standing query for q.
@@ -129,7 +135,7 @@ func (l *Log) find(q *engine.RequestQuery) (*standing, error) {
 	}
 	s.context.Labels = func(client string) map[string]string { return l.labels.of[client] }
 	if len(l.standing) == maxStanding {
-		l.standing = l.standing[:maxStanding-1]
+		l.retire()
 	}
 	l.standing = slices.Insert(l.standing, 0, s)
 	return s, nil
@@ -140,8 +146,9 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 	needs := s.filter.Needs()
 	s.context.Now = time.Now()
 	if needs&filter.NeedsMarked != 0 && !slices.Equal(s.marked, q.Marked) {
-		s.marked = append(s.marked[:0], q.Marked...)
+		s.marked = slices.Clone(q.Marked) // a search may be reading the ones before
 		s.valid = false
+		s.begin()
 	}
 	if old := s.context.Now.Sub(s.scanned) >= refind; old && needs&filter.NeedsNow != 0 {
 		s.valid = false
@@ -154,13 +161,15 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 		s.valid = false
 	}
 	s.fresh = s.fresh[:0]
+	broken := false // it is not known all that the ring has pushed out
 	for n := 1; ; n++ {
 		if !s.valid || s.epoch != l.ring.epoch || l.ring.seq-s.seq > journalLen {
+			broken = true
 			if err := l.scan(h, s); err != nil {
 				return err
 			}
 		}
-		if err := l.follow(h, s); err != nil {
+		if err := l.follow(h, s, &broken); err != nil {
 			return err
 		}
 		if s.valid && s.epoch == l.ring.epoch {
@@ -170,8 +179,13 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 			if s.epoch != l.ring.epoch {
 				s.fresh = s.fresh[:0] // some may be in rest too, as they were before
 			}
-			s.valid = false
+			s.valid, broken = false, true
 			break
+		}
+	}
+	if l.shelf != nil {
+		if err := l.followLate(h, s); err != nil {
+			return err
 		}
 	}
 	l.flight = l.flight[:0]
@@ -192,7 +206,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 			}
 		}
 	}
-	oldest := l.ring.oldest()
+	floor, labels := l.ring.floor, l.labels.version
 	h.release()
 
 	slices.SortFunc(s.live, compare)
@@ -200,15 +214,19 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 		slices.SortFunc(s.rest, compare)
 		s.sorted = true
 	}
-	s.forget(oldest)
 	s.merge()
+	if l.forget(s, floor); l.file != nil {
+		l.extend(s, floor, broken)
+		s.past.outdated = s.past.outdated || needs&filter.NeedsLabels != 0 && s.past.labels != labels
+		l.pursue(s)
+	}
 	return nil
 }
 
 // scan finds what rests and is selected, from the beginning.
 func (l *Log) scan(h *hold, s *standing) error {
 	g := &l.ring
-	s.rest, s.fresh, s.oldest = s.rest[:0], s.fresh[:0], 0
+	s.rest, s.fresh, s.floor = s.rest[:0], s.fresh[:0], 0
 	s.valid, s.seq, s.epoch, s.scanned = false, g.seq, g.epoch, s.context.Now
 	s.dropped, s.labels = g.dropped, l.labels.version
 	if s.filter.Empty() {
@@ -245,8 +263,9 @@ func (l *Log) selects(s *standing, x *record) bool {
 	return s.filter.Request(&l.candidate, &s.context)
 }
 
-// follow finds what has come to rest since and is selected.
-func (l *Log) follow(h *hold, s *standing) error {
+// follow finds what has come to rest since and is selected. It sets broken where
+// the ring has pushed out some of it.
+func (l *Log) follow(h *hold, s *standing, broken *bool) error {
 	g := &l.ring
 	for s.seq < g.seq {
 		if g.seq-s.seq > journalLen {
@@ -259,6 +278,8 @@ func (l *Log) follow(h *hold, s *standing) error {
 			if x := g.at(p); x.settled == s.seq && l.selects(s, x) {
 				s.fresh = append(s.fresh, entryOf(&l.candidate, s.order))
 			}
+		} else {
+			*broken = true
 		}
 		if err := h.step(); err != nil {
 			s.valid = false
@@ -268,28 +289,38 @@ func (l *Log) follow(h *hold, s *standing) error {
 	return nil
 }
 
-// forget drops entries of records that were pushed out.
-func (s *standing) forget(oldest engine.RequestID) {
-	if oldest == s.oldest {
+// forget drops entries of records that were pushed out, and notes in moved those
+// that the history has.
+func (l *Log) forget(s *standing, floor engine.RequestID) {
+	l.moved = l.moved[:0]
+	if floor == s.floor {
 		return
 	}
-	s.oldest = oldest
+	s.floor = floor
 	if s.order == engine.ByArrival {
-		i, _ := slices.BinarySearchFunc(s.rest, entry{id: oldest}, compare)
+		i, _ := slices.BinarySearchFunc(s.rest, entry{id: floor}, compare)
+		l.moved = append(l.moved, s.rest[:i]...)
 		s.rest = s.rest[i:]
+	} else {
+		s.rest = without(s.rest, floor, &l.moved)
+	}
+	if l.shelf == nil || len(l.moved) == 0 {
 		return
 	}
-	s.rest = without(s.rest, oldest)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.moved = slices.DeleteFunc(l.moved, func(e entry) bool { return !l.shelf.ids.has(e.id) })
 }
 
-// without takes the entries of records before oldest out of a list, and moves
-// what stands between them at once.
-func without(list []entry, oldest engine.RequestID) []entry {
+// without takes the entries of records before floor out of a list, appends them to
+// another one, and moves what stands between them at once.
+func without(list []entry, floor engine.RequestID, out *[]entry) []entry {
 	to, from := 0, 0
 	for i := range list {
-		if list[i].id >= oldest {
+		if list[i].id >= floor {
 			continue
 		}
+		*out = append(*out, list[i])
 		if to != from {
 			copy(list[to:], list[from:i])
 		}

@@ -149,6 +149,16 @@ func seen(r *engine.Request, live *engine.Live) {
 	r.ResponseBytes = max(r.ResponseBytes, live.ResponseBytes.Load())
 }
 
+// content returns what is kept of its content, nil where nothing is.
+func (x *record) content() engine.Captured {
+	if x.live != nil {
+		if c := x.live.Captured.Load(); c != nil {
+			return *c
+		}
+	}
+	return x.captured
+}
+
 // stop notes what moved, as it was last.
 func (x *record) stop() {
 	var r engine.Request

@@ -14,6 +14,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -40,16 +41,25 @@ type Options struct {
 	History *history.File
 }
 
-// A Log is the ring of the newest records, filled by its own subscription. Its
-// queries keep 32 bytes for each record that they find, for at most 8 queries.
+// A Log is the ring of the newest records, filled by its own subscription, and the
+// history that begins where the ring ends. Its queries keep 32 bytes for each
+// record of the ring that they find and 24 of the history, for at most 8 queries.
 type Log struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when ingest has returned
+	file   database      // nil: no history
+
+	ctx    context.Context // of searches
+	finder sync.WaitGroup  // searches
+	slots  chan struct{}   // capacity maxComplete: who waits for a search to be over
+	rows   rows
 
 	mu     sync.Mutex // a leaf
 	ring   ring
 	lost   uint64 // events: two for a whole record, one where only its start or its end was lost
 	labels labels
+	memory memory
+	shelf  *shelf // nil: no history
 
 	// queries serialises Requests; it is taken before mu.
 	queries   sync.Mutex
@@ -58,6 +68,10 @@ type Log struct {
 	window    []engine.RequestID
 	candidate engine.Request // a record as it is now, for filters
 	heads     engine.Heads   // of the candidate
+	moved     []entry        // what the ring has pushed out of a query's answer
+	searches  int            // that run
+	closed    bool
+	progress  chan struct{} // closed, and replaced, when a search ends
 }
 
 var _ engine.RequestLog = (*Log)(nil)
@@ -73,7 +87,7 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	batches, err := e.Subscribe(ctx, engine.SubscribeOptions{
-		Kinds: engine.KindSet(engine.KindRequestStarted, engine.KindRequestFinished, engine.KindGreetingReceived),
+		Kinds: engine.KindsAll,
 		Slots: slots,
 		Heads: true,
 		Late:  true,
@@ -82,7 +96,8 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 		cancel()
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	l := &Log{cancel: cancel, done: make(chan struct{}), ring: newRing(min(o.Records, maxRecords), o.Bytes)}
+	l := newLog(o)
+	l.cancel, l.ctx = cancel, ctx
 	var s engine.Snapshot
 	if err := e.Snapshot(ctx, &s); err == nil {
 		for i := range s.Connections {
@@ -93,10 +108,38 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 	return l, nil
 }
 
-// Close ends the subscription; what is kept can still be read.
+// newLog returns a log that nothing comes into.
+func newLog(o Options) *Log {
+	l := &Log{
+		done:     make(chan struct{}),
+		ctx:      context.Background(),
+		ring:     newRing(min(o.Records, maxRecords), o.Bytes),
+		slots:    make(chan struct{}, maxComplete),
+		progress: make(chan struct{}),
+	}
+	if o.History != nil {
+		l.open(o.History)
+	}
+	return l
+}
+
+// open puts a history behind the ring, which is empty.
+func (l *Log) open(f database) {
+	l.file, l.shelf = f, newShelf(f)
+	l.ring.floor, _ = f.Next()
+	l.ring.leaving = l.shelf.shelve
+	l.memory.last = f.Readable()
+}
+
+// Close ends the subscription and the searches; what is in memory can still be
+// read.
 func (l *Log) Close() {
+	l.queries.Lock()
+	l.closed = true
+	l.queries.Unlock()
 	l.cancel()
 	<-l.done
+	l.finder.Wait()
 }
 
 // Request implements [engine.RequestLog].
@@ -104,24 +147,63 @@ func (l *Log) Request(ctx context.Context, id engine.RequestID) (engine.Request,
 	if err := ctx.Err(); err != nil {
 		return engine.Request{}, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p, ok := l.ring.find(id)
-	if !ok {
+	r, found := l.inMemory(id)
+	if l.file != nil && !found {
+		kept, err := l.file.Request(ctx, id)
+		switch {
+		case err == nil:
+			return kept, nil
+		case r.ID == 0 && !errors.Is(err, engine.ErrNotFound):
+			return engine.Request{}, fmt.Errorf("record %v: %w", id, err)
+		}
+	}
+	if r.ID == 0 {
 		return engine.Request{}, fmt.Errorf("record %v: %w", id, engine.ErrNotFound)
 	}
-	var r engine.Request
-	l.ring.at(p).now(&r, new(engine.Heads), time.Now())
 	return r, nil
 }
 
-// Content implements [engine.RequestLog].
-func (*Log) Content(context.Context, engine.RequestID, *engine.Content) error {
-	return engine.ErrNotFound
+// inMemory returns a record with its heads, with false where the history may have
+// it, or more of it.
+func (l *Log) inMemory(id engine.RequestID) (engine.Request, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var r engine.Request
+	if p, ok := l.ring.find(id); ok {
+		x := l.ring.at(p)
+		x.now(&r, new(engine.Heads), time.Now())
+		r.Captured = x.content()
+		return r, r.Heads != nil || p >= l.ring.heads || x.live != nil
+	}
+	if l.shelf != nil {
+		if late := l.shelf.find(id); late != nil {
+			r = *late
+		}
+	}
+	return r, false
 }
 
-// Events implements [engine.RequestLog].
-func (*Log) Events(_ context.Context, _ engine.EventQuery, into *engine.EventPage) error {
-	*into = engine.EventPage{Events: into.Events[:0], Keys: into.Keys[:0]}
+// Content implements [engine.RequestLog].
+func (l *Log) Content(ctx context.Context, id engine.RequestID, into *engine.Content) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c := l.content(id); c != nil && c.Content(into) {
+		return nil
+	}
+	if l.file != nil {
+		return l.file.Content(ctx, id, into)
+	}
+	return fmt.Errorf("content of %v: %w", id, engine.ErrNotFound)
+}
+
+// content returns what is kept of the content of a record in the ring, nil where
+// nothing is.
+func (l *Log) content(id engine.RequestID) engine.Captured {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, ok := l.ring.find(id); ok {
+		return l.ring.at(p).content()
+	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"slices"
-	"sort"
 	"time"
 
 	"adit/engine"
@@ -12,35 +11,112 @@ import (
 
 // Requests implements [engine.RequestLog].
 func (l *Log) Requests(ctx context.Context, q engine.RequestQuery, into *engine.RequestPage) error {
-	l.queries.Lock()
-	defer l.queries.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	begun := time.Now()
 	q.Count = min(max(q.Count, 0), maxCount)
 	q.Offset = max(q.Offset, 0)
 	q.Until = min(q.Until, math.MaxUint64-1) // there is one after it
-
-	s, err := l.find(&q)
-	if err != nil {
-		return err
+	if l.file == nil {
+		q.Complete = false
 	}
-	if s.filter.Empty() && s.order == engine.ByArrival {
-		l.all(&q, into)
-	} else {
-		if err := l.refresh(ctx, s, &q); err != nil {
+	if q.Complete {
+		select {
+		case l.slots <- struct{}{}:
+			defer func() { <-l.slots }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	var a answer
+	for {
+		var err error
+		if a, err = l.answer(ctx, &q, into); err != nil {
 			return err
 		}
-		l.page(s, &q, into)
+		if a.wait == nil {
+			break
+		}
+		select {
+		case <-a.wait:
+		case <-ctx.Done():
+		}
+		l.waited(a.standing)
+	}
+	if l.file != nil {
+		if err := l.fetch(ctx, a.added, into); err != nil {
+			return err
+		}
 	}
 	into.Took = time.Since(begun)
 	return nil
 }
 
+// An answer is what is known of a page beside the page.
+type answer struct {
+	added    uint64        // the newest key of the history when it was made
+	wait     chan struct{} // closed when there may be more; nil: nobody has to wait
+	standing *standing     // of the query that waits; nil where it is everything
+}
+
+// waited notes that somebody waits no more.
+func (l *Log) waited(s *standing) {
+	if s != nil {
+		l.queries.Lock()
+		defer l.queries.Unlock()
+		s.waiting--
+	}
+}
+
+// answer fills into with what is known now. Of records of the history there is
+// the id alone.
+func (l *Log) answer(ctx context.Context, q *engine.RequestQuery, into *engine.RequestPage) (a answer, err error) {
+	l.queries.Lock()
+	defer l.queries.Unlock()
+	if err := ctx.Err(); err != nil {
+		return a, err
+	}
+	s, err := l.find(q)
+	if err != nil {
+		return a, err
+	}
+	var failure error
+	if s.filter.Empty() && s.order == engine.ByArrival {
+		failure = l.all(q, into)
+		s = nil
+	} else {
+		if err := l.refresh(ctx, s, q); err != nil {
+			return a, err
+		}
+		l.page(ctx, s, q, into)
+		failure = s.failure
+	}
+	if l.file == nil {
+		return a, nil
+	}
+	switch {
+	case failure != nil:
+		into.Problem = "the history can't be searched: " + failure.Error()
+	case l.closed:
+		into.Searching = false
+	case into.Searching && q.Complete:
+		if a.wait, a.standing = l.progress, s; s != nil {
+			s.waiting++
+		}
+	}
+	if problem := l.file.Problem(); problem != "" {
+		into.Problem = problem
+	}
+	if failure != nil && q.Complete {
+		return a, failure
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.added = l.shelf.added
+	return a, nil
+}
+
 // all answers a query that selects everything by arrival: the ring is in that
-// order.
-func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) {
+// order, and what is known of the history too.
+func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := &l.ring
@@ -48,16 +124,42 @@ func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) {
 	if q.Until > 0 {
 		end, _ = g.find(q.Until + 1)
 	}
-	p, kept := g.find(q.At)
-	w := windowOf(q, int(end-g.first), int(min(p, end)-g.first), kept && p < end)
+	var failure error
+	before := 0 // how many of the history stand before the ring
+	if b := l.shelf; b != nil {
+		if oldest := l.file.Oldest(); oldest > 0 {
+			b.ids.trim(oldest)
+		}
+		if !l.closed {
+			l.survey()
+		}
+		failure = b.failure
+		if before = b.ids.n; q.Until > 0 {
+			before = b.ids.rank(q.Until + 1)
+		}
+	}
+	p, there := g.find(q.At)
+	rank := before + int(min(p, end)-g.first)
+	there = there && p < end
+	if l.shelf != nil && q.At > 0 && q.At < g.floor {
+		rank, there = min(l.shelf.ids.rank(q.At), before), l.shelf.ids.has(q.At) && (q.Until == 0 || q.At <= q.Until)
+	}
+	w := windowOf(q, before+int(end-g.first), rank, there)
 	l.describe(q, w, into)
 	t := time.Now()
-	for i := w.from; i < w.to; i++ {
-		l.copyOut(g.first+uint64(i), t, into)
+	if w.from < before {
+		l.window = l.shelf.ids.window(w.from, min(w.to, before), l.window[:0])
+		for _, id := range l.window {
+			l.copyOut(id, t, into)
+		}
+	}
+	for i := max(w.from, before); i < w.to; i++ {
+		l.copyAt(g.first+uint64(i-before), t, into)
 	}
 	if !q.Ascending {
 		slices.Reverse(into.Requests)
 	}
+	return failure
 }
 
 // A window is a part of what is selected, counted in ascending order.
@@ -89,22 +191,34 @@ func windowOf(q *engine.RequestQuery, n, rank int, there bool) window {
 }
 
 // page answers a query from what refresh has found.
-func (l *Log) page(s *standing, q *engine.RequestQuery, into *engine.RequestPage) {
-	m := merged{s.rest, s.live}
+func (l *Log) page(ctx context.Context, s *standing, q *engine.RequestQuery, into *engine.RequestPage) {
+	m := lists{rest: s.rest, live: s.live}
 	if q.Until > 0 {
 		m.live = slices.DeleteFunc(m.live, func(e entry) bool { return e.id > q.Until })
 		m.rest = s.upTo(q.Until)
 	}
+	if l.file != nil {
+		m.past, m.texts = s.past.lists(q.Until, s.floor), s.past.words.list
+		if s.order == engine.ByArrival {
+			if oldest := l.file.Oldest(); oldest > 0 {
+				s.past.ids.trim(oldest)
+			}
+			m.ids, m.before = &s.past.ids, s.past.ids.n
+			if q.Until > 0 {
+				m.before = m.ids.rank(q.Until + 1)
+			}
+		}
+	}
 	rank, there := 0, false
 	if q.At > 0 {
-		if e, ok := l.placed(s, q.At); ok {
+		if e, ok := l.placed(ctx, s, q.At); ok {
 			rank, there = m.rank(e)
 		} else {
 			q.At = 0
 		}
 	}
-	w := windowOf(q, len(m.rest)+len(m.live), rank, there)
-	l.window = m.ids(w, l.window[:0])
+	w := windowOf(q, m.len(), rank, there)
+	l.window = m.window(w, l.window[:0])
 	if !q.Ascending {
 		slices.Reverse(l.window)
 	}
@@ -112,10 +226,11 @@ func (l *Log) page(s *standing, q *engine.RequestQuery, into *engine.RequestPage
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.describe(q, w, into)
+	if l.file != nil {
+		into.Searching, into.Cut = s.searching(), s.past.cut
+	}
 	for _, id := range l.window {
-		if p, ok := l.ring.find(id); ok {
-			l.copyOut(p, s.context.Now, into)
-		}
+		l.copyOut(id, s.context.Now, into)
 	}
 }
 
@@ -136,7 +251,7 @@ func (s *standing) upTo(until engine.RequestID) []entry {
 
 // placed returns the entry that id has in the order of s, whether or not it is
 // selected; false where that is not known.
-func (l *Log) placed(s *standing, id engine.RequestID) (entry, bool) {
+func (l *Log) placed(ctx context.Context, s *standing, id engine.RequestID) (entry, bool) {
 	if s.order == engine.ByArrival {
 		return entry{id: id}, true
 	}
@@ -145,44 +260,30 @@ func (l *Log) placed(s *standing, id engine.RequestID) (entry, bool) {
 			return e, true
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p, ok := l.ring.find(id)
-	if !ok {
+	if l.known(s, id) {
+		return entryOf(&l.candidate, s.order), true
+	}
+	if l.file == nil || id >= s.floor || !l.row(ctx, id, &l.candidate) {
 		return entry{}, false
 	}
-	l.ring.at(p).now(&l.candidate, nil, s.context.Now)
 	return entryOf(&l.candidate, s.order), true
 }
 
-// merged is two ascending lists, read as one.
-type merged struct{ rest, live []entry }
-
-// rank returns how many entries stand before e, and whether e is one itself.
-func (m merged) rank(e entry) (int, bool) {
-	i, resting := slices.BinarySearchFunc(m.rest, e, compare)
-	j, living := slices.BinarySearchFunc(m.live, e, compare)
-	return i + j, resting || living
-}
-
-// ids appends the ids of a window, in ascending order.
-func (m merged) ids(w window, into []engine.RequestID) []engine.RequestID {
-	// How many of live stand before the window: those of rank below its beginning.
-	j := sort.Search(len(m.live), func(j int) bool {
-		rank, _ := m.rank(m.live[j])
-		return rank >= w.from
-	})
-	i := w.from - j
-	for range w.to - w.from {
-		if j == len(m.live) || i < len(m.rest) && compare(m.rest[i], m.live[j]) < 0 {
-			into = append(into, m.rest[i].id)
-			i++
-		} else {
-			into = append(into, m.live[j].id)
-			j++
+// known makes a record that is in memory the candidate.
+func (l *Log) known(s *standing, id engine.RequestID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, ok := l.ring.find(id); ok {
+		l.ring.at(p).now(&l.candidate, nil, s.context.Now)
+		return true
+	}
+	if l.shelf != nil {
+		if late := l.shelf.find(id); late != nil {
+			l.candidate = *late
+			return true
 		}
 	}
-	return into
+	return false
 }
 
 // describe fills in what a page says beside its records. mu is held.
@@ -198,18 +299,42 @@ func (l *Log) describe(q *engine.RequestQuery, w window, into *engine.RequestPag
 		Lost:     min(l.lost, g.missing()),
 		Capacity: g.capacity,
 	}
+	b := l.shelf
+	if b != nil {
+		into.Stored, into.Searching = b.ids.n, b.down > 0
+	}
 	if q.Until > 0 {
 		p, _ := g.find(q.Until + 1)
 		into.After = int(g.next - p)
-		if g.gone > q.Until {
+		switch {
+		case b != nil:
+			into.After += b.ids.n - b.ids.rank(q.Until+1)
+		case g.gone > q.Until:
 			// Of those that are gone, ids say how many came after it.
 			into.After += int(min(uint64(g.gone-q.Until), g.evicted))
 		}
 	}
 }
 
-// copyOut appends the record at p as it is at t. mu is held.
-func (l *Log) copyOut(p uint64, t time.Time, into *engine.RequestPage) {
+// copyOut appends the record id as it is at t, the id alone where the history has
+// the rest. mu is held.
+func (l *Log) copyOut(id engine.RequestID, t time.Time, into *engine.RequestPage) {
+	if p, ok := l.ring.find(id); ok {
+		l.copyAt(p, t, into)
+		return
+	}
+	if l.shelf == nil {
+		return
+	}
+	r := engine.Request{ID: id}
+	if late := l.shelf.find(id); late != nil {
+		r = *late
+	}
+	into.Requests = append(into.Requests, r)
+}
+
+// copyAt appends the record at p as it is at t. mu is held.
+func (l *Log) copyAt(p uint64, t time.Time, into *engine.RequestPage) {
 	into.Requests = append(into.Requests, engine.Request{})
 	r := &into.Requests[len(into.Requests)-1]
 	l.ring.at(p).now(r, nil, t)
