@@ -30,6 +30,9 @@ func (m *model) drawHead(a canvas.Area) {
 
 // drawFoot draws what is to be said, else the keys for what is under the cursor.
 func (m *model) drawFoot(a canvas.Area) {
+	if m.bare {
+		return
+	}
 	text, bad, more := m.notes.line()
 	if text == "" {
 		if attached := m.attached(); attached != "" && len(m.overlays) == 0 {

@@ -97,6 +97,7 @@ type model struct {
 	tabs    bars.Tabs
 	card    vitals.Card
 	scratch []byte
+	bare    bool        // a single frame: no keys
 	at      *tea.Cursor // the terminal's cursor, where it was last
 	area    canvas.Rect // of the screen, when it was last drawn
 	slider  canvas.Rect // of a recording, likewise
