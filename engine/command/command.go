@@ -128,7 +128,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p), newLs(p), newTail(p), newShow(p),
-		newKill(p), newCancel(p), newBan(p, false), newBan(p, true), newDrain(p),
+		newKill(p), newCancel(p), newBan(p, false), newBan(p, true), newDrain(p), newReplay(p), newExport(p),
 		newAttach(p), newTop(p), newRecord(p), newPlay(p))
 	if p.Keys != nil {
 		root.AddCommand(newKeys(p))

@@ -214,12 +214,15 @@ func (s *session) showRequest(ctx context.Context, id engine.RequestID, o showOp
 		x.Request.Heads = inspect.MaskHeads(x.Request.Heads)
 	}
 	if s.flags.json {
-		return s.write(append(observe.AppendRequest(nil, &x.Request), '\n'))
+		return s.write(appendExchange(nil, &x, o))
 	}
 	f := &facts{indent: "  "}
 	f.request(&x.Request, time.Now())
 	f.waterfall(&x.Request)
 	f.heads(x.Request.Heads)
+	if o.content {
+		f.content(&x, o)
+	}
 	return s.write(f.b)
 }
 
