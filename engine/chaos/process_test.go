@@ -71,8 +71,9 @@ func start(t testing.TB, name string, wrapper []string, args ...string) *process
 		t: t, name: name, cmd: exec.Command(argv[0], argv[1:]...),
 		changed: make(chan struct{}), outcomes: map[string]int{}, exited: make(chan struct{}),
 	}
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 atexit_sleep_ms=0", "GOTRACEBACK=all")
 	p.cmd.Dir = t.TempDir()
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 atexit_sleep_ms=0", "GOTRACEBACK=all",
+		"XDG_STATE_HOME="+p.cmd.Dir, "XDG_RUNTIME_DIR="+p.cmd.Dir)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
