@@ -65,6 +65,10 @@ func (n *Node) write(b *strings.Builder, inside bool) {
 	}
 }
 
+// Chosen returns which of the values of a field of few values, as [Fields] lists
+// them, a clause of it means: bit i is the i-th.
+func (n *Node) Chosen(values []string) uint64 { return chosen(values, n.Values) }
+
 // A Match is a way in which a [Value] is met.
 type Match uint8
 

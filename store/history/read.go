@@ -34,17 +34,61 @@ func scan(ctx context.Context, db *sql.Conn, query string, found func(row []driv
 
 // requestOf fills r with a row of requestColumns.
 func requestOf(row []driver.Value, r *engine.Request) {
-	*r = engine.Request{
-		ID: engine.RequestID(integer(row[0])), Status: int(integer(row[2])),
-		Outcome: engine.Outcome(numberOf(words(row[3]), engine.OutcomeTruncated)), Way: engine.Way(numberOf(words(row[4]), engine.WayTCP)),
-		Protocol: engine.Protocol(numberOf(words(row[5]), engine.ProtocolClassic)), Connection: engine.ConnectionID(integer(row[6])),
-		Method: words(row[7]), Target: words(row[8]), Client: words(row[9]), Caller: words(row[10]), Reason: words(row[11]),
-		RequestBytes: integer(row[12]), ResponseBytes: integer(row[13]),
-		Queued: durationOf(row[14]), Sent: durationOf(row[15]), Connect: durationOf(row[16]), FirstByte: durationOf(row[17]), LastByte: durationOf(row[18]),
-		Upgraded: integer(row[19]) != 0, Replay: integer(row[20]) != 0,
+	*r = engine.Request{}
+	i := 0
+	for column := range strings.SplitSeq(requestColumns, ", ") {
+		columnOf(column, row[i], r)
+		i++
 	}
-	if arrived := integer(row[1]); arrived != 0 {
-		r.Arrived = time.Unix(0, arrived)
+}
+
+// columnOf puts one column into r.
+func columnOf(column string, v driver.Value, r *engine.Request) {
+	switch column {
+	case "id":
+		r.ID = engine.RequestID(integer(v))
+	case "arrived":
+		if at := integer(v); at != 0 {
+			r.Arrived = time.Unix(0, at)
+		}
+	case "status":
+		r.Status = int(integer(v))
+	case "outcome":
+		r.Outcome = engine.Outcome(numberOf(words(v), engine.OutcomeTruncated))
+	case "way":
+		r.Way = engine.Way(numberOf(words(v), engine.WayTCP))
+	case "protocol":
+		r.Protocol = engine.Protocol(numberOf(words(v), engine.ProtocolClassic))
+	case "conn":
+		r.Connection = engine.ConnectionID(integer(v))
+	case "method":
+		r.Method = words(v)
+	case "target":
+		r.Target = words(v)
+	case "client":
+		r.Client = words(v)
+	case "caller":
+		r.Caller = words(v)
+	case "reason":
+		r.Reason = words(v)
+	case "request_bytes":
+		r.RequestBytes = integer(v)
+	case "response_bytes":
+		r.ResponseBytes = integer(v)
+	case "queued_us":
+		r.Queued = durationOf(v)
+	case "sent_us":
+		r.Sent = durationOf(v)
+	case "connect_us":
+		r.Connect = durationOf(v)
+	case "first_byte_us":
+		r.FirstByte = durationOf(v)
+	case "last_byte_us":
+		r.LastByte = durationOf(v)
+	case "upgraded":
+		r.Upgraded = integer(v) != 0
+	case "replay":
+		r.Replay = integer(v) != 0
 	}
 }
 
