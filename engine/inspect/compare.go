@@ -111,7 +111,7 @@ func since(d time.Duration) string {
 func noisy(name string) bool {
 	switch strings.ToLower(name) {
 	case "date", "age", "expires", "x-request-id", "x-correlation-id", "x-amzn-requestid", "x-amzn-trace-id", "traceparent",
-		"cf-ray", "x-runtime", "x-response-time", "server-timing", "via", "etag-date", "x-served-by", "x-timer":
+		"cf-ray", "x-runtime", "x-response-time", "server-timing", "x-served-by", "x-timer":
 		return true
 	}
 	return false
@@ -129,21 +129,24 @@ func (c *Comparison) heads(a, b *engine.Heads, look Look) {
 		return
 	}
 	left, right := Fields(a.Response), Fields(b.Response)
+	partner := make([]int, len(left)) // in right, from 1 on
 	used := make([]bool, len(right))
-	for _, f := range left {
-		match := -1
-		for i, g := range right {
-			if !used[i] && strings.EqualFold(g.Name, f.Name) && (match < 0 || g.Value == f.Value && right[match].Value != f.Value) {
-				match = i
+	for _, exact := range [...]bool{true, false} {
+		for i, f := range left {
+			for j, g := range right {
+				if partner[i] == 0 && !used[j] && strings.EqualFold(f.Name, g.Name) && (!exact || f.Value == g.Value) {
+					partner[i], used[j] = j+1, true
+				}
 			}
 		}
+	}
+	for i, f := range left {
 		l := f.Name + ": " + Value(f.Name, f.Value, look.Secrets)
-		if match < 0 {
+		if partner[i] == 0 {
 			c.add(Row{Change: changeOf(f.Name, Removed), Left: l})
 			continue
 		}
-		used[match] = true
-		g := right[match]
+		g := right[partner[i]-1]
 		row := Row{Left: l, Right: g.Name + ": " + Value(g.Name, g.Value, look.Secrets)}
 		if f.Value != g.Value {
 			row.Change = changeOf(f.Name, Changed)
@@ -185,7 +188,7 @@ func (c *Comparison) contents(a, b *Exchange, look Look) {
 		return
 	}
 	c.Partial = c.Partial || left.Partial() || right.Partial()
-	rows, bounded := diff(left.Lines, right.Lines)
+	rows, bounded := diff(left.Lines, right.Lines, left.Kind == KindJSON && right.Kind == KindJSON)
 	c.Partial = c.Partial || bounded
 	for _, r := range rows {
 		c.add(r)

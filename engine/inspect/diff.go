@@ -1,38 +1,52 @@
 package inspect
 
+import "strings"
+
 // maxEdits bounds how different two texts may be before their middle is not
 // looked into any more: the time goes with it, the memory with its square.
 const maxEdits = 400
 
-// diff sets two texts side by side, line by line. bounded says that they were so
+// diff sets two texts side by side, line by line; those of layout, such as JSON,
+// are the same whether a comma follows or not. bounded says that they were so
 // different that lines stand beside each other as they come.
-func diff(a, b []string) (rows []Row, bounded bool) {
+func diff(a, b []string, layout bool) (rows []Row, bounded bool) {
+	keysA, keysB := a, b
+	if layout {
+		keysA, keysB = withoutCommas(a), withoutCommas(b)
+	}
 	head := 0
-	for head < len(a) && head < len(b) && a[head] == b[head] {
+	for head < len(a) && head < len(b) && keysA[head] == keysB[head] {
 		head++
 	}
 	tail := 0
-	for tail < len(a)-head && tail < len(b)-head && a[len(a)-1-tail] == b[len(b)-1-tail] {
+	for tail < len(a)-head && tail < len(b)-head && keysA[len(a)-1-tail] == keysB[len(b)-1-tail] {
 		tail++
 	}
 	rows = make([]Row, 0, max(len(a), len(b)))
-	same := func(lines []string) {
-		for _, l := range lines {
-			rows = append(rows, Row{Left: l, Right: l})
+	same := func(i, j, n int) {
+		for k := range n {
+			rows = append(rows, Row{Left: a[i+k], Right: b[j+k]})
 		}
 	}
-	same(a[:head])
-	left, right := a[head:len(a)-tail], b[head:len(b)-tail]
-	matches, ok := myers(left, right)
-	i, j := 0, 0
+	same(0, 0, head)
+	matches, ok := myers(keysA[head:len(a)-tail], keysB[head:len(b)-tail])
+	i, j := head, head
 	for _, m := range matches {
-		rows = beside(rows, left[i:m.a], right[j:m.b])
-		same(left[m.a : m.a+1])
-		i, j = m.a+1, m.b+1
+		rows = beside(rows, a[i:head+m.a], b[j:head+m.b])
+		same(head+m.a, head+m.b, 1)
+		i, j = head+m.a+1, head+m.b+1
 	}
-	rows = beside(rows, left[i:], right[j:])
-	same(a[len(a)-tail:])
+	rows = beside(rows, a[i:len(a)-tail], b[j:len(b)-tail])
+	same(len(a)-tail, len(b)-tail, tail)
 	return rows, !ok
+}
+
+func withoutCommas(lines []string) []string {
+	keys := make([]string, len(lines))
+	for i, l := range lines {
+		keys[i] = strings.TrimSuffix(l, ",")
+	}
+	return keys
 }
 
 // beside appends lines that were replaced by others.
