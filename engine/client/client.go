@@ -118,6 +118,8 @@ type Client struct {
 	failed     chan struct{} // closed by the first fault of a client with Once
 	done       chan struct{} // closed when everything has ended
 	closers    sync.WaitGroup
+	replays    *replayer
+	replayWork sync.WaitGroup // replays; none is added but where state is running
 
 	mu       sync.Mutex // guards what follows; held around no wait
 	state    state
@@ -195,6 +197,7 @@ func New(o Options) (*Client, error) {
 		sessions:   make(map[engine.ConnectionID]*connection),
 	}
 	c.late = observe.NewSweeper(c.announce)
+	c.replays = newReplayer(c)
 	c.buffers.New = func() any { return new([copyBuffer]byte) }
 	if c.dialer == nil {
 		c.dialer = &policy.Dialer{Rules: o.Rules}

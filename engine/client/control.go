@@ -128,11 +128,12 @@ func (c *Client) Unban(context.Context, string, engine.Operator) error { return 
 // head is out.
 func (c *Client) CancelExchange(_ context.Context, id engine.RequestID, by engine.Operator) error {
 	c.mu.Lock()
-	var x *exchange
+	x := c.replays.on.exchange(id)
 	for _, n := range c.sessions {
-		if x = n.exchange(id); x != nil {
+		if x != nil {
 			break
 		}
+		x = n.exchange(id)
 	}
 	c.mu.Unlock()
 	if x == nil {
@@ -190,11 +191,6 @@ func (c *Client) FrameTape(_ context.Context, id engine.ConnectionID, into []eng
 	return n.counters.Tape(into, func(f *engine.FrameRecord, first []byte, nth uint64) string {
 		return tunnel.Note(protocol, false, f, first, nth)
 	}), nil
-}
-
-// Replay implements [engine.Engine].
-func (*Client) Replay(context.Context, engine.Replay, engine.Operator) (engine.RequestID, error) {
-	return 0, engine.ErrNotRunning
 }
 
 // SetCapture implements [engine.Engine].

@@ -34,6 +34,9 @@ func (x *exchange) record() *engine.Request {
 		rec.Target = strings.Clone(engine.Bound(rec.Target))
 		return rec
 	}
+	if p, ok := x.in.(*replay); ok {
+		rec.Replay, rec.Caller = true, p.caller
+	}
 	r := x.in.Request()
 	if r == nil {
 		return rec

@@ -45,12 +45,13 @@ func (c *Client) Run(ctx context.Context) error {
 		graceful = false
 	}
 	stopDialling()
+	c.drainAll(reason, graceful)
 	ended := make(chan struct{})
 	go func() {
 		endpoints.Wait()
+		c.replayWork.Wait()
 		close(ended)
 	}()
-	c.drainAll(reason, graceful)
 	if graceful {
 		limit := time.NewTimer(c.o.Grace + closeSlack)
 		select {
@@ -61,6 +62,7 @@ func (c *Client) Run(ctx context.Context) error {
 		limit.Stop()
 	}
 	c.closeAll(engine.CloseGoingAway, reason)
+	c.replays.cancel(engine.Fail("replay", engine.ReasonDraining, nil))
 	<-ended
 	c.closers.Wait()
 	c.origins.Close()
@@ -125,7 +127,8 @@ func (c *Client) close(n *connection, code engine.CloseCode, reason string) {
 func (c *Client) announce(before time.Time) (more bool) {
 	defer c.recovered()
 	c.mu.Lock()
-	all := make([]*connection, 0, len(c.sessions))
+	all := make([]*connection, 0, len(c.sessions)+1)
+	all = append(all, c.replays.on)
 	for _, n := range c.sessions {
 		all = append(all, n)
 	}

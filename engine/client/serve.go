@@ -52,7 +52,12 @@ type exchange struct {
 // serve is the connection's tunnel.Handler.
 func (n *connection) serve(in tunnel.Incoming) {
 	n.awaitRegistered()
-	x := &exchange{n: n, in: in, id: engine.RequestID(n.c.requestIDs.Add(1)), connect: -1, firstByte: -1}
+	n.accept(in, engine.RequestID(n.c.requestIDs.Add(1))).run()
+}
+
+// accept makes an exchange known.
+func (n *connection) accept(in tunnel.Incoming, id engine.RequestID) *exchange {
+	x := &exchange{n: n, in: in, id: id, connect: -1, firstByte: -1}
 	bus := n.c.o.Bus
 	now, late := bus.Wants(engine.KindRequestStarted), bus.WantsLate()
 	if now || late || bus.Wants(engine.KindRequestFinished) {
@@ -74,15 +79,20 @@ func (n *connection) serve(in tunnel.Incoming) {
 	case late:
 		n.c.late.Arm()
 	}
+	return x
+}
+
+// run serves the exchange to its end.
+func (x *exchange) run() {
 	err := errPanicked
 	defer func() {
-		n.remove(x)
+		x.n.remove(x)
 		x.finish(err)
 	}()
-	if to, ok := in.Connect(); ok {
+	if to, ok := x.in.Connect(); ok {
 		err = x.serveConnect(to)
 	} else {
-		err = x.serveRequest(in.Request())
+		err = x.serveRequest(x.in.Request())
 	}
 }
 

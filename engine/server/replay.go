@@ -5,15 +5,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"adit/engine"
+	"adit/engine/capture"
 	"adit/engine/observe"
 	"adit/engine/policy"
 	"adit/engine/tunnel"
@@ -80,14 +77,16 @@ func (s *Server) Replay(ctx context.Context, r engine.Replay, by engine.Operator
 
 // read checks r. The error is for the operator.
 func (p *replay) read(r *engine.Replay) error {
-	if len(r.Content) > engine.MaxReplay {
-		return fmt.Errorf("%d bytes of content, at most %d: %w", len(r.Content), engine.MaxReplay, engine.ErrTooMuch)
-	}
-	if !httpguts.ValidHeaderFieldName(r.Method) || r.Method == http.MethodConnect {
-		return fmt.Errorf("method %q can't be sent again", engine.Bound(r.Method))
-	}
-	if err := p.readTarget(r.Method, r.Target); err != nil {
+	head, err := capture.Again(r)
+	if err != nil {
 		return err
+	}
+	p.fields = head.Fields
+	if err := p.t.set(head.Scheme, head.Authority, head.Path); err != nil {
+		return err
+	}
+	if len(r.Client) > 128 {
+		return fmt.Errorf("client id of %d bytes: at most 128", len(r.Client))
 	}
 	switch r.Way {
 	case engine.WayHost:
@@ -104,62 +103,6 @@ func (p *replay) read(r *engine.Replay) error {
 		}
 	default:
 		return fmt.Errorf("what came by %v is a byte stream, which can't be sent again", r.Way)
-	}
-	if len(r.Client) > 128 {
-		return fmt.Errorf("client id of %d bytes: at most 128", len(r.Client))
-	}
-	return p.readFields(r)
-}
-
-func (p *replay) readTarget(method, text string) error {
-	u, err := url.Parse(text)
-	if err != nil || u.Opaque != "" || u.Host == "" || u.User != nil || strings.Contains(text, "#") {
-		// The error of url.Parse would quote it.
-		return errTarget("the target is not an absolute url such as http://api.internal/x, without user information and fragment")
-	}
-	rest := text[strings.Index(text, "://")+len("://"):]
-	path := "/"
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		if path = rest[i:]; path[0] == '?' {
-			path = "/" + path
-		}
-	} else if method == http.MethodOptions {
-		path = "*"
-	}
-	return p.t.set(u.Scheme, u.Host, path)
-}
-
-func (p *replay) readFields(r *engine.Replay) error {
-	if len(r.Fields) > wire.MaxFields {
-		return fmt.Errorf("%d fields, at most %d", len(r.Fields), wire.MaxFields)
-	}
-	var named []string
-	length := len(r.Content) > 0
-	for _, f := range r.Fields {
-		if !httpguts.ValidHeaderFieldName(f.Name) || !httpguts.ValidHeaderFieldValue(f.Value) {
-			return fmt.Errorf("field %q is not valid", engine.Bound(f.Name))
-		}
-		switch http.CanonicalHeaderKey(f.Name) {
-		case "Upgrade":
-			return errTarget("a request that upgrades can't be sent again: take the field upgrade out")
-		case "Connection":
-			more, _ := connectionNames(http.Header{"Connection": {f.Value}})
-			named = append(named, more...)
-		case "Content-Length":
-			length = true
-		}
-	}
-	for _, f := range r.Fields {
-		name := http.CanonicalHeaderKey(f.Name)
-		forwarding := name == "Forwarded" || strings.HasPrefix(name, "X-Forwarded-")
-		te := name == "Te" && strings.EqualFold(f.Value, "trailers")
-		if dropped(name) && !forwarding && !te || isNamed(named, name) {
-			continue
-		}
-		p.fields = append(p.fields, wire.Field{Name: f.Name, Value: f.Value})
-	}
-	if length {
-		p.fields = append(p.fields, wire.Field{Name: "Content-Length", Value: strconv.Itoa(len(r.Content))})
 	}
 	return nil
 }
