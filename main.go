@@ -62,6 +62,7 @@ func run() int {
 		OpenStore:     openStore,
 		Play:          play,
 		Record:        store.Record,
+		Still:         still,
 		Measure: func(ctx context.Context, long time.Duration, w io.Writer) error {
 			return measure.Run(ctx, measure.Options{For: long, OpenLog: openLog, CPU: procs.CPUTime, Out: w})
 		},
@@ -84,9 +85,9 @@ func guardTerminal(args []string) int {
 	return restore.Main(args)
 }
 
-// dashboard connects a run to the dashboard.
-func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (command.Shown, error), error) {
-	o := tui.Options{
+// look returns what a dashboard is opened with.
+func look(v command.View) tui.Options {
+	return tui.Options{
 		Engine:    v.Engine,
 		Log:       v.Log,
 		Operator:  "local",
@@ -107,9 +108,24 @@ func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (co
 		Input:     os.Stdin,
 		Output:    os.Stdout,
 		StateFile: v.State,
+		KeysFile:  ownSetting("keys.yaml"),
+		ThemesDir: ownSetting("themes"),
 		LookupEnv: os.LookupEnv,
 	}
-	o.KeysFile, o.ThemesDir = ownSetting("keys.yaml"), ownSetting("themes")
+}
+
+// still prints one frame.
+func still(ctx context.Context, v command.View, width, height int) (string, error) {
+	o := look(v)
+	if o.Color == "auto" && !isTerminal(os.Stdout) {
+		o.Color = "never"
+	}
+	return tui.Still(ctx, o, width, height)
+}
+
+// dashboard connects a run to the dashboard.
+func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (command.Shown, error), error) {
+	o := look(v)
 	if v.Plain {
 		return in.showing(v.Logger, func() (tui.End, error) { return tui.RunPlain(ctx, o) }), nil
 	}

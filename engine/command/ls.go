@@ -279,7 +279,7 @@ func (s *session) listRequests(ctx context.Context, order engine.RequestOrder, n
 func (s *session) eachRequest(ctx context.Context, q engine.RequestQuery, number int, do func([]engine.Request) error) error {
 	var page engine.RequestPage
 	for seen := 0; number == 0 || seen < number; {
-		q.Offset, q.Count = seen, maxWindow
+		q.Offset, q.Count, q.Complete = seen, maxWindow, true
 		if number > 0 {
 			q.Count = min(maxWindow, number-seen)
 		}

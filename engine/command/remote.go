@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -210,7 +211,10 @@ func whoami() string {
 // socket. It looks again until there is one, as long as the flags allow.
 func (p *Process) findAddress(ctx context.Context, f *remoteFlags) (string, error) {
 	if address := p.setting(f.addr, "ADIT_ADDR"); address != "" {
-		return address, nil
+		if strings.Contains(address, ":") {
+			return address, nil
+		}
+		return filepath.Abs(address)
 	}
 	deadline := time.Now().Add(f.wait)
 	for {
