@@ -309,7 +309,10 @@ func (l *Log) forget(s *standing, floor engine.RequestID) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.moved = slices.DeleteFunc(l.moved, func(e entry) bool { return !l.shelf.ids.has(e.id) })
+	l.moved = slices.DeleteFunc(l.moved, func(e entry) bool {
+		// One that is late was asked as it is now: it may have come to rest anew.
+		return !l.shelf.ids.has(e.id) || l.shelf.find(e.id) != nil
+	})
 }
 
 // without takes the entries of records before floor out of a list, appends them to

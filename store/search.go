@@ -292,7 +292,7 @@ func (l *Log) takeSome(j *job, batch []history.Entry, down engine.RequestID, las
 	case !last:
 		return true, false
 	case j.kind == goDown:
-		p.down = down
+		p.down = max(down, 1) // what is in tail is still to be published
 	}
 	switch {
 	case p.size()+len(j.tail) >= maxFound:

@@ -78,6 +78,9 @@ func (l *Log) answer(ctx context.Context, q *engine.RequestQuery, into *engine.R
 	if err != nil {
 		return a, err
 	}
+	if l.file != nil {
+		l.trim(s)
+	}
 	var failure error
 	if s.filter.Empty() && s.order == engine.ByArrival {
 		failure = l.all(q, into)
@@ -87,7 +90,7 @@ func (l *Log) answer(ctx context.Context, q *engine.RequestQuery, into *engine.R
 			return a, err
 		}
 		l.page(ctx, s, q, into)
-		failure = s.failure
+		failure = l.failed(s)
 	}
 	if l.file == nil {
 		return a, nil
@@ -114,6 +117,28 @@ func (l *Log) answer(ctx context.Context, q *engine.RequestQuery, into *engine.R
 	return a, nil
 }
 
+// failed returns why the history can't be searched for s, nil where it can.
+func (l *Log) failed(s *standing) error {
+	if s.failure != nil || l.shelf == nil {
+		return s.failure
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shelf.failure
+}
+
+// trim forgets what the history keeps no more, and has it looked at if it was not.
+func (l *Log) trim(s *standing) {
+	oldest := l.file.Oldest()
+	s.past.ids.trim(oldest)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shelf.ids.trim(oldest)
+	if !l.closed {
+		l.survey()
+	}
+}
+
 // all answers a query that selects everything by arrival: the ring is in that
 // order, and what is known of the history too.
 func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) error {
@@ -127,12 +152,6 @@ func (l *Log) all(q *engine.RequestQuery, into *engine.RequestPage) error {
 	var failure error
 	before := 0 // how many of the history stand before the ring
 	if b := l.shelf; b != nil {
-		if oldest := l.file.Oldest(); oldest > 0 {
-			b.ids.trim(oldest)
-		}
-		if !l.closed {
-			l.survey()
-		}
 		failure = b.failure
 		if before = b.ids.n; q.Until > 0 {
 			before = b.ids.rank(q.Until + 1)
@@ -200,9 +219,6 @@ func (l *Log) page(ctx context.Context, s *standing, q *engine.RequestQuery, int
 	if l.file != nil {
 		m.past, m.texts = s.past.lists(q.Until, s.floor), s.past.words.list
 		if s.order == engine.ByArrival {
-			if oldest := l.file.Oldest(); oldest > 0 {
-				s.past.ids.trim(oldest)
-			}
 			m.ids, m.before = &s.past.ids, s.past.ids.n
 			if q.Until > 0 {
 				m.before = m.ids.rank(q.Until + 1)
@@ -227,7 +243,7 @@ func (l *Log) page(ctx context.Context, s *standing, q *engine.RequestQuery, int
 	defer l.mu.Unlock()
 	l.describe(q, w, into)
 	if l.file != nil {
-		into.Searching, into.Cut = s.searching(), s.past.cut
+		into.Searching, into.Cut = into.Searching || s.searching(), s.past.cut
 	}
 	for _, id := range l.window {
 		l.copyOut(id, s.context.Now, into)
