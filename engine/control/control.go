@@ -1,79 +1,205 @@
-// Package control is the admin API of a running server or client: its server
-// half, on a Unix socket or over TCP with TLS and a token, and its client half,
-// which is an Engine and a RequestLog itself.
 package control
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"adit/engine"
+)
+
+// Bounds of a Server.
+const (
+	maxStreams     = 64        // answers that do not end by themselves
+	maxConnections = 256       // sockets
+	maxHeader      = 128 << 10 // bytes of a request head
+	maxBody        = 64 << 10  // bytes of a request body
+	maxReplayBody  = 2 << 20   // the same, with the content of a replay in base64
+	writeWait      = 2 * time.Second
+	readWait       = 10 * time.Second
 )
 
 // Options of a Server. They are not changed after NewServer.
 type Options struct {
 	Engine     engine.Engine
-	Log        engine.RequestLog
+	Log        engine.RequestLog // nil: calls that need it answer 503
 	Settings   []engine.Setting
 	Commands   []string // lines for a shell that are worth showing
-	Tokens     []string // over TCP: may do everything
+	Tokens     []string // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
 	ReadTokens []string // may only look
 	Logger     *slog.Logger
-	OnPanic    func(v any)
+	OnPanic    func(v any) // told of a panic while a call is answered, which then fails alone; nil: it is logged
 }
 
 // A Server answers the admin API.
-type Server struct{}
+type Server struct {
+	o        Options
+	http     *http.Server
+	tokens   []token
+	instance string // where the engine has none
+	ledger   ledger
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
 
-// NewServer returns a server that does nothing yet.
-func NewServer(o Options) *Server { return &Server{} }
+	attached atomic.Int32 // operators: streams for a dashboard
+	streams  atomic.Int32
+	sockets  atomic.Int32
+
+	mu        sync.Mutex
+	closed    bool
+	listeners map[net.Listener]struct{}
+	wg        sync.WaitGroup // sockets, the ledger
+}
+
+// NewServer returns a server that does nothing yet but to follow the engine's
+// events. Close releases it.
+func NewServer(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, instance: newInstance(), listeners: map[net.Listener]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for i, t := range o.Tokens {
+		s.tokens = append(s.tokens, newToken(t, i, false))
+	}
+	for i, t := range o.ReadTokens {
+		s.tokens = append(s.tokens, newToken(t, i, true))
+	}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		ConnContext:       withPeer,
+	}
+	s.ledger.follow(s)
+	return s
+}
 
 // Serve accepts on ln, which it closes, until Close: nil then. What comes over a
-// Unix socket is who its peer's user is; over anything else a token is needed.
-func (s *Server) Serve(ln net.Listener) error { return errors.New("not yet") }
+// Unix socket is who its peer's user is; over anything else a token is needed,
+// and TLS: a plain TCP listener is refused.
+func (s *Server) Serve(ln net.Listener) error {
+	if _, plain := ln.(*net.TCPListener); plain {
+		_ = ln.Close()
+		return errors.New("control listener: plain TCP would carry the token in the clear: give a certificate, or use a Unix socket")
+	}
+	if ln.Addr().Network() != "unix" && len(s.tokens) == 0 {
+		_ = ln.Close()
+		return errors.New("control listener: without a token nobody could use it over TCP: give one")
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		_ = ln.Close()
+		return nil
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	err := s.http.Serve(&countedListener{Listener: ln, s: s})
+	s.mu.Lock()
+	delete(s.listeners, ln)
+	closed := s.closed
+	s.mu.Unlock()
+	if closed || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("control listener: %w", err)
+}
 
 // Close ends what runs and returns when it has ended.
-func (s *Server) Close() error { return nil }
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	err := s.http.Close()
+	s.wg.Wait()
+	return err
+}
 
 // Attached returns how many operators are attached.
-func (s *Server) Attached() int { return 0 }
+func (s *Server) Attached() int { return int(s.attached.Load()) }
 
-// Listen opens a Unix socket at path, mode 0600, in a directory of mode 0700. A
-// file that nobody listens on any more is replaced; ErrInUse where somebody does.
-func Listen(path string) (net.Listener, error) { return nil, errors.New("not yet") }
-
-// ErrInUse says that another process listens there.
-var ErrInUse = errors.New("in use by another process")
-
-// DialOptions of a Remote.
-type DialOptions struct {
-	Token  string      // over TCP
-	TLS    *tls.Config // over TCP; nil: the system's authorities
-	Client string      // who this is, for the audit where the other end knows nothing better: "root@host"
-	Logger *slog.Logger
+// A countedListener hands out at most maxConnections sockets, and says so to who
+// comes then.
+type countedListener struct {
+	net.Listener
+	s *Server
 }
 
-// A Remote is the engine of another process, and its log.
-type Remote struct {
-	engine.Linked
-	engine.RequestLog
+// tooMany is a whole answer, for who is not worth a goroutine.
+const tooMany = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n" +
+	"Connection: close\r\nContent-Length: 70\r\n\r\n" +
+	`{"error":"too many connections to the control socket; end some first"}`
+
+func (l *countedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		s := l.s
+		if s.sockets.Add(1) > maxConnections {
+			s.sockets.Add(-1)
+			if _, unix := c.(*net.UnixConn); unix {
+				_ = c.SetDeadline(time.Now().Add(10 * time.Millisecond))
+				_, _ = c.Write([]byte(tooMany))
+			}
+			_ = c.Close()
+			continue
+		}
+		s.mu.Lock()
+		closed := s.closed
+		if !closed {
+			s.wg.Add(1)
+		}
+		s.mu.Unlock()
+		if closed {
+			s.sockets.Add(-1)
+			_ = c.Close()
+			return nil, net.ErrClosed
+		}
+		return &countedConn{Conn: c, s: s}, nil
+	}
 }
 
-// Dial returns the engine at address: the path of a Unix socket, or
-// https://host:port. It answers at once: an engine that is not there yet is a
-// Remote whose link is lost. Close releases it.
-func Dial(ctx context.Context, address string, o DialOptions) (*Remote, error) {
-	return nil, errors.New("not yet")
+// A countedConn is one socket.
+type countedConn struct {
+	net.Conn
+	s    *Server
+	once sync.Once
 }
 
-// Wait returns when data has come, or with why not when ctx ends.
-func (r *Remote) Wait(ctx context.Context) error { return nil }
+func (c *countedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		c.s.sockets.Add(-1)
+		c.s.wg.Done()
+	})
+	return err
+}
 
-// About returns what the other end said of itself that is in no snapshot.
-func (r *Remote) About(ctx context.Context) ([]engine.Setting, []string, error) { return nil, nil, nil }
+// CloseWrite lets net/http end an answer before its request has come whole.
+func (c *countedConn) CloseWrite() error {
+	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
 
-// Close ends the link and returns when its goroutines have ended.
-func (r *Remote) Close() {}
+// A token is what a bearer shows. Only its hash is kept.
+type token struct {
+	hash     [sha256.Size]byte
+	name     string
+	readOnly bool
+}

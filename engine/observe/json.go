@@ -82,7 +82,7 @@ func appendKind(dst []byte, e *engine.Event) []byte {
 	case engine.KindRequestFinished:
 		if e.Request != nil {
 			dst = appendRequestHead(dst, e.Request)
-			dst = appendRequestEnd(dst, e.Request)
+			dst = AppendMarks(appendRequestEnd(dst, e.Request), e.Request)
 		}
 	case engine.KindDialFailed:
 		dst = appendText(dst, `,"server":`, e.Server)

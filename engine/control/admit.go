@@ -1,0 +1,165 @@
+package control
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"adit/engine"
+)
+
+func newInstance() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+func newToken(text string, i int, readOnly bool) token {
+	name := "token-" + strconv.Itoa(i+1)
+	if readOnly {
+		name = "reader-" + strconv.Itoa(i+1)
+	}
+	if n, secret, named := strings.Cut(text, "="); named && n != "" && secret != "" && isName(n) {
+		name, text = n, secret
+	}
+	return token{sha256.Sum256([]byte(text)), name, readOnly}
+}
+
+func isName(s string) bool {
+	return len(s) <= 32 && strings.IndexFunc(s, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_' && r != '.' && r != '@'
+	}) < 0
+}
+
+// A peer is who is at the other end of a socket.
+type peer struct {
+	unix   bool
+	name   string // Unix: "root@unix"
+	tls    *tls.Conn
+	denied error
+}
+
+type peerKey struct{}
+
+// withPeer finds out who has connected, once for each socket.
+func withPeer(ctx context.Context, c net.Conn) context.Context {
+	if counted, ok := c.(*countedConn); ok {
+		c = counted.Conn
+	}
+	p := &peer{}
+	switch c := c.(type) {
+	case *net.UnixConn:
+		p.unix = true
+		uid, err := peerUser(c)
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			// The mode of the socket and of its directory is all there is.
+			p.name = userName(os.Getuid())
+		case err != nil:
+			p.denied = fmt.Errorf("it is not known who is at the other end of the socket: %w", err)
+		case uid != 0 && uid != os.Getuid():
+			p.denied = fmt.Errorf("user %s may not use this socket; become %s or root", userName(uid), userName(os.Getuid()))
+		default:
+			p.name = userName(uid)
+		}
+	case *tls.Conn:
+		p.tls = c
+	default:
+		p.denied = errors.New("plain TCP is refused; use TLS or the Unix socket")
+	}
+	return context.WithValue(ctx, peerKey{}, p)
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
+		return engine.Bound(u.Username) + "@unix"
+	}
+	return "uid-" + strconv.Itoa(uid) + "@unix"
+}
+
+// An operator is who makes a call.
+type operator struct {
+	name     string
+	readOnly bool
+}
+
+// admit says who makes a call, or with which status it is refused and why.
+func (s *Server) admit(r *http.Request) (operator, int, error) {
+	p, _ := r.Context().Value(peerKey{}).(*peer)
+	switch {
+	case p == nil:
+		return operator{}, http.StatusForbidden, errors.New("it is not known who is at the other end")
+	case p.denied != nil:
+		return operator{}, http.StatusForbidden, p.denied
+	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
+		return operator{}, http.StatusForbidden, errors.New("browsers are refused; use adit attach, or curl")
+	case p.unix:
+		return operator{name: p.name}, 0, nil
+	}
+	if !ownHost(r.Host, p.tls.ConnectionState().ServerName) {
+		return operator{}, http.StatusMisdirectedRequest, errors.New("the Host field has a name that this listener was not asked for; use the name in the certificate or an address")
+	}
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
+		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; send it as Authorization: Bearer TOKEN")
+	}
+	hash := sha256.Sum256([]byte(strings.TrimSpace(given)))
+	found := -1
+	for i := range s.tokens {
+		if subtle.ConstantTimeCompare(hash[:], s.tokens[i].hash[:]) == 1 {
+			found = i
+		}
+	}
+	if found < 0 {
+		return operator{}, http.StatusUnauthorized, errors.New("the token is not known here; check which server it is for, and whether it was revoked")
+	}
+	t := &s.tokens[found]
+	name := t.name
+	if who := clientName(r.Header.Get(clientField)); who != "" {
+		name += " (" + who + ")"
+	}
+	return operator{name, t.readOnly}, 0, nil
+}
+
+// clientField tells who asks, for the audit where nothing better is known.
+const clientField = "Adit-Client"
+
+// clientName returns what may stand in an audit.
+func clientName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > 64 {
+		s = strings.ToValidUTF8(s[:64], "")
+	}
+	return s
+}
+
+// ownHost reports whether a Host field is an address or the name that TLS was
+// asked for: a page whose name was made to resolve to this address has neither.
+func ownHost(host, name string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return strings.EqualFold(host, "localhost") || name != "" && strings.EqualFold(host, name)
+}

@@ -1,0 +1,441 @@
+package control
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"adit/engine"
+)
+
+// A wish is what a stream is to carry beside deltas.
+type wish struct {
+	kinds engine.Kinds
+	heads bool
+}
+
+func (w wish) covers(other wish) bool {
+	return other.kinds&^w.kinds == 0 && (w.heads || !other.heads)
+}
+
+// errAgain ends a stream because another is to carry more.
+var errAgain = errors.New("another stream is opened")
+
+// A refusal is an answer that trying again soon will not change.
+type refusal struct{ text string }
+
+func (e *refusal) Error() string { return e.text }
+
+// run keeps a stream open until Close.
+func (r *Remote) run() {
+	defer r.end()
+	pause := firstRetry
+	for {
+		err := r.attach()
+		if r.ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		if r.live() {
+			pause = firstRetry
+		}
+		wait := time.Duration(float64(pause) * (0.8 + 0.4*rand.Float64()))
+		r.lose(err, wait)
+		pause = min(2*pause, longestRetry)
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-r.retry:
+			t.Stop()
+		case <-r.ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+// end closes what others wait for.
+func (r *Remote) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.link.Lost, r.link.Cause = true, "closed"
+	r.tell()
+	r.closing.Do(func() { close(r.done) })
+}
+
+func (r *Remote) live() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.link.Lost
+}
+
+// lose notes that nothing comes any more.
+func (r *Remote) lose(err error, wait time.Duration) {
+	var refused *refusal
+	cause := causeOf(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := &r.link
+	r.carries = wish{}
+	now := time.Now()
+	if !l.Lost {
+		l.Lost, l.Since, l.Attempt = true, now, 0
+		r.o.Logger.Info("the link is lost", "address", l.Address, "cause", cause)
+	}
+	l.Attempt++
+	l.Cause, l.RetryAt = cause, now.Add(wait)
+	l.Stuck = errors.As(err, &refused) || l.Attempt >= stuckAfter
+	r.tell()
+}
+
+// causeOf says in a few words why there is no data.
+func causeOf(err error) string {
+	var cause string
+	var network net.Error
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		cause = "there is no socket at this path; is it running, and is this its path?"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		cause = "nobody listens there; is it running?"
+	case errors.Is(err, fs.ErrPermission):
+		cause = "the socket belongs to another user; become that user or root"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		cause = "the other end has closed the link"
+	case errors.As(err, &network) && network.Timeout():
+		cause = "no answer within " + silence.String()
+	default:
+		cause = err.Error()
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			cause = wrapped.Err.Error()
+		}
+	}
+	return engine.Bound(cause)
+}
+
+// attach opens a stream and reads it to its end; the error says why it ended.
+func (r *Remote) attach() error {
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	r.mu.Lock()
+	r.carried = r.wishes()
+	r.again = func() { cancel(errAgain) }
+	carried := r.carried
+	q := url.Values{"kinds": {kindsText(carried.kinds)}}
+	if carried.heads {
+		q.Set("heads", "true")
+	}
+	if r.have {
+		q.Set("since", strconv.FormatUint(r.seq, 10))
+		q.Set("instance", r.link.Instance)
+	}
+	r.mu.Unlock()
+
+	dead := time.AfterFunc(3*silence, func() { cancel(errNoAnswer) }) // dialling, TLS, headers
+	defer dead.Stop()
+	var asked, answered time.Time
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest:         func(httptrace.WroteRequestInfo) { asked = time.Now() },
+		GotFirstResponseByte: func() { answered = time.Now() },
+	})
+	req, err := r.request(traced, http.MethodGet, "/v1/stream?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := r.http.Do(req)
+	if err != nil {
+		return why(ctx, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return refusedBy(resp)
+	}
+	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/x-ndjson") {
+		return &refusal{"what answers there is not adit's control API; check the address"}
+	}
+	dead.Reset(silence)
+	s := &stream{r: r, asked: asked, answered: answered, carried: carried}
+	body := io.Reader(&watched{resp.Body, dead})
+	if resp.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(body); err != nil {
+			return why(ctx, err)
+		}
+	}
+	slow := time.AfterFunc(oneLine, func() { cancel(errSlowLine) })
+	defer slow.Stop()
+	scanner := bufio.NewScanner(body)
+	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
+	for scanner.Scan() {
+		slow.Reset(oneLine)
+		if err := s.line(scanner.Bytes()); err != nil {
+			return err
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			return fmt.Errorf("the other end sent a line of more than %d bytes", maxLine)
+		}
+		return why(ctx, err)
+	}
+	return why(ctx, io.EOF)
+}
+
+var (
+	errNoAnswer = errors.New("no data for " + "5s; the network or the other end is stuck")
+	errSlowLine = errors.New("the link is too slow: a line took more than 30s")
+)
+
+// why returns the cause for which ctx was ended, if it was.
+func why(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// watched puts off the end of a link while bytes come.
+type watched struct {
+	r    io.Reader
+	dead *time.Timer
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.r.Read(b)
+	if n > 0 {
+		w.dead.Reset(silence)
+	}
+	return n, err
+}
+
+// request prepares a call.
+func (r *Remote) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept-Encoding", "gzip")
+	req.Header.Set("User-Agent", "adit")
+	if r.o.Client != "" {
+		req.Header.Set(clientField, clientName(r.o.Client))
+	}
+	if r.o.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.o.Token)
+	}
+	return req, nil
+}
+
+// refusedBy says what an answer means that is no stream.
+func refusedBy(resp *http.Response) error {
+	err := answerError(resp)
+	switch resp.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMisdirectedRequest:
+		return &refusal{err.Error()}
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return &refusal{"what answers there has no /v1/stream; it is no adit, or one of another major version"}
+	}
+	return err
+}
+
+// A stream is one that is being read.
+type stream struct {
+	r               *Remote
+	asked, answered time.Time
+	carried         wish
+	greeted         bool
+	pending         []*wireDelta // of a snapshot that has not come whole
+	size            int          // bytes of these
+	whole           bool         // a full snapshot has come
+}
+
+// line takes one line.
+func (s *stream) line(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	var w wireLine
+	if err := json.Unmarshal(b, &w); err != nil {
+		return fmt.Errorf("the other end sent what is no line of a stream: %w", err)
+	}
+	switch {
+	case w.Hello != nil:
+		return s.hello(w.Hello)
+	case !s.greeted:
+		return errors.New("the other end did not say who it is")
+	case w.Snapshot != nil:
+		return s.delta(w.Snapshot, len(b))
+	case w.Events != nil:
+		return s.events(*w.Events, w.Dropped)
+	case w.End != nil:
+		return errors.New(engine.Bound(w.End.Reason))
+	case w.Kind == "fell_behind":
+		return errors.New("this end was too slow")
+	}
+	return nil // of a newer version
+}
+
+func (s *stream) hello(w *wireHello) error {
+	if s.greeted {
+		return errors.New("the other end said twice who it is")
+	}
+	s.greeted = true
+	if w.Protocol.Major != protocolMajor {
+		return &refusal{fmt.Sprintf("the other end (%s) speaks protocol %d.%d, this one %d.%d; update the older one",
+			engine.Bound(w.Version), w.Protocol.Major, w.Protocol.Minor, protocolMajor, protocolMinor)}
+	}
+	r := s.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := &r.link
+	l.Name, l.ReadOnly, l.Attached = engine.Bound(w.You), w.ReadOnly, max(w.Attached, 0)
+	l.Notice = ""
+	if w.Protocol.Minor > protocolMinor {
+		l.Notice = fmt.Sprintf("the other end is newer (protocol %d.%d, this one %d.%d): what this version does not know is not shown",
+			w.Protocol.Major, w.Protocol.Minor, protocolMajor, protocolMinor)
+	}
+	if !s.asked.IsZero() && s.answered.After(s.asked) {
+		l.RoundTrip = s.answered.Sub(s.asked)
+		if at := w.clock(); !at.IsZero() {
+			l.Skew = at.Sub(s.answered.Add(-l.RoundTrip / 2)).Round(time.Millisecond)
+		}
+	}
+	instance := engine.Bound(w.Instance)
+	again := l.Instance != "" && l.Instance != instance
+	if again {
+		l.Restarts++
+		r.seq = 0
+	}
+	if l.Instance != "" {
+		r.miss(w, again)
+	}
+	l.Instance = instance
+	r.seq = max(r.seq, w.Seq)
+	r.carries = s.carried
+	r.tell()
+	return nil
+}
+
+// miss tells every subscription what it did not get while there was no stream.
+// mu is held.
+func (r *Remote) miss(w *wireHello, restarted bool) {
+	for sub := range r.subs {
+		n := w.MissedLifecycle
+		if sub.kinds&^engine.KindsLifecycle != 0 {
+			n = w.Missed
+		}
+		if restarted {
+			n = max(n, 1) // how the other process ended nobody has told
+		}
+		if sub.fresh {
+			sub.fresh = false
+			continue
+		}
+		sub.lose(n)
+	}
+}
+
+// delta keeps what has changed, as soon as it has come whole.
+func (s *stream) delta(w *wireDelta, size int) error {
+	if s.size += size; s.size > maxSnapshot {
+		return fmt.Errorf("the other end sent a snapshot of more than %d bytes", maxSnapshot)
+	}
+	if w.Full {
+		s.pending, s.whole = s.pending[:0], true
+	}
+	if !s.whole {
+		return errors.New("the other end sent changes of what it did not tell")
+	}
+	s.pending = append(s.pending, w)
+	if w.More {
+		return nil
+	}
+	r := s.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range s.pending {
+		if err := d.patch(&r.known); err != nil {
+			r.have = false // half of it is no state to show
+			return fmt.Errorf("the other end sent a snapshot that can't be read: %w", err)
+		}
+		if d.Attached != nil {
+			r.link.Attached = max(*d.Attached, 0)
+		}
+	}
+	clear(s.pending)
+	s.pending, s.size = s.pending[:0], 0
+	r.have = true
+	l := &r.link
+	before := l.LastData
+	l.LastData = time.Now()
+	if l.Lost {
+		if !before.IsZero() {
+			l.Gaps++
+		}
+		l.Lost, l.Since, l.Cause, l.Attempt, l.Stuck, l.RetryAt = false, l.LastData, "", 0, false, time.Time{}
+		r.tell()
+	}
+	return nil
+}
+
+func (s *stream) events(list []wireEvent, dropped uint64) error {
+	events := make([]engine.Event, 0, len(list))
+	for i := range list {
+		e, err := list[i].event()
+		if err != nil {
+			return fmt.Errorf("the other end sent an event that can't be read: %w", err)
+		}
+		if e.Kind != 0 {
+			events = append(events, e)
+		}
+	}
+	r := s.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.link.LastData = time.Now()
+	for sub := range r.subs {
+		if dropped > 0 {
+			sub.lose(dropped)
+		}
+	}
+	for i := range events {
+		r.seq = max(r.seq, events[i].Seq)
+		for sub := range r.subs {
+			sub.add(&events[i])
+		}
+	}
+	return nil
+}
+
+// kindsText writes a set of kinds as a parameter.
+func kindsText(set engine.Kinds) string {
+	switch set {
+	case engine.KindsAll:
+		return "all"
+	case engine.KindsRequests:
+		return "requests"
+	case engine.KindsLifecycle:
+		return "lifecycle"
+	}
+	var names []string
+	for k := engine.KindReady; k <= engine.KindStopped; k++ {
+		if set.Has(k) {
+			names = append(names, k.String())
+		}
+	}
+	return strings.Join(names, ",")
+}
