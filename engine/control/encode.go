@@ -272,8 +272,7 @@ func (e *encoder) connection(x, before *engine.Connection) {
 	e.compare = compare
 }
 
-// AppendConnection appends x as one JSON object with the names of product.md.
-func AppendConnection(dst []byte, x *engine.Connection) []byte {
+func appendConnection(dst []byte, x *engine.Connection) []byte {
 	e := encoder{b: dst}
 	e.connection(x, nil)
 	return e.b

@@ -59,9 +59,21 @@ func (e *encoder) heads(h *engine.Heads, secrets bool) {
 	e.raw("}")
 }
 
-// record writes one record, with its heads if it has them.
+// record writes one record, with its heads if it has them, and as far as it is
+// where it runs.
 func (e *encoder) record(r *engine.Request, secrets bool) {
-	e.b = observe.AppendRecord(e.b, r)
+	now := *r
+	if live := r.Live; live != nil && !live.Over.Load() {
+		if id := live.Connection.Load(); id != 0 {
+			now.Connection = engine.ConnectionID(id)
+		}
+		if status := live.Status.Load(); status != 0 {
+			now.Status = int(status)
+		}
+		now.RequestBytes = max(now.RequestBytes, live.RequestBytes.Load())
+		now.ResponseBytes = max(now.ResponseBytes, live.ResponseBytes.Load())
+	}
+	e.b = observe.AppendRequest(e.b, &now)
 	if r.Heads != nil {
 		e.b = e.b[:len(e.b)-1]
 		e.heads(r.Heads, secrets)

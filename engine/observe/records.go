@@ -32,15 +32,13 @@ func AppendRequest(dst []byte, r *engine.Request) []byte {
 		}
 		dst = appendInt(dst, `,"request_bytes":`, r.RequestBytes)
 		dst = appendInt(dst, `,"response_bytes":`, r.ResponseBytes)
+		dst = appendMicros(dst, `,"queued_us":`, r.Queued)
+		dst = appendMicros(dst, `,"sent_us":`, r.Sent)
+		dst = appendMicros(dst, `,"connect_us":`, r.Connect)
+		dst = appendMicros(dst, `,"first_byte_us":`, r.FirstByte)
 	}
 	dst = appendText(dst, `,"reason":`, r.Reason)
-	if r.Upgraded {
-		dst = append(dst, `,"upgraded":true`...)
-	}
-	if r.Replay {
-		dst = append(dst, `,"replay":true`...)
-	}
-	return append(dst, '}')
+	return append(AppendMarks(dst, r), '}')
 }
 
 // AppendConnection appends c as one JSON object with the names of product.md
