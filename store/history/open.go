@@ -128,7 +128,7 @@ func prepareWriter(c *conn) error {
 	if err := migrate(c); err != nil {
 		return err
 	}
-	return c.exec("PRAGMA journal_mode = wal; PRAGMA synchronous = normal; PRAGMA wal_autocheckpoint = 2000;" +
+	return c.exec("PRAGMA journal_mode = wal; PRAGMA synchronous = normal;" +
 		"PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA foreign_keys = off")
 }
 
@@ -213,6 +213,9 @@ func cause(err error, path string) (why, advice string) {
 		return "damaged", "it will be moved aside; look at the disk of " + dir
 	case sqlite3.SQLITE_IOERR:
 		return "the disk fails", "look at the disk of " + dir
+	}
+	if errors.Is(err, errPinned) {
+		return engineText(err), "end what reads " + path
 	}
 	if errors.Is(err, errGone) {
 		return "the file was taken away", "a new one is made at " + path

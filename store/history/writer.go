@@ -36,14 +36,13 @@ type writer struct {
 
 	run     int64 // runs.id
 	began   time.Time
-	items   []item // taken from the queue
-	next    int    // the first of them that is not written
-	key     uint64 // of the newest of those that are
-	gaps    []gap  // to be written with the next batch
-	kept    int64  // rows of requests
-	trimmed time.Time
-	size    int64 // of database and log, at trimmed
-	err     error // why writing is suspended
+	items   []item    // taken from the queue
+	next    int       // the first of them that is not written
+	key     uint64    // of the newest of those that are
+	gaps    []gap     // to be written with the next batch
+	kept    int64     // rows of requests
+	trimmed time.Time // when age and bytes were looked at
+	err     error     // why writing is suspended
 }
 
 func newWriter(f *File) *writer {
@@ -61,6 +60,9 @@ func (w *writer) open() error {
 		w.f.notice("the history was damaged: it is now " + moved + ", a new one was begun")
 	}
 	if w.opened, err = os.Stat(w.f.path); err != nil {
+		return err
+	}
+	if err := c.exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", w.f.o.checkpointPages())); err != nil {
 		return err
 	}
 	if err := w.insert.prepare(c); err != nil {
