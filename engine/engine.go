@@ -66,6 +66,11 @@ type SubscribeOptions struct {
 	Slots int   // ring size in events; 0 means 4,096; at most 65,536
 	Heads bool  // records of requests come with their Heads, but for some while the subscriber is slow
 
+	// Filter selects requests (engine/filter) where that saves a way: an engine in
+	// another process sends no event of a request that it does not select. One in
+	// this process delivers all, so who asks selects too.
+	Filter string
+
 	// Late allows that the start of an exchange is told up to 20 ms late, and that
 	// of one that is over by then not at all: most cost less so.
 	Late bool

@@ -102,7 +102,11 @@ type follower struct {
 // nil.
 func (t *follower) follow(ctx context.Context, past int) error {
 	heads := t.filter.Needs()&filter.NeedsHeads != 0
-	batches, err := t.remote.Subscribe(ctx, engine.SubscribeOptions{Kinds: kindsToFollow(t.what), Heads: heads})
+	o := engine.SubscribeOptions{Kinds: kindsToFollow(t.what), Heads: heads}
+	if t.what == "requests" {
+		o.Filter = t.filter.String() // the other end need not send what is not printed
+	}
+	batches, err := t.remote.Subscribe(ctx, o)
 	if err != nil {
 		return err
 	}

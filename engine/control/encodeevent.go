@@ -14,7 +14,7 @@ func zeroTime() time.Time { return time.Time{} }
 
 // event writes e as its line, with what lines do not tell beside that, so that
 // the other end has the event itself.
-func (e *encoder) event(v *engine.Event, secrets bool) {
+func (e *encoder) event(v *engine.Event, heads, secrets bool) {
 	e.b = observe.AppendEvent(e.b, v)
 	e.b = e.b[:len(e.b)-1]
 	switch v.Kind {
@@ -24,7 +24,9 @@ func (e *encoder) event(v *engine.Event, secrets bool) {
 			if v.Kind == engine.KindRequestStarted {
 				e.b = observe.AppendMarks(e.b, v.Request)
 			}
-			e.heads(v.Request.Heads, secrets)
+			if heads {
+				e.heads(v.Request.Heads, secrets)
+			}
 		}
 	case engine.KindGreetingReceived, engine.KindGreetingRejected:
 		if v.Greeting != nil {
@@ -108,7 +110,7 @@ func (e *encoder) past(p *engine.EventPage) {
 	e.raw(`{"events":[`)
 	for i := range p.Events {
 		e.item()
-		e.event(&p.Events[i], false)
+		e.event(&p.Events[i], false, false)
 		if i < len(p.Keys) {
 			e.b = e.b[:len(e.b)-1]
 			e.uint("key", p.Keys[i], 0)

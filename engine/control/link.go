@@ -24,12 +24,31 @@ import (
 
 // A wish is what a stream is to carry beside deltas.
 type wish struct {
-	kinds engine.Kinds
-	heads bool
+	kinds  engine.Kinds
+	heads  bool
+	filter string // of requests
 }
 
+// requestKinds are the kinds of events that a filter of requests selects from.
+const requestKinds = engine.KindsAll &^ engine.KindsLifecycle
+
 func (w wish) covers(other wish) bool {
-	return other.kinds&^w.kinds == 0 && (w.heads || !other.heads)
+	return other.kinds&^w.kinds == 0 && (w.heads || !other.heads) &&
+		(w.filter == "" || w.filter == other.filter || other.kinds&requestKinds == 0)
+}
+
+// with returns what both want together.
+func (w wish) with(other wish) wish {
+	if other.kinds&requestKinds != 0 {
+		if w.kinds&requestKinds == 0 {
+			w.filter = other.filter
+		} else if w.filter != other.filter {
+			w.filter = ""
+		}
+	}
+	w.kinds |= other.kinds
+	w.heads = w.heads || other.heads
+	return w
 }
 
 // errAgain ends a stream because another is to carry more.
@@ -140,6 +159,9 @@ func (r *Remote) attach() error {
 	q := url.Values{"kinds": {kindsText(carried.kinds)}}
 	if carried.heads {
 		q.Set("heads", "true")
+	}
+	if carried.filter != "" {
+		q.Set("filter", carried.filter)
 	}
 	if r.have {
 		q.Set("since", strconv.FormatUint(r.seq, 10))

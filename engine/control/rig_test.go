@@ -120,7 +120,7 @@ func (l *fakeLog) Events(_ context.Context, q engine.EventQuery, into *engine.Ev
 func record(id engine.RequestID) engine.Request {
 	return engine.Request{
 		ID: id, Connection: 1, Client: "client-0", Caller: "192.0.2.9:4711", Way: engine.WayHost, Protocol: engine.ProtocolNative,
-		Method: "GET", Target: "http://app.example.com/orders?page=3", Status: 200, RequestBytes: 12, ResponseBytes: 345,
+		Method: "GET", Target: "http://app.example.com/orders?page=3", Status: 200, RequestBytes: 3, ResponseBytes: 345,
 		Arrived: started, Queued: 10 * time.Microsecond, Sent: 20 * time.Microsecond, Connect: -1, FirstByte: 3 * time.Millisecond,
 		LastByte: 4 * time.Millisecond, Outcome: engine.OutcomeCompleted,
 		Heads: &engine.Heads{Request: "host: app.example.com\nauthorization: Bearer abcdef\n", Response: "content-type: text/plain; charset=utf-8\nset-cookie: s=1\n"},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/filter"
 )
 
 // Bounds of a stream of deltas.
@@ -158,6 +159,10 @@ func (s *Server) stream(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	sel := &selection{s: s, subject: filter.Requests}
+	if sel.filter, err = filter.Parse(filter.Requests, x.query("filter")); err != nil {
+		return err
+	}
 	leave, err := s.enter()
 	if err != nil {
 		return err
@@ -169,14 +174,14 @@ func (s *Server) stream(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	batches, err := s.o.Engine.Subscribe(ctx, engine.SubscribeOptions{Kinds: kinds, Heads: heads})
+	batches, err := s.o.Engine.Subscribe(ctx, engine.SubscribeOptions{Kinds: kinds, Heads: heads || sel.filter.Needs()&filter.NeedsHeads != 0})
 	if err != nil {
 		return err
 	}
 	s.attached.Add(1)
 	defer s.attached.Add(-1)
 
-	f := &feeder{s: s, lines: newLines(x), by: x.by, interval: interval, latest: latestDelta}
+	f := &feeder{s: s, lines: newLines(x), by: x.by, heads: heads, requests: sel, interval: interval, latest: latestDelta}
 	if p, ok := ctx.Value(peerKey{}).(*peer); ok && p.unix {
 		f.latest = latestUnix
 	}
@@ -195,6 +200,8 @@ type feeder struct {
 	s        *Server
 	lines    *lines
 	by       operator
+	heads    bool       // of requests, are wanted
+	requests *selection // those that are wanted
 	interval time.Duration
 	latest   time.Duration
 	encoder  encoder
@@ -230,7 +237,7 @@ func (f *feeder) run(ctx context.Context, batches <-chan engine.Batch) {
 				}
 				return
 			}
-			if f.events(b) != nil {
+			if f.events(ctx, b) != nil {
 				return
 			}
 		case <-t.C:
@@ -269,7 +276,7 @@ func (f *feeder) delta(ctx context.Context) error {
 }
 
 // events sends a batch, in lines of a bounded length.
-func (f *feeder) events(b engine.Batch) error {
+func (f *feeder) events(ctx context.Context, b engine.Batch) error {
 	e := &f.encoder
 	dropped := b.Dropped
 	for {
@@ -277,18 +284,29 @@ func (f *feeder) events(b engine.Batch) error {
 		e.b = append(e.b[:0], `{"events":[`...)
 		n := 0
 		for n < len(b.Events) && len(e.b) < maxChunk {
-			e.item()
-			e.event(&b.Events[n], !f.by.readOnly)
+			v := &b.Events[n]
 			n++
+			if v.Request != nil && !f.requests.filter.Empty() && !f.requests.takes(ctx, v) {
+				continue
+			}
+			e.item()
+			e.event(v, f.heads, !f.by.readOnly)
 		}
+		last := len(b.Events) == n
 		b.Events = b.Events[n:]
+		if e.last() == '[' && dropped == 0 {
+			if last {
+				return nil
+			}
+			continue
+		}
 		e.raw("]")
 		if dropped > 0 {
 			e.raw(`,"dropped":` + strconv.FormatUint(dropped, 10))
 			dropped = 0
 		}
 		e.raw("}\n")
-		if err := f.lines.send(e.b); err != nil || len(b.Events) == 0 {
+		if err := f.lines.send(e.b); err != nil || last {
 			return err
 		}
 	}

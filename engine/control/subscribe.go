@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/filter"
 )
 
 // Bounds of a subscription.
@@ -91,8 +92,7 @@ func (s *subscription) notify() {
 func (r *Remote) wishes() wish {
 	all := wish{kinds: engine.KindsLifecycle}
 	for s := range r.subs {
-		all.kinds |= s.kinds
-		all.heads = all.heads || s.heads
+		all = all.with(s.wish)
 	}
 	return all
 }
@@ -101,7 +101,10 @@ func (r *Remote) wishes() wish {
 // what was missed meanwhile counts as dropped. Where the stream has to carry more
 // than before it is opened anew, which Subscribe waits for, but for at most 2 s.
 func (r *Remote) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan engine.Batch, error) {
-	s := &subscription{wish: wish{o.Kinds, o.Heads}, slots: o.Slots, wake: make(chan struct{}, 1)}
+	if _, err := filter.Parse(filter.Requests, o.Filter); err != nil {
+		return nil, err
+	}
+	s := &subscription{wish: wish{o.Kinds, o.Heads, o.Filter}, slots: o.Slots, wake: make(chan struct{}, 1)}
 	if s.kinds == 0 {
 		s.kinds = engine.KindsAll
 	}
