@@ -27,6 +27,10 @@ type Options struct {
 
 	Notice func(text string) // told when writing stops and when it goes on; on the writer's goroutine
 	Logger *slog.Logger
+
+	// For tests.
+	retry  time.Duration       // the first wait after a failure; 0: minRetry
+	opened func(c *conn) error // called with each connection that writes
 }
 
 // A File is one database.
@@ -37,7 +41,7 @@ type File struct {
 	queue   queue
 	lock    *conn // nil where nothing is written
 	writer  *writer
-	readers *sql.DB
+	readers atomic.Pointer[sql.DB]
 
 	firstRequest    engine.RequestID
 	firstConnection engine.ConnectionID
@@ -59,6 +63,9 @@ func Open(path string, o Options) (*File, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
+	if o.retry == 0 {
+		o.retry = minRetry
+	}
 	lock, err := take(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the history %s: %w", path, err)
@@ -66,9 +73,6 @@ func Open(path string, o Options) (*File, error) {
 	f := &File{path: path, o: o, lock: lock, queue: newQueue()}
 	f.writer = newWriter(f)
 	if err := f.writer.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), lock.Close())
-	}
-	if err := f.openReaders(true); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), lock.Close())
 	}
 	go f.writer.serve()
@@ -82,7 +86,7 @@ func OpenReadOnly(path string) (*File, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if err := f.Read(context.Background(), f.check); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), f.readers.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), f.readers.Load().Close())
 	}
 	return f, nil
 }
@@ -120,12 +124,17 @@ func (f *File) openReaders(live bool) error {
 	if err != nil {
 		return err
 	}
-	if f.readers, err = sql.Open("sqlite", name); err != nil {
+	db, err := sql.Open("sqlite", name)
+	if err != nil {
 		return err
 	}
-	f.readers.SetMaxOpenConns(4)
-	f.readers.SetMaxIdleConns(2)
-	f.readers.SetConnMaxIdleTime(time.Minute)
+	db.SetMaxOpenConns(4)
+	db.SetMaxIdleConns(2)
+	db.SetConnMaxIdleTime(time.Minute)
+	if old := f.readers.Swap(db); old != nil {
+		// Of a file that is no longer there. Who reads it still may end.
+		return old.Close()
+	}
 	return nil
 }
 
@@ -175,7 +184,7 @@ func (f *File) Close() error {
 	if f.writer != nil {
 		err = f.writer.stop()
 	}
-	err = errors.Join(err, f.readers.Close())
+	err = errors.Join(err, f.readers.Load().Close())
 	if f.lock != nil {
 		err = errors.Join(err, f.lock.Close())
 	}
@@ -199,7 +208,7 @@ func (f *File) Oldest() engine.RequestID { return engine.RequestID(f.oldest.Load
 // Read calls f with a connection for reading, of those that never hold up the
 // writer. Recordings are read so.
 func (f *File) Read(ctx context.Context, read func(db *sql.Conn) error) error {
-	c, err := f.readers.Conn(ctx)
+	c, err := f.readers.Load().Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("read the history %s: %w", f.path, err)
 	}

@@ -86,7 +86,7 @@ func TestRowsOlderThanTheBound(t *testing.T) {
 }
 
 func TestFileLargerThanTheBound(t *testing.T) {
-	const bound = 24 << 20
+	const bound = 16 << 20
 	path := filepath.Join(t.TempDir(), "h.db")
 	f := open(t, path, Options{Bytes: bound})
 	size := func() (n int64) {
@@ -98,7 +98,7 @@ func TestFileLargerThanTheBound(t *testing.T) {
 		return n
 	}
 	largest, ids := int64(0), 0
-	for range 60 {
+	for range 25 {
 		var last uint64
 		for range 5000 {
 			ids++
@@ -110,7 +110,7 @@ func TestFileLargerThanTheBound(t *testing.T) {
 	if largest > bound {
 		t.Errorf("%d bytes, the bound is %d", largest, bound)
 	}
-	if kept := count(t, f, "SELECT count(*) FROM requests"); kept < 30_000 || kept == int64(ids) {
+	if kept := count(t, f, "SELECT count(*) FROM requests"); kept < 20_000 || kept == int64(ids) {
 		t.Errorf("%d rows of %d are kept: the bound leaves room for more, and not for all", kept, ids)
 	}
 }

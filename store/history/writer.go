@@ -59,11 +59,23 @@ func (w *writer) open() error {
 	if moved != "" {
 		w.f.notice("the history was damaged: it is now " + moved + ", a new one was begun")
 	}
-	if w.opened, err = os.Stat(w.f.path); err != nil {
+	now, err := os.Stat(w.f.path)
+	if err != nil {
 		return err
+	}
+	if w.opened == nil || !os.SameFile(now, w.opened) {
+		if err := w.f.openReaders(true); err != nil {
+			return err
+		}
+		w.opened = now
 	}
 	if err := c.exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", w.f.o.checkpointPages())); err != nil {
 		return err
+	}
+	if w.f.o.opened != nil {
+		if err := w.f.o.opened(c); err != nil {
+			return err
+		}
 	}
 	if err := w.insert.prepare(c); err != nil {
 		return err
@@ -150,7 +162,7 @@ func (w *writer) serve() {
 	defer close(w.done)
 	timer := time.NewTimer(look)
 	defer timer.Stop()
-	retry := minRetry
+	retry := w.f.o.retry
 	for {
 		timer.Reset(look)
 		select {
@@ -178,7 +190,7 @@ func (w *writer) serve() {
 			case <-timer.C:
 			}
 		}
-		retry = minRetry
+		retry = w.f.o.retry
 	}
 }
 
@@ -346,5 +358,8 @@ func (w *writer) stop() error {
 // close ends a writer that does not run.
 func (w *writer) close() error {
 	w.drop()
+	if db := w.f.readers.Load(); db != nil {
+		return db.Close()
+	}
 	return nil
 }

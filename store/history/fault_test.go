@@ -1,0 +1,262 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"adit/engine"
+)
+
+// notices collects what is said.
+type notices struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (n *notices) add(text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, text)
+}
+
+func (n *notices) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.all, "\n")
+}
+
+// accounted fails where rows and gaps do not make all that ended.
+func accounted(t *testing.T, f *File, finished int) (gap int64) {
+	t.Helper()
+	rows, gap := count(t, f, "SELECT count(*) FROM requests"), count(t, f, "SELECT sum(count) FROM gaps")
+	if rows+gap != int64(finished) {
+		t.Errorf("%d rows and %d in gaps, %d have ended", rows, gap, finished)
+	}
+	return gap
+}
+
+func TestDiskFull(t *testing.T) {
+	var said notices
+	var full atomic.Bool
+	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond, opened: func(c *conn) error {
+		limit := 1 << 30
+		if full.Load() {
+			limit = 1 // as many as there are
+		}
+		_, err := c.number(fmt.Sprintf("PRAGMA max_page_count = %d", limit))
+		return err
+	}})
+	ended := 0
+	add := func(n int) (last uint64) {
+		for range n {
+			ended++
+			if key := f.Add(finished(ended)); key != 0 {
+				last = key
+			}
+		}
+		return last
+	}
+	settle(t, f, add(1000))
+	full.Store(true)
+	// The connection that writes finds out when it is opened anew.
+	path := f.path
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	add(1)
+	eventually(t, "notices that its file is gone", func() bool { return strings.Contains(said.String(), "taken away") })
+	eventually(t, "suspended for want of room", func() bool { add(1); return strings.Contains(f.Problem(), "disk full; make room in ") })
+	last := add(70_000)
+	if f.Problem() == "" {
+		t.Error("it has resumed with a full disk")
+	}
+	full.Store(false)
+	settle(t, f, last)
+	eventually(t, "resumed", func() bool { return f.Problem() == "" })
+	settle(t, f, add(1000))
+	if gap := accounted(t, f, ended-1000); gap < 70_000-maxRows {
+		t.Errorf("%d in gaps", gap)
+	}
+	if n := count(t, f, "SELECT count(*) FROM gaps WHERE why = 'suspended: disk full' AND from_seq > 0 AND to_seq > from_seq AND to_time > from_time"); n != 1 {
+		t.Errorf("%d gaps for a full disk", n)
+	}
+	if s := said.String(); strings.Count(s, "disk full") != 1 || !strings.HasSuffix(s, "the history goes on") {
+		t.Errorf("said:\n%s", s)
+	}
+}
+
+func TestLockOfAnotherProgram(t *testing.T) {
+	var said notices
+	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond})
+	other, err := dial(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.exec("BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	last := f.Add(finished(1))
+	eventually(t, "suspended", func() bool { return strings.HasPrefix(f.Problem(), "locked by another program") })
+	if _, err := f.Request(context.Background(), 1); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("reading while it is locked: %v", err)
+	}
+	if err := other.exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, f, last)
+	eventually(t, "resumed", func() bool { return f.Problem() == "" })
+	accounted(t, f, 1)
+}
+
+func TestFileTakenAway(t *testing.T) {
+	var said notices
+	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond})
+	settle(t, f, f.Add(finished(1)))
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(f.path + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settle(t, f, f.Add(finished(2)))
+	if _, err := f.Request(context.Background(), 2); err != nil {
+		t.Errorf("what is in the new file: %v", err)
+	}
+	if !strings.Contains(said.String(), "taken away") {
+		t.Errorf("said: %s", said.String())
+	}
+	if _, err := os.Stat(f.path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamagedFile(t *testing.T) {
+	for name, damage := range map[string]func(data []byte) []byte{
+		"no database": func([]byte) []byte { return []byte(strings.Repeat("what is this? ", 1000)) },
+		"first page":  func(data []byte) []byte { copy(data[100:4000], strings.Repeat("\xAA", 3900)); return data },
+		"cut":         func(data []byte) []byte { return data[:len(data)/3] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "server-edge.db")
+			f, err := Open(path, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range 2000 {
+				f.Add(finished(n + 1))
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = damage(data)
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var said notices
+			f = open(t, path, Options{Notice: said.add})
+			settle(t, f, f.Add(finished(3_000_000)))
+			aside, err := filepath.Glob(path + ".corrupt-*")
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("moved aside: %v, %v", aside, err)
+			}
+			if kept, err := os.ReadFile(aside[0]); err != nil || string(kept) != string(data) {
+				t.Errorf("what was there has changed: %v", err)
+			}
+			if !strings.Contains(said.String(), aside[0]) {
+				t.Errorf("said: %s", said.String())
+			}
+		})
+	}
+}
+
+func TestFileOfAnotherKind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "h.db")
+	c, err := dial(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.exec("CREATE TABLE songs (title TEXT)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Open(path, Options{}); !errors.Is(err, errForeign) {
+		t.Errorf("a database of another program: %v, %v", f, err)
+	}
+	if f, err := OpenReadOnly(path); err == nil {
+		t.Errorf("opened to be read: %v", f)
+	}
+
+	path = filepath.Join(t.TempDir(), "newer.db")
+	f, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err = dial(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.exec("PRAGMA user_version = 1000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Open(path, Options{}); !errors.Is(err, errNewer) {
+		t.Errorf("a newer schema: %v, %v", f, err)
+	}
+	if f, err := OpenReadOnly(path); !errors.Is(err, errNewer) {
+		t.Errorf("a newer schema, to be read: %v, %v", f, err)
+	}
+}
+
+func TestFileThatOthersCanRead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "not", "there")
+	f := open(t, filepath.Join(dir, "h.db"), Options{})
+	settle(t, f, f.Add(finished(1)))
+	if s, err := os.Stat(dir); err != nil || s.Mode().Perm() != 0o700 {
+		t.Errorf("directory: %v, %v", s, err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		if s, err := os.Stat(f.path + suffix); err != nil || s.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", suffix, s, err)
+		}
+	}
+}
+
+// What is added after the queue is full must cost no memory, and be counted.
+func TestQueueWithoutABound(t *testing.T) {
+	q := newQueue()
+	for n := range maxRows + 1000 {
+		q.add(item{request: finished(1).Request, bytes: 100}, finished(n+1))
+	}
+	if len(q.items) != maxRows {
+		t.Errorf("%d rows wait", len(q.items))
+	}
+	gaps := q.losses()
+	if len(gaps) != 1 || gaps[0].requests != 1000 || gaps[0].why != whyOverflow {
+		t.Errorf("gaps: %+v", gaps)
+	}
+	q = newQueue()
+	for range 100 {
+		q.add(item{request: finished(1).Request, bytes: 1 << 20}, finished(1))
+	}
+	if q.bytes > maxBytes || len(q.items) != 64 {
+		t.Errorf("%d rows, %d bytes wait", len(q.items), q.bytes)
+	}
+}
