@@ -26,7 +26,7 @@ func noArgsErr(want string) error {
 func newKill(p *Process) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "kill [c-ID|r-ID]...",
+		Use:   "kill ID...",
 		Short: "Close connections, or cancel requests",
 		Long: "Close connections at once, with the requests in flight on them, or cancel single requests. A client " +
 			"dials again; ban keeps it away. What is named goes at once. What --filter selects is only listed, unless " +
@@ -252,7 +252,7 @@ func newBan(p *Process, back bool) *cobra.Command {
 func newDrain(p *Process) *cobra.Command {
 	var all, yes bool
 	cmd := &cobra.Command{
-		Use:   "drain [c-ID]... | --all",
+		Use:   "drain c-ID...",
 		Short: "Let requests finish, then close connections or end the run",
 		Long: "Give connections no new requests and close each when those in flight are over; --all does so with all " +
 			"and then ends the run. What --filter selects is only listed, unless --yes is there too.",

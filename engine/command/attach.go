@@ -131,7 +131,7 @@ func (p *Process) attach(cmd *cobra.Command, args []string, f *remoteFlags, t *l
 func newTop(p *Process) *cobra.Command {
 	var number, width, height int
 	cmd := &cobra.Command{
-		Use:   "top [-n N]",
+		Use:   "top",
 		Short: "Print what the dashboard of a run shows",
 		Long: "Print one frame of the dashboard as text, which needs no terminal; with -n that many, one a second. " +
 			"Without -n it is attach.",

@@ -127,16 +127,30 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServer(p), newClient(p), newDemo(p), newVersion(p), newLs(p), newTail(p), newShow(p),
-		newKill(p), newCancel(p), newBan(p, false), newBan(p, true), newDrain(p), newReplay(p), newExport(p),
-		newAttach(p), newTop(p), newRecord(p), newPlay(p))
+	group(root, "Run", newDemo(p), newServer(p), newClient(p))
+	group(root, "Look", newAttach(p), newTop(p), newLs(p), newTail(p), newShow(p), newExport(p), newRecord(p), newPlay(p))
+	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p))
+	group(root, "Others", newVersion(p))
 	if p.Keys != nil {
-		root.AddCommand(newKeys(p))
+		group(root, "Others", newKeys(p))
 	}
 	if p.Themes != nil {
-		root.AddCommand(newThemes(p))
+		group(root, "Others", newThemes(p))
 	}
+	root.SetHelpCommandGroupID("Others")
+	root.SetCompletionCommandGroupID("Others")
 	return root
+}
+
+// group adds verbs that help lists together.
+func group(root *cobra.Command, title string, verbs ...*cobra.Command) {
+	if !root.ContainsGroup(title) {
+		root.AddGroup(&cobra.Group{ID: title, Title: title})
+	}
+	for _, v := range verbs {
+		v.GroupID = title
+		root.AddCommand(v)
+	}
 }
 
 // verb makes a function for cobra of what a verb does. Its error stays here:

@@ -28,7 +28,7 @@ type exportFlags struct {
 func newExport(p *Process) *cobra.Command {
 	var o exportFlags
 	cmd := &cobra.Command{
-		Use:   "export [r-ID]... --har FILE | --curl | --content request|response",
+		Use:   "export r-ID...",
 		Short: "Write requests as HAR, as curl lines, or the content of one",
 		Long: "Write requests, named or selected by --filter, as HAR 1.2, which browsers and other tools open, or as " +
 			"lines for a shell that send them again; or the content of one as a file. Content is there as far as it was " +

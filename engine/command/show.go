@@ -26,7 +26,7 @@ type showOptions struct {
 func newShow(p *Process) *cobra.Command {
 	var o showOptions
 	cmd := &cobra.Command{
-		Use:   "show c-ID|r-ID|CLIENT...",
+		Use:   "show ID|CLIENT...",
 		Short: "Show all that is known of a connection, a request or a client",
 		Long: "Show all that is known: of a connection its greeting and frames, of a request where its time went and " +
 			"its header fields, of a client its connections. Credentials of the traffic are masked unless --secrets is " +
