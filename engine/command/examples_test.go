@@ -125,4 +125,3 @@ func TestHelpNeedsNoRun(t *testing.T) {
 		}
 	}
 }
-

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"adit/engine"
+	"adit/engine/control"
 	"adit/engine/filter"
 	"adit/engine/observe"
 )
@@ -117,7 +118,7 @@ func selectConnections(snap *engine.Snapshot, f *filter.Filter) []*engine.Connec
 func (s *session) appendConnections(b []byte, list []*engine.Connection, now time.Time) []byte {
 	if s.flags.json {
 		for _, c := range list {
-			b = append(observe.AppendConnection(b, c), '\n')
+			b = append(control.AppendConnection(b, c), '\n')
 		}
 		return b
 	}

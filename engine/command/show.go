@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"adit/engine"
+	"adit/engine/control"
 	"adit/engine/inspect"
-	"adit/engine/observe"
 )
 
 // showOptions say how much of a request is printed.
@@ -116,7 +116,7 @@ func framesText(f engine.Frames) string {
 
 func (s *session) showConnection(c *engine.Connection, now time.Time) error {
 	if s.flags.json {
-		return s.write(append(observe.AppendConnection(nil, c), '\n'))
+		return s.write(append(control.AppendConnection(nil, c), '\n'))
 	}
 	f := &facts{indent: "  "}
 	f.title(c.ID.String() + "  " + c.Client)

@@ -272,7 +272,9 @@ func (e *encoder) connection(x, before *engine.Connection) {
 	e.compare = compare
 }
 
-func appendConnection(dst []byte, x *engine.Connection) []byte {
+// AppendConnection appends x as one JSON object with the names of product.md
+// (JSON), as GET /v1/connections/c-17 answers.
+func AppendConnection(dst []byte, x *engine.Connection) []byte {
 	e := encoder{b: dst}
 	e.connection(x, nil)
 	return e.b

@@ -128,7 +128,7 @@ func (s *Server) connection(x *exchange) error {
 	if i < 0 {
 		return fail(http.StatusNotFound, "connection %v: %w; it may have ended", id, engine.ErrNotFound)
 	}
-	return x.json(appendConnection(nil, &snap.Connections[i]))
+	return x.json(AppendConnection(nil, &snap.Connections[i]))
 }
 
 func (s *Server) frames(x *exchange) error {

@@ -41,51 +41,5 @@ func AppendRequest(dst []byte, r *engine.Request) []byte {
 	return append(AppendMarks(dst, r), '}')
 }
 
-// AppendConnection appends c as one JSON object with the names of product.md
-// (JSON). What is not known is left out.
-func AppendConnection(dst []byte, c *engine.Connection) []byte {
-	dst = append(dst, `{"conn":"`...)
-	dst = append(append(dst, c.ID.String()...), '"')
-	dst = appendText(dst, `,"client":`, c.Client)
-	dst = appendText(dst, `,"peer":`, c.Peer)
-	dst = appendText(dst, `,"server":`, c.Server)
-	if c.Protocol != 0 {
-		dst = appendText(dst, `,"protocol":`, c.Protocol.String())
-	}
-	if c.State != 0 {
-		dst = appendText(dst, `,"state":`, c.State.String())
-	}
-	if !c.Opened.IsZero() {
-		dst = append(appendTime(append(dst, `,"opened":"`...), c.Opened), '"')
-	}
-	dst = appendInt(dst, `,"in_flight":`, int64(c.InFlight))
-	dst = appendUint(dst, `,"exchanges":`, c.Exchanges)
-	dst = appendUint(dst, `,"failed":`, c.Failed)
-	if c.RTT > 0 {
-		dst = appendMicros(dst, `,"rtt_us":`, c.RTT)
-	}
-	if c.RTTMin > 0 {
-		dst = appendMicros(dst, `,"rtt_min_us":`, c.RTTMin)
-	}
-	dst = appendUint(dst, `,"bytes_in":`, c.BytesIn)
-	dst = appendUint(dst, `,"bytes_out":`, c.BytesOut)
-	dst = appendFrames(dst, `,"frames_in":`, c.FramesIn)
-	dst = appendFrames(dst, `,"frames_out":`, c.FramesOut)
-	if c.LateRecords > 0 {
-		dst = appendUint(dst, `,"late_records":`, c.LateRecords)
-	}
-	dst = appendText(dst, `,"credential":`, c.Credential)
-	if g := c.Greeting; g != nil {
-		// The members of a greeting are those of its event, in an object of its own.
-		at := len(dst)
-		dst = appendGreeting(append(dst, `,"greeting":{`...), g)
-		if n := at + len(`,"greeting":{`); n < len(dst) && dst[n] == ',' {
-			dst = append(dst[:n], dst[n+1:]...)
-		}
-		dst = append(dst, '}')
-	}
-	return append(dst, '}')
-}
-
 // AppendString appends s as a JSON string that does nothing to a terminal.
 func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
