@@ -27,6 +27,7 @@ func TestSoak(t *testing.T) {
 	}{
 		{"native", nil, 8, pick(t, 10_000, 100_000, 1_000_000)},
 		{"classic", classic(), 108, pick(t, 3000, 20_000, 200_000)},
+		{"content captured", []option{serverFlags("--capture", "content"), clientFlags("--capture", "content")}, 8, pick(t, 5000, 50_000, 500_000)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
