@@ -114,15 +114,27 @@ func (k *Keeper) Begin(r *engine.Request, always bool) *Tee {
 		k.dropped.Add(1)
 		return nil
 	}
+	k.listLocked(t)
+	k.mu.Unlock()
+	k.charge(teeCost)
+	return t
+}
+
+// listLocked makes t the newest; mu is held.
+func (k *Keeper) listLocked(t *Tee) {
 	if k.newest == nil {
 		k.oldest = t
 	} else {
 		k.newest.next = t
 	}
 	k.newest = t
+}
+
+// list makes a tee the newest that was dropped and keeps something again.
+func (k *Keeper) list(t *Tee) {
+	k.mu.Lock()
+	k.listLocked(t)
 	k.mu.Unlock()
-	k.charge(teeCost)
-	return t
 }
 
 // selects reports whether a filter does.

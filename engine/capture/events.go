@@ -14,9 +14,15 @@ type events struct {
 	last   int64  // size without the end of the newest line
 	inLine bool   // the line that comes is not blank
 	cr     bool   // the byte before was CR: an LF belongs to it
+	cut    bool   // its beginning was given up
 }
 
 func (e *events) held() int { return cap(e.data) }
+
+func (e *events) forget() {
+	e.data = nil
+	e.cut = e.size > 0
+}
 
 func (e *events) end(s *stream) { e.tell(s) }
 
@@ -55,7 +61,7 @@ func (e *events) read(p []byte, s *stream) {
 
 func (e *events) add(p []byte) {
 	e.size += int64(len(p))
-	if room := engine.MaxMessage - len(e.data); room > 0 {
+	if room := engine.MaxMessage - len(e.data); room > 0 && !e.cut {
 		e.data = append(e.data, p[:min(room, len(p))]...)
 	}
 }
@@ -68,5 +74,5 @@ func (e *events) tell(s *stream) {
 	if e.last > 0 {
 		s.add(engine.MessageEvent, false, e.data[:min(int64(len(e.data)), e.last)], e.last)
 	}
-	e.data, e.size, e.last, e.inLine = e.data[:0], 0, 0, false
+	e.data, e.size, e.last, e.inLine, e.cut = e.data[:0], 0, 0, false, false
 }

@@ -36,14 +36,16 @@ type reader interface {
 	end(s *stream)
 	// held is how many bytes it keeps between calls.
 	held() int
+	// forget gives them up: of a message that comes nothing is kept but its size.
+	forget()
 }
 
 // follow has the direction read as a stream, of which the first bytes are kept;
 // of 0 none.
 func (d *direction) follow(r reader, bytes int) {
 	d.stream = &stream{reader: r, most: engine.MaxContent - bytes}
-	if d.most = bytes; bytes == 0 {
-		d.most = onlyMessages
+	if d.most = bytes; bytes == 0 || d.part.Size > int64(len(d.part.Data)) {
+		d.most = onlyMessages // the beginning has passed
 	}
 }
 
@@ -98,6 +100,7 @@ func (s *stream) dropped() uint64 {
 type pieces struct{}
 
 func (pieces) held() int   { return 0 }
+func (pieces) forget()     {}
 func (pieces) end(*stream) {}
 
 func (pieces) read(p []byte, s *stream) {

@@ -283,6 +283,60 @@ func TestCodedEventStreamHasNoMessages(t *testing.T) {
 	}
 }
 
+// A stream outlives what is kept: dropped to make room, it is followed on.
+func TestStreamThatWasDroppedIsFollowedOn(t *testing.T) {
+	for name, head := range map[string]func(string) string{
+		"websocket":    func(string) string { return "websocket" },
+		"event stream": func(name string) string { return map[string]string{"content-type": "text/event-stream"}[name] },
+		"bytes":        func(string) string { return "" },
+	} {
+		k := keeper(t, Options{Limit: 1 << 20})
+		x := k.Begin(&engine.Request{}, true)
+		one, half := []byte("data: 1\n\n"), []byte("data: 1")
+		status := 101
+		switch name {
+		case "websocket":
+			one = wsFrame(0x81, "one", false)
+			half = one[:3]
+		case "event stream":
+			status = 200
+		}
+		x.Head(status, head)
+		makeRoom := func() {
+			for range 40 {
+				k.Begin(&engine.Request{}, true).Response(make([]byte, 60<<10))
+			}
+		}
+		x.Response(one)
+		x.Response(half) // a message that comes
+		var c engine.Content
+		for i := range 3 {
+			makeRoom()
+			if x.Content(&c) || len(c.Messages) > 0 || len(c.Response.Data) > 0 {
+				t.Fatalf("%s: still kept: %q", name, reads(&c))
+			}
+			x.Response(one[len(half):]) // its end: the beginning was given up
+			x.Response(one)
+			if !x.Content(&c) || len(c.Messages) != 2 || len(c.Response.Data) > 0 || c.MessagesLost < uint64(i+1) {
+				t.Fatalf("%s: after that %q, %d lost, beginning %q", name, reads(&c), c.MessagesLost, c.Response.Data)
+			}
+			if m := c.Messages[0]; name != "bytes" && (len(m.Data) > 0 || m.Size == 0) {
+				t.Fatalf("%s: of a message of %d bytes whose beginning was given up %q is kept", name, m.Size, m.Data)
+			}
+			x.Response(half)
+		}
+		makeRoom()
+		x.Response(one[len(half):])
+		var sum int64
+		for y := k.oldest; y != nil; y = y.next {
+			sum += y.charged
+		}
+		if got := k.bytes.Load(); got != sum || got > k.limit {
+			t.Errorf("%s: %d bytes in the books, %d kept", name, got, sum)
+		}
+	}
+}
+
 func TestByteStreamIsPieces(t *testing.T) {
 	for name, x := range map[string]*Tee{
 		"tcp":             keeper(t, Options{}).Begin(&engine.Request{Way: engine.WayTCP}, false),

@@ -18,7 +18,8 @@ type Tee struct {
 	raw  bool // a byte stream from its beginning: CONNECT, TCP
 
 	mu       sync.Mutex // guards what follows; a leaf
-	gone     bool       // dropped to make room
+	gone     bool       // dropped to make room, and no message came since
+	unlisted bool       // likewise, and nothing is kept
 	charged  int64      // to the keeper
 	request  direction
 	response direction
@@ -40,7 +41,7 @@ func (t *Tee) Head(status int, field func(name string) string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.gone || t.raw:
+	case t.raw:
 	case status == 101 && strings.EqualFold(field("upgrade"), "websocket"):
 		extended := field("sec-websocket-extensions") != ""
 		t.request.follow(newWebSocket(extended), 0)
@@ -81,19 +82,34 @@ func (t *Tee) take(p []byte, fromCaller bool) {
 	}
 	t.mu.Lock()
 	d := t.direction(fromCaller)
+	if t.raw && d.stream == nil {
+		d.follow(pieces{}, halfContent)
+	}
 	d.part.Size += int64(len(p))
 	var more int64
 	if !t.gone {
-		if t.raw && d.stream == nil {
-			d.follow(pieces{}, halfContent)
-		}
 		more = d.keep(p)
-		if d.stream != nil {
-			more += d.stream.take(p, fromCaller)
-		}
-		t.charged += more
 	}
+	t.told(d, p, fromCaller, more)
+}
+
+// told has messages found in p, or at the end, and accounts for what is kept more
+// with them and before. It unlocks mu.
+func (t *Tee) told(d *direction, p []byte, fromCaller bool, more int64) {
+	back := false
+	if s := d.stream; s != nil {
+		more += s.take(p, fromCaller)
+		if back = t.unlisted && more > 0; back {
+			more += teeCost
+			t.unlisted = false
+		}
+		t.gone = t.gone && len(s.messages) == 0
+	}
+	t.charged += more
 	t.mu.Unlock()
+	if back {
+		t.k.list(t)
+	}
 	if more != 0 {
 		t.k.charge(more)
 	}
@@ -105,16 +121,12 @@ func (t *Tee) end(fromCaller bool) {
 	}
 	t.mu.Lock()
 	d := t.direction(fromCaller)
-	var more int64
-	if !d.part.Over && !t.gone && d.stream != nil {
-		more = d.stream.take(nil, fromCaller)
-		t.charged += more
+	if d.part.Over {
+		t.mu.Unlock()
+		return
 	}
 	d.part.Over = true
-	t.mu.Unlock()
-	if more != 0 {
-		t.k.charge(more)
-	}
+	t.told(d, nil, fromCaller, 0)
 }
 
 // keep appends what there is room for and returns by how many bytes it grew.
@@ -138,14 +150,20 @@ func (d *direction) keep(p []byte) int64 {
 	return int64(cap(d.part.Data) - before)
 }
 
-// drop gives up all content and returns how many bytes that were.
+// drop gives up all content and returns how many bytes that were. A stream is
+// followed on: its next message is kept again.
 func (t *Tee) drop() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	freed := t.charged
-	t.gone, t.charged = true, 0
+	t.gone, t.unlisted, t.charged = true, true, 0
 	for _, d := range []*direction{&t.request, &t.response} {
-		d.part.Data, d.stream = nil, nil
+		d.part.Data, d.most = nil, onlyMessages
+		if s := d.stream; s != nil {
+			s.lost += uint64(len(s.messages))
+			s.messages, s.bytes = nil, 0
+			s.reader.forget()
+		}
 	}
 	return freed
 }

@@ -31,6 +31,7 @@ type webSocket struct {
 type assembly struct {
 	kind       engine.MessageKind // 0 none
 	compressed bool
+	cut        bool // its beginning was given up
 	data       []byte
 	size       int64
 }
@@ -38,6 +39,12 @@ type assembly struct {
 func newWebSocket(extended bool) *webSocket { return &webSocket{extended: extended} }
 
 func (w *webSocket) held() int { return cap(w.message.data) + cap(w.control.data) }
+
+func (w *webSocket) forget() {
+	for _, a := range []*assembly{&w.message, &w.control} {
+		a.data, a.cut = nil, a.size > 0
+	}
+}
 
 func (w *webSocket) read(p []byte, s *stream) {
 	for len(p) > 0 && !w.invalid {
@@ -159,7 +166,7 @@ func (w *webSocket) payload(p []byte) {
 	a := w.assembly()
 	a.size += int64(len(p))
 	w.left -= uint64(len(p))
-	if room := engine.MaxMessage - len(a.data); room > 0 {
+	if room := engine.MaxMessage - len(a.data); room > 0 && !a.cut {
 		from := len(a.data)
 		a.data = append(a.data, p[:min(room, len(p))]...)
 		if w.masked {
