@@ -54,7 +54,10 @@ const MaxContent = 64 << 10
 // whole its beginning, of a stream of messages (WebSocket, server-sent events)
 // the newest messages as well. As it went through the tunnel: a content coding
 // (RFC 9110 §8.4) is not undone, credentials are not masked. That of a
-// WebSocket is unmasked (RFC 6455 §5.3).
+// WebSocket is unmasked (RFC 6455 §5.3), and has no Data beside its messages.
+// Events, and bytes of a protocol that is not known, share the bound with the
+// beginning by halves. Of a stream that runs on after all of this was dropped
+// once, the messages since then are there and no beginning.
 type Content struct {
 	Request, Response Part
 	Messages          []Message // in order of time

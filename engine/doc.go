@@ -75,11 +75,15 @@
 //	server watch of callers (Linux)    Serve                 Close                            Server.Close
 //	server upload, one per request     gateway, raw          content ends, exchange over      the caller's goroutine, before it answers
 //	  with content
+//	server replay, a second one for    Replay                response read, 60 s idle,         Server.Close, Shutdown; the
+//	  content                                                  cancel                            second one: the first
 //	server accept, one per TCP port    claims.take           nobody exposes it, Close         Server.Close
 //	server TCP caller                  accept                either side ends                 Server.Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
 //	client maintain, one per server    Client.Run            ctx, Close                       Client.Run
 //	client connection                  maintain              session ends                     maintain
+//	client replay                      Client.Replay         response read, 60 s idle,         Client.Run
+//	                                                           cancel
 //	client raw copy                    handler               either side ends                 handler
 //	origin content, one per request    Transport.Send        content ends, response closed    Response.Content.Close
 //	  with content not yet at hand
