@@ -99,6 +99,9 @@ func (m *model) do(a keys.Action) tea.Cmd {
 	if m.play(a) {
 		return nil
 	}
+	if cmd, ok := m.capture(a); ok {
+		return cmd
+	}
 	switch a {
 	case keys.Retry:
 		if m.remote.linked != nil {
@@ -219,6 +222,12 @@ func (m *model) off(a keys.Action) string {
 	if !info.In(keys.Everywhere) && !slices.ContainsFunc(m.contexts(), info.In) {
 		return "not on this screen"
 	}
+	switch a {
+	case keys.CaptureClient, keys.CapturePath:
+		return m.offCapture(a)
+	case keys.CaptureContent, keys.CaptureHeads, keys.CaptureOff:
+		return ""
+	}
 	if info.In(keys.Play) && !info.In(keys.Everywhere) {
 		return ""
 	}
@@ -250,6 +259,9 @@ func (m *model) pause(on bool) {
 	f.Paused, f.Until, f.EventsUntil = on, 0, 0
 	if on {
 		f.Until = m.newest
+		if s, ok := m.top().(interface{ Newest() engine.RequestID }); ok {
+			f.Until = max(f.Until, s.Newest())
+		}
 		f.EventsUntil = f.Events.Next()
 		f.Meter = m.meter.Copy()
 		m.rows.Update(f.Snapshot, f.Meter) // histories are summed of the meter that stands still

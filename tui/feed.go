@@ -45,7 +45,7 @@ type feed struct {
 type order struct {
 	full  bool        // the snapshot too, not just what screens want
 	wants []pane.Want // of the screen: those that are still on their way are given up
-	aside pane.Want   // one that is not the screen's; may be nil
+	aside []pane.Want // those that are not the screen's
 }
 
 // collected is what the collector has got. It is used again for every order.
@@ -55,6 +55,7 @@ type collected struct {
 	pending  int              // wants of the screen that are still on their way
 	snapshot *engine.Snapshot // nil if not asked for or failed
 	newest   engine.RequestID
+	store    pane.Store
 	failed   error
 	events   []engine.Event
 	batches  []batch
@@ -228,7 +229,9 @@ func (f *feed) carryOut(ctx context.Context, o order) {
 		if g.failed = f.source.Engine.Snapshot(ctx, g.spare); g.failed == nil {
 			g.snapshot = g.spare
 		}
-		g.newest = f.newest(ctx)
+		if !f.fetching.far { // there it is a want like others
+			g.newest, g.store = f.newest(ctx)
+		}
 	}
 	f.drain()
 	f.fetching.begin(ctx, &o, f.source, f.soon)
@@ -236,12 +239,17 @@ func (f *feed) carryOut(ctx context.Context, o order) {
 	g.took = time.Since(start)
 }
 
-// newest returns the newest record of the log, 0 where that is not known.
-func (f *feed) newest(ctx context.Context) engine.RequestID {
+// newest returns the newest record of the log, 0 where that is not known, and
+// what the log says of itself.
+func (f *feed) newest(ctx context.Context) (engine.RequestID, pane.Store) {
 	if f.source.Log.Requests(ctx, engine.RequestQuery{Count: 1}, &f.page) != nil {
-		return 0
+		return 0, pane.Store{}
 	}
-	return f.page.Newest
+	return f.page.Newest, storeOf(&f.page)
+}
+
+func storeOf(p *engine.RequestPage) pane.Store {
+	return pane.Store{Known: true, Kept: p.Kept, Capacity: p.Capacity, Stored: p.Stored, Lost: p.Lost, Problem: p.Problem}
 }
 
 // drain copies what the subscription has, without waiting.

@@ -68,8 +68,8 @@ func (x *fetching) begin(ctx context.Context, o *order, s pane.Source, kick func
 			}
 		}
 	}
-	if o.aside != nil {
-		x.start(ctx, o.aside, 0, s, kick)
+	for _, w := range o.aside {
+		x.start(ctx, w, 0, s, kick)
 	}
 }
 

@@ -3,6 +3,7 @@ package tui
 import (
 	"strconv"
 
+	"adit/engine"
 	"adit/keys"
 	"adit/themes"
 	"adit/tui/bars"
@@ -35,8 +36,8 @@ func (m *model) drawFoot(a canvas.Area) {
 	}
 	text, bad, more := m.notes.line()
 	if text == "" {
-		if attached := m.attached(); attached != "" && len(m.overlays) == 0 {
-			a.Right(0, 0, a.W()-1, attached, canvas.Of(themes.Info))
+		if text := m.beside(); text != "" && len(m.overlays) == 0 {
+			a.Right(0, 0, a.W()-1, text, canvas.Of(themes.Info))
 		}
 		bars.Foot(a.Sub(0, 0, m.footWidth(), 1), m.footHints())
 		return
@@ -48,21 +49,36 @@ func (m *model) drawFoot(a canvas.Area) {
 	note.Draw(a, &m.frame)
 }
 
-// attached says how many operators there are, where one is not alone.
-func (m *model) attached() string {
-	n := m.frame.Attached
-	if n == 0 || n == 1 && m.frame.Link != nil {
-		return ""
+// beside is what stands at the right of the footer: what is captured, and who else
+// is here.
+func (m *model) beside() string {
+	f := &m.frame
+	b := m.scratch[:0]
+	if c := &f.Snapshot.Capture; f.Playback == nil && (c.Mode == engine.CaptureContent || len(c.Content) > 0) {
+		b = append(append(b, f.Glyphs.Following...), " capturing"...)
+		if c.Sampling > 1 {
+			b = strconv.AppendInt(append(b, " 1 in "...), int64(c.Sampling), 10)
+		}
+		if f.Class >= pane.Normal && c.Limit > 0 {
+			b = format.AppendSize(append(b, ' '), uint64(max(c.Bytes, 0)))
+			b = format.AppendSize(append(b, " of "...), uint64(c.Limit))
+		}
 	}
-	m.scratch = append(strconv.AppendInt(m.scratch[:0], int64(n), 10), " attached"...)
-	return string(m.scratch)
+	if n := f.Attached; n > 1 || n == 1 && f.Link == nil {
+		if len(b) > 0 {
+			b = append(b, "  "...)
+		}
+		b = append(strconv.AppendInt(b, int64(n), 10), " attached"...)
+	}
+	m.scratch = b
+	return string(b)
 }
 
 // footWidth is what the keys of the footer have.
 func (m *model) footWidth() int {
 	w := m.frame.Width
-	if text := m.attached(); text != "" && len(m.overlays) == 0 {
-		w -= len(text) + 2
+	if text := m.beside(); text != "" && len(m.overlays) == 0 {
+		w -= canvas.Width(text) + 2
 	}
 	return max(w, 0)
 }
@@ -109,13 +125,17 @@ func (m *model) status() string {
 		return "STALE " + format.Age(f.Now.Sub(f.Stale))
 	case f.Playback != nil:
 		return m.playing()
-	case f.Paused:
-		return m.pausedStatus()
 	}
-	if s := m.top().Status(f); s != "" {
-		return s
+	s := "LIVE"
+	if f.Paused {
+		s = m.pausedStatus()
+	} else if own := m.top().Status(f); own != "" {
+		s = own
 	}
-	return "LIVE"
+	if f.Store.Problem != "" {
+		return "STORE SUSPENDED " + f.Glyphs.Dot + " " + s
+	}
+	return s
 }
 
 // pausedStatus says that the screen stands still and how many requests have

@@ -32,10 +32,12 @@ type remote struct {
 	player   engine.Player // nil: it is no recording
 	link     engine.Link
 	playback engine.Playback
-	seen     bool     // link is what Link said
-	told     string   // the notice that was shown
-	gap      pane.Gap // From is when the data that is shown stopped; zero: it goes on
-	back     bool     // it goes on again: the next snapshot says how
+	seen     bool      // link is what Link said
+	told     string    // the notice that was shown
+	gap      pane.Gap  // From is when the data that is shown stopped; zero: it goes on
+	asking   bool      // the log is being asked how it is
+	asked    time.Time // when it was last
+	back     bool      // it goes on again: the next snapshot says how
 }
 
 // look takes the clocks, and what is known of the link or the recording.
@@ -222,7 +224,7 @@ func (m *model) appendBanner(b []byte, name, cause string, long bool) []byte {
 	if link.Stuck {
 		b = append(append(b, "stuck: check address or token"...), dot...)
 	}
-	b = strconv.AppendInt(append(b, "retry "...), int64(link.Attempt)+1, 10)
+	b = strconv.AppendInt(append(b, "retry "...), int64(max(link.Attempt, 1)), 10)
 	if wait := link.RetryAt.Sub(f.Clock); wait > 0 {
 		return format.AppendAge(append(b, " in "...), wait+time.Second-1)
 	}
@@ -241,7 +243,10 @@ func (m *model) drawConnecting(a canvas.Area) {
 		if wait := link.RetryAt.Sub(f.Clock); wait > 0 {
 			next = "in " + format.Age(wait+time.Second-1)
 		}
-		lines = append(lines, "Next try       "+next+" (the "+strconv.Itoa(link.Attempt+1)+". one)")
+		if link.Attempt > 0 {
+			next += ", after " + strconv.Itoa(link.Attempt) + " that failed"
+		}
+		lines = append(lines, "Next try       "+next)
 	}
 	if link.Stuck {
 		lines = append(lines, "", "Many tries have failed: check the address or the token.")

@@ -46,7 +46,7 @@ func attach(t testing.TB, o Options, change func(*engine.Link)) *attached {
 	}
 	keeps(t, log, 200)
 	a := &attached{linked: linked, scene: sc}
-	a.still = &still{t: t, clock: scene.Clock(), log: &steady{log}, fake: linked.Fake}
+	a.still = &still{t: t, clock: scene.Clock(), log: &steady{Log: log}, fake: linked.Fake}
 	o.Engine, o.Log, o.Operator = linked, a.log, "local"
 	if o.Glyphs == "" {
 		o.Glyphs = "unicode"
@@ -100,7 +100,7 @@ func TestRemoteStatesAsPictured(t *testing.T) {
 		a.linked.SetLink(func(l *engine.Link) { l.Skew = 0 })
 		a.linked.Lose("EOF", a.clock)
 		a.passes(17 * time.Second)
-		a.linked.SetLink(func(l *engine.Link) { l.Attempt, l.RetryAt = 3, a.clock.Add(3*time.Second) })
+		a.linked.SetLink(func(l *engine.Link) { l.Attempt, l.RetryAt = 4, a.clock.Add(3*time.Second) })
 		a.picture(t, "lost", glyphs, append(two, [2]int{40, 10})...)
 		a.press("d")
 		a.picture(t, "details", glyphs, two...)

@@ -61,7 +61,7 @@ func (b *linkBox) facts(f *pane.Frame) [][2]string {
 	}
 	add("cause", l.Cause)
 	if l.Lost {
-		next := "try " + strconv.Itoa(l.Attempt+1)
+		next := "retry " + strconv.Itoa(max(l.Attempt, 1))
 		if wait := l.RetryAt.Sub(f.Clock); wait > 0 {
 			next += " in " + format.Age(wait+time.Second-1)
 		}

@@ -315,7 +315,7 @@ func (m *model) pace() time.Duration {
 
 // order has the next frame collected.
 func (m *model) order(full bool) tea.Cmd {
-	o := order{full: full, aside: m.wantPast()}
+	o := order{full: full, aside: m.aside()}
 	// What is on its way for the same screen is not asked for again.
 	if top := m.top(); m.pending == 0 || m.asker != top {
 		o.wants, m.asker = top.Wants(&m.frame), top
@@ -380,10 +380,13 @@ func (m *model) arrived(got *collected) {
 	}
 	m.lastGood = f.Now
 	old := m.latest
-	if old.Seq != got.snapshot.Seq || old.Totals != got.snapshot.Totals || got.newest != m.newest {
+	if old.Seq != got.snapshot.Seq || old.Totals != got.snapshot.Totals || m.remote.linked == nil && got.newest != m.newest {
 		m.moved = f.Clock
 	}
-	m.newest = got.newest
+	if m.remote.linked == nil {
+		m.newest = got.newest
+		m.keeps(got.store)
+	}
 	m.latest = got.snapshot
 	m.spare = old
 	m.meter.Add(m.latest)

@@ -59,14 +59,64 @@ func (w *pastWant) Fetch(ctx context.Context, s pane.Source) {
 // Deliver implements [pane.Want].
 func (w *pastWant) Deliver(f *pane.Frame) { w.m.tellPast(w) }
 
-// wantPast returns the question for past events, nil if there is none now.
-func (m *model) wantPast() pane.Want {
-	p := &m.past
-	if !p.wanted || p.asking || m.frame.Clock.Before(p.next) || m.connecting() || m.frame.Link != nil && m.frame.Link.Lost {
+// aside are the questions that are not those of the screen.
+func (m *model) aside() (wants []pane.Want) {
+	if m.connecting() || m.frame.Link != nil && m.frame.Link.Lost {
 		return nil
 	}
-	p.asking = true
-	return &pastWant{m: m, after: p.after}
+	if p := &m.past; p.wanted && !p.asking && !m.frame.Clock.Before(p.next) {
+		p.asking = true
+		wants = append(wants, &pastWant{m: m, after: p.after})
+	}
+	if r := &m.remote; r.linked != nil && !r.asking && m.frame.Clock.Sub(r.asked) >= logEvery {
+		r.asking, r.asked = true, m.frame.Clock
+		wants = append(wants, &logWant{m: m})
+	}
+	return wants
+}
+
+// logEvery is how often a log over a link is asked how it is.
+const logEvery = 2 * time.Second
+
+// A logWant asks a log over a link for its newest record, and how it is.
+type logWant struct {
+	m    *model
+	page engine.RequestPage
+	err  error
+	ran  bool
+}
+
+// Fetch implements [pane.Want].
+func (w *logWant) Fetch(ctx context.Context, s pane.Source) {
+	w.err = s.Log.Requests(ctx, engine.RequestQuery{Count: 1}, &w.page)
+	w.ran = true
+}
+
+// Deliver implements [pane.Want].
+func (w *logWant) Deliver(*pane.Frame) {
+	m := w.m
+	m.remote.asking = false
+	if w.ran && w.err == nil {
+		m.newest = w.page.Newest
+		m.keeps(storeOf(&w.page))
+	}
+}
+
+// keeps takes what is known of where records are kept, and tells when nothing is
+// written any more, and when it is again.
+func (m *model) keeps(s pane.Store) {
+	old := m.frame.Store
+	if !s.Known {
+		return
+	}
+	m.frame.Store = s
+	switch {
+	case s.Problem == old.Problem:
+	case s.Problem != "":
+		m.say(pane.Say{Text: "STORE SUSPENDED: " + s.Problem, Bad: true})
+	default:
+		m.say(pane.Say{Text: "the store is written again"})
+	}
 }
 
 // tellPast takes past events, and then what was told meanwhile.

@@ -30,12 +30,28 @@ type still struct {
 }
 
 // A steady log takes the same time for every question.
-type steady struct{ *store.Log }
+// What it says of a page, and of past events, can be the test's.
+type steady struct {
+	*store.Log
+	page func(*engine.RequestPage)
+	past func(*engine.EventPage) error
+}
 
 func (l *steady) Requests(ctx context.Context, q engine.RequestQuery, into *engine.RequestPage) error {
 	err := l.Log.Requests(ctx, q, into)
 	into.Took = 900 * time.Microsecond
+	if l.page != nil {
+		l.page(into)
+	}
 	return err
+}
+
+func (l *steady) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
+	if l.past != nil {
+		*into = engine.EventPage{}
+		return l.past(into)
+	}
+	return l.Log.Events(ctx, q, into)
 }
 
 // pictured returns a dashboard of the scene of the pictures.
@@ -48,7 +64,7 @@ func pictured(t testing.TB, o Options, sc *scene.Scene, requests int) *still {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &still{t: t, clock: scene.Clock(), log: &steady{log}, fake: fake}
+	s := &still{t: t, clock: scene.Clock(), log: &steady{Log: log}, fake: fake}
 	o.Engine, o.Log, o.Operator = fake, s.log, "local"
 	if o.Glyphs == "" {
 		o.Glyphs = "unicode"

@@ -44,7 +44,7 @@ func play(t testing.TB, o Options) *replayed {
 	keeps(t, log, 200)
 	p := &replayed{player: player}
 	// The clock of this machine is of another year.
-	p.still = &still{t: t, clock: scene.Clock().AddDate(1, 0, 0), log: &steady{log}, fake: player.Fake}
+	p.still = &still{t: t, clock: scene.Clock().AddDate(1, 0, 0), log: &steady{Log: log}, fake: player.Fake}
 	o.Engine, o.Log, o.Operator = player, p.log, "local"
 	if o.Glyphs == "" {
 		o.Glyphs = "unicode"

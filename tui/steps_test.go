@@ -29,6 +29,7 @@ type walk struct {
 	did   []string // the last of it
 
 	colours *regexp.Regexp
+	also    func(k *walk) // when the engine goes on; may be nil
 }
 
 func (k *walk) one(of ...string) string { return of[k.IntN(len(of))] }
@@ -105,6 +106,9 @@ func (k *walk) goesOn() string {
 		}
 	}
 	k.fake.Publish(events...)
+	if k.also != nil {
+		k.also(k)
+	}
 	return "the engine goes on"
 }
 
@@ -199,14 +203,52 @@ func (k *walk) step() {
 	}
 }
 
+func (s *still) walks(seed uint64, sc *scene.Scene, steps int, also func(*walk)) {
+	k := &walk{still: s, Rand: rand.New(rand.NewPCG(seed, 7)), scene: sc, next: 1000, w: 120, h: 36,
+		colours: regexp.MustCompile(`\x1b\[[0-9;:]*m`), also: also}
+	k.at(k.w, k.h)
+	for range steps {
+		k.step()
+	}
+}
+
 func TestWhateverIsPressedInFrontOfWhateverEngine(t *testing.T) {
 	for seed, o := range []Options{{}, {Glyphs: "ascii", Color: "never", ReadOnly: true}, {Glyphs: "block", KeySet: "emacs"}} {
 		sc := scene.New(scene.Options{})
-		k := &walk{still: pictured(t, o, sc, 300), Rand: rand.New(rand.NewPCG(uint64(seed), 7)), scene: sc, next: 1000, w: 120, h: 36,
-			colours: regexp.MustCompile(`\x1b\[[0-9;:]*m`)}
-		k.at(k.w, k.h)
-		for range 700 {
-			k.step()
-		}
+		pictured(t, o, sc, 300).walks(uint64(seed), sc, 700, nil)
+	}
+}
+
+func TestWhateverIsPressedWhileALinkFlaps(t *testing.T) {
+	for seed, o := range []Options{{}, {Glyphs: "ascii", Color: "never", KeySet: "basic"}} {
+		a := attach(t, o, nil)
+		a.walks(uint64(seed), a.scene, 500, func(k *walk) {
+			switch k.IntN(6) {
+			case 0:
+				a.linked.Lose(k.hostile(), k.clock)
+			case 1:
+				a.linked.Recover(k.one("1", "2", "3"), k.clock)
+			case 2:
+				a.linked.SetLink(func(l *engine.Link) {
+					l.Address, l.Name, l.Notice, l.Cause = k.hostile(), k.hostile(), k.hostile(), k.hostile()
+					l.Attached, l.Attempt, l.Skew = k.one2(0, 1, 2, math.MaxInt32, -1), k.one2(0, 3, math.MaxInt32), k.duration()
+					l.Since, l.LastData, l.RetryAt = k.when(), k.when(), k.when()
+					l.ReadOnly, l.Stuck, l.Lost = k.IntN(2) == 0, k.IntN(2) == 0, k.IntN(2) == 0
+					l.Restarts, l.RoundTrip = k.IntN(3), k.duration()
+				})
+			}
+		})
+	}
+}
+
+func TestWhateverIsPressedInFrontOfARecording(t *testing.T) {
+	for seed, o := range []Options{{}, {Glyphs: "ascii", Color: "never"}} {
+		p := play(t, o)
+		p.walks(uint64(seed), scene.New(scene.Options{}), 500, func(k *walk) {
+			p.player.Passes(k.one3(0, time.Second, time.Minute))
+			if k.IntN(8) == 0 {
+				p.player.Seek(k.when())
+			}
+		})
 	}
 }

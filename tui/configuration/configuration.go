@@ -66,6 +66,7 @@ func (s *Screen) lines(f *pane.Frame) {
 	}
 	s.lists[0].lines = left
 
+	right = appendRun(right, f)
 	right = append(right, line{kind: heading, name: "Keys"},
 		line{kind: fact, name: "set", value: s.terminal.Set, does: keys.Help})
 	if s.terminal.KeysFile != "" {

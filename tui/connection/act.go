@@ -5,9 +5,21 @@ import (
 
 	"adit/engine"
 	"adit/keys"
+	"adit/tui/exchange"
 	"adit/tui/format"
 	"adit/tui/pane"
 )
+
+// Captures implements [pane.Capturable].
+func (s *Screen) Captures(a keys.Action, f *pane.Frame) (filter, what string) {
+	if a == keys.CapturePath {
+		return s.requests.Captures(a)
+	}
+	if f.Snapshot.Role != engine.RoleServer {
+		return "", ""
+	}
+	return exchange.CaptureClient(s.past.last.Client)
+}
 
 // Do implements [pane.Screen].
 func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {

@@ -6,6 +6,7 @@ import (
 
 	"adit/engine"
 	"adit/keys"
+	"adit/tui/exchange"
 	"adit/tui/format"
 	"adit/tui/pane"
 )
@@ -55,6 +56,25 @@ func (t *Table) targets() (ids []engine.ConnectionID, clients []string, hidden i
 	slices.Sort(clients)
 	clients = slices.Compact(clients)
 	return ids, clients, hidden
+}
+
+// Captures is what [pane.Capturable] asks for.
+func (t *Table) Captures(a keys.Action, f *pane.Frame) (filter, what string) {
+	if a != keys.CaptureClient || f.Snapshot.Role != engine.RoleServer {
+		return "", ""
+	}
+	t.with(f)
+	r, ok := t.selected()
+	if !ok {
+		return "", ""
+	}
+	name := ""
+	if c := t.client(r.id); r.id&clientBit != 0 && c != nil {
+		name = c.Name
+	} else if i := f.Snapshot.Index(engine.ConnectionID(r.id)); i >= 0 {
+		name = f.Snapshot.Connections[i].Client
+	}
+	return exchange.CaptureClient(name)
 }
 
 // Marks returns how many rows are marked.

@@ -88,6 +88,11 @@ func (s *Screen) Values(field string) []pane.Value { return s.table.Values(field
 // Marks returns how many rows are marked.
 func (s *Screen) Marks() int { return s.table.Marks() }
 
+// Captures implements [pane.Capturable].
+func (s *Screen) Captures(a keys.Action, f *pane.Frame) (filter, what string) {
+	return s.table.Captures(a, f)
+}
+
 // Forget implements [pane.Marking].
 func (s *Screen) Forget(f *pane.Frame, all bool) int { return s.table.Forget(f, all) }
 

@@ -11,6 +11,7 @@ import (
 	"adit/engine"
 	"adit/themes"
 	"adit/tui/canvas"
+	"adit/tui/prompt"
 )
 
 // Running reports whether an exchange is in flight. One whose end was not seen
@@ -35,6 +36,25 @@ func Duration(r *engine.Request, now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return r.LastByte, true
+}
+
+// CaptureFilter returns the filter of requests to the same host and path, and in
+// words what it selects; "" where there is no path.
+func CaptureFilter(r *engine.Request) (filter, what string) {
+	host, path := SplitTarget(r.Target)
+	path, _, _ = strings.Cut(path, "?")
+	if host == "" || !strings.HasPrefix(path, "/") {
+		return "", ""
+	}
+	return "host:=" + prompt.Quote(host) + " path:=" + prompt.Quote(path), host + path
+}
+
+// CaptureClient is CaptureFilter for all that goes to a client.
+func CaptureClient(name string) (filter, what string) {
+	if name == "" {
+		return "", ""
+	}
+	return "client:=" + prompt.Quote(name), name
 }
 
 // StatusStyle returns the style of a status code.

@@ -203,6 +203,14 @@ func (s *Screen) concerns(e *engine.Event) bool {
 	return r.Client != "" && e.Client == r.Client
 }
 
+// Captures implements [pane.Capturable].
+func (s *Screen) Captures(a keys.Action, _ *pane.Frame) (filter, what string) {
+	if s.have && a == keys.CapturePath {
+		return exchange.CaptureFilter(&s.record)
+	}
+	return "", ""
+}
+
 // Do implements [pane.Screen].
 func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
 	if by, ok := pane.Moves(a, s.rows[s.focus]/2, s.lines[s.focus]); ok {

@@ -89,6 +89,17 @@ func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 		keys.Follow, keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
 }
 
+// Newest returns the newest record that the screen knows of.
+func (s *Screen) Newest() engine.RequestID { return s.tail.Newest() }
+
+// Captures implements [pane.Capturable].
+func (s *Screen) Captures(a keys.Action, f *pane.Frame) (filter, what string) {
+	if a == keys.CapturePath {
+		return s.tail.Captures(a)
+	}
+	return s.table.Captures(a, f)
+}
+
 // Forget implements [pane.Marking].
 func (s *Screen) Forget(f *pane.Frame, all bool) int {
 	return s.table.Forget(f, all) + s.tail.Forget(all)

@@ -69,6 +69,8 @@ type Frame struct {
 	Playback *engine.Playback // of a recording; nil: it happens now
 	Attached int              // operators that are attached, one's self included when Link is not nil; 0: nobody, or unknown
 
+	Store Store // what keeps the records
+
 	// Gaps are the times of which there is no data, the oldest first.
 	Gaps []Gap
 
@@ -82,6 +84,16 @@ type Frame struct {
 	Memory   Memory
 }
 
+// A Store is what is known of where records are kept.
+type Store struct {
+	Known    bool
+	Kept     int    // in the log
+	Capacity int    // of it
+	Stored   int    // in the history behind it
+	Lost     uint64 // records that the log was too slow for
+	Problem  string // why nothing is written to the history now, and what to do; "" it is, or there is none
+}
+
 // A Gap is a time of which there is no data, by the clock of the data.
 type Gap struct {
 	From, To  time.Time
@@ -93,6 +105,14 @@ type Marking interface {
 	// Forget takes away the marks whose targets are gone, or all of them, and
 	// returns how many that were.
 	Forget(f *Frame, all bool) int
+}
+
+// A Capturable is a screen on which something stands whose content can be kept.
+type Capturable interface {
+	// Captures returns the filter of requests for what is under the cursor, a
+	// client for CaptureClient and a path for CapturePath, and in words what it
+	// selects; "" if there is none.
+	Captures(a keys.Action, f *Frame) (filter, what string)
 }
 
 // Wall returns the time of this machine, as what the operator does is timed by.

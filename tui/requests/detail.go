@@ -26,7 +26,7 @@ func (d *detail) Fetch(ctx context.Context, s pane.Source) {
 
 func (d *detail) Deliver(f *pane.Frame) {
 	if d.ran {
-		d.at = f.Now
+		d.at = f.Wall()
 		d.l.detail = *d
 	}
 }
@@ -34,7 +34,10 @@ func (d *detail) Deliver(f *pane.Frame) {
 // wantDetail appends what has to be fetched of the row under the cursor.
 func (l *List) wantDetail(wants []pane.Want, f *pane.Frame) []pane.Want {
 	r := l.Selected()
-	if r == nil || l.detail.id == r.ID && (f.Paused || !exchange.Running(&l.detail.record) || f.Now.Sub(l.detail.at) < tailEvery) {
+	if f.Link != nil && l.following && !l.curious && !(l.o.Full && f.Class == pane.Wide) {
+		return wants // nobody looks at it, and each row would cost a question
+	}
+	if r == nil || l.detail.id == r.ID && (f.Paused || !exchange.Running(&l.detail.record) || f.Wall().Sub(l.detail.at) < tailEvery) {
 		return wants
 	}
 	return append(wants, &detail{l: l, id: r.ID})
@@ -94,5 +97,6 @@ func (l *List) notHere() pane.Effect {
 	if l.Selected() == nil {
 		return pane.Say{Text: "no request here"}
 	}
+	l.curious = true
 	return pane.Say{Text: "its header fields are not here yet: try again"}
 }

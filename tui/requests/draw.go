@@ -298,6 +298,16 @@ func (l *List) foot(f *pane.Frame) string {
 			b = append(b, dot...)
 		}
 		b = format.AppendShort(append(b, "ring keeps last "...), uint64(p.Capacity))
+		if p.Stored > 0 {
+			b = format.AppendShort(append(b, dot...), uint64(p.Stored))
+			b = append(b, " more stored"...)
+		}
+	}
+	if p.Problem != "" {
+		if len(b) > 0 {
+			b = append(b, dot...)
+		}
+		b = append(b, "STORE SUSPENDED"...)
 	}
 	l.text = b
 	return string(b)
@@ -307,8 +317,12 @@ func (l *List) foot(f *pane.Frame) string {
 func (l *List) empty(a canvas.Area, f *pane.Frame) {
 	switch {
 	case l.filter != "":
-		b := format.AppendExact(append([]byte(nil), "0 of "...), uint64(l.page.Kept))
-		l.lines(a, f, string(b)+" match", "", "", "esc clears the filter")
+		b := format.AppendExact(append([]byte(nil), "0 of "...), uint64(l.page.Kept+l.page.Stored))
+		if l.page.Searching {
+			l.lines(a, f, string(b)+" match so far: searching the history"+f.Glyphs.Ellipsis, "", "", "esc clears the filter")
+		} else {
+			l.lines(a, f, string(b)+" match", "", "", "esc clears the filter")
+		}
 		y := 2
 		if a.H() > 7 {
 			y = 4

@@ -51,6 +51,7 @@ type List struct {
 
 	narrow   narrow
 	detail   detail
+	curious  bool             // the operator has asked for details
 	revealed engine.RequestID // whose secrets are shown; 0 none
 
 	columns []column // nil: the default of the class
@@ -86,6 +87,10 @@ const (
 	undoMost  = 20
 
 	tailEvery = 250 * time.Millisecond // while following: what scrolls costs bytes to the terminal
+
+	// Over a link every page costs bytes and a round trip.
+	farEvery  = time.Second // the same window again
+	farMargin = 2           // rows beyond the screen while following
 )
 
 // NewList returns one that follows the newest.
@@ -139,6 +144,14 @@ func combine(scope, filter string) string {
 // reads it, and keeps it no longer than the frame.
 func (l *List) Page() *engine.RequestPage { return l.page }
 
+// Newest returns the newest record that is known, 0 if none is.
+func (l *List) Newest() engine.RequestID {
+	if l.page == nil {
+		return 0
+	}
+	return l.page.Newest
+}
+
 // Following reports whether the newest are shown, whatever comes.
 func (l *List) Following() bool { return l.following }
 
@@ -190,10 +203,12 @@ func (l *List) Wants(f *pane.Frame) []pane.Want {
 	switch {
 	case f.Paused && same:
 		return wants // the screen stands still
-	case l.following && same && l.rate.perSecond > 10 && f.Now.Sub(l.last) < tailEvery:
+	case same && f.Link != nil && f.Wall().Sub(l.last) < farEvery:
+		return wants
+	case l.following && same && l.rate.perSecond > 10 && f.Wall().Sub(l.last) < tailEvery:
 		return wants
 	}
-	w := &fetch{l: l, query: q, into: l.spare}
+	w := &fetch{l: l, query: q, into: l.spare, at: l.at}
 	l.spare = nil
 	if w.into == nil {
 		w.into = new(engine.RequestPage)
@@ -208,6 +223,9 @@ func (l *List) query(f *pane.Frame) engine.RequestQuery {
 		Count: min(l.height()+2*pageMargin, pageMost)}
 	if f.Paused {
 		q.Until = f.Until
+	}
+	if f.Link != nil && l.following {
+		q.Count = min(l.height()+farMargin, pageMost)
 	}
 	switch {
 	case l.following && l.ascending && l.order == engine.ByArrival:
@@ -231,6 +249,7 @@ type fetch struct {
 	l     *List
 	query engine.RequestQuery
 	into  *engine.RequestPage
+	at    int // where the cursor was when it was asked for
 	err   error
 	ran   bool
 }
@@ -246,7 +265,9 @@ func (w *fetch) Deliver(f *pane.Frame) {
 	case !w.ran:
 		return
 	case w.err != nil:
-		if !errors.Is(w.err, context.Canceled) {
+		l.spare = w.into
+		l.last = f.Wall()
+		if !errors.Is(w.err, context.Canceled) && (l.page == nil || !away(w.err)) {
 			l.err = w.err
 		}
 		return
@@ -260,11 +281,17 @@ func (w *fetch) Deliver(f *pane.Frame) {
 		return
 	}
 	l.err, l.asked, l.want = nil, w.query.Filter, w.query
-	l.asOf, l.last = f.Now, f.Now
+	l.asOf, l.last = f.Now, f.Wall()
 	if !f.Paused {
 		l.rate.add(l.page.Newest, f.Now)
 		l.sampled.add(l, f.Now)
 	}
+}
+
+// away reports whether nobody answered: what is known stays, and the screen says
+// how old that is.
+func away(err error) bool {
+	return errors.Is(err, engine.ErrLost) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // place shows a page, with the cursor where it belongs. It reports false if the
@@ -298,7 +325,7 @@ func (l *List) place(w *fetch) bool {
 	if l.pending || l.cursor == 0 {
 		at := min(l.at, max(p.Matched-1, 0))
 		if p.Matched > 0 && (at < p.Offset || at >= end) {
-			return w.query.At == 0 && w.query.Offset == 0 && swap(0, 0)
+			return w.at == l.at && w.query.At == 0 && w.query.Offset == 0 && swap(0, 0)
 		}
 		return swap(at, l.top)
 	}

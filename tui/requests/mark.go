@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"adit/engine"
+	"adit/keys"
+	"adit/tui/exchange"
 	"adit/tui/pane"
 )
 
@@ -27,6 +29,14 @@ func (l *List) Forget(all bool) int {
 	}
 	l.setMarks(map[engine.RequestID]struct{}{})
 	return n
+}
+
+// Captures is what [pane.Capturable] asks for.
+func (l *List) Captures(a keys.Action) (filter, what string) {
+	if r := l.Selected(); r != nil && a == keys.CapturePath {
+		return exchange.CaptureFilter(r)
+	}
+	return "", ""
 }
 
 // toggle marks the row, or no longer, and goes on to the next.

@@ -55,6 +55,14 @@ func (s *Screen) Contexts(*pane.Frame) []keys.Context {
 // Forget implements [pane.Marking].
 func (s *Screen) Forget(_ *pane.Frame, all bool) int { return s.list.Forget(all) }
 
+// Newest returns the newest record that the screen knows of.
+func (s *Screen) Newest() engine.RequestID { return s.list.Newest() }
+
+// Captures implements [pane.Capturable].
+func (s *Screen) Captures(a keys.Action, _ *pane.Frame) (filter, what string) {
+	return s.list.Captures(a)
+}
+
 // Crumbs implements [pane.Screen].
 func (s *Screen) Crumbs(*pane.Frame) []string { return nil }
 
@@ -126,13 +134,20 @@ func (s *Screen) matches(f *pane.Frame) string {
 	b := s.text[:0]
 	if f.Class == pane.Compact {
 		b = strconv.AppendInt(b, int64(p.Matched), 10)
-		b = format.AppendShort(append(b, '/'), uint64(p.Kept))
+		b = format.AppendShort(append(b, '/'), uint64(p.Kept+p.Stored))
+		if p.Searching {
+			b = append(append(b, " searching"...), f.Glyphs.Ellipsis...)
+		}
 		s.text = b
 		return string(b)
 	}
 	b = format.AppendExact(b, uint64(p.Matched))
-	b = format.AppendExact(append(b, " of "...), uint64(p.Kept))
-	if s.list.Filter() != "" {
+	b = format.AppendExact(append(b, " of "...), uint64(p.Kept+p.Stored))
+	switch {
+	case p.Searching:
+		b = append(append(append(b, ' '), f.Glyphs.Dot...), " searching"...)
+		b = append(b, f.Glyphs.Ellipsis...)
+	case s.list.Filter() != "":
 		b = append(append(append(b, ' '), f.Glyphs.Dot...), ' ')
 		b = append(format.AppendMillis(b, float64(p.Took)/1e6), " ms"...)
 	}

@@ -17,7 +17,7 @@ func (l *List) Matches() (matched, of int, took time.Duration) {
 	if l.page == nil {
 		return 0, 0, 0
 	}
-	return l.page.Matched, l.page.Kept, l.page.Took
+	return l.page.Matched, l.page.Kept + l.page.Stored, l.page.Took
 }
 
 // Values returns the values of a field in the rows that are here, the most
