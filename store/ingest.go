@@ -88,8 +88,8 @@ func (l *Log) started(r *engine.Request) {
 	if x == nil {
 		return
 	}
-	if x.live == nil {
-		x.live = g.unmoved
+	if g.live(x) == nil {
+		g.point(x, g.unmoved, r.Captured, r.Arrived)
 	}
 	p, _ := g.find(r.ID)
 	g.fly(x, g.order[p&uint64(len(g.order)-1)])
@@ -121,7 +121,7 @@ func (l *Log) finished(r *engine.Request, kept bool) {
 		g.fill(x, r)
 		g.headed(x, p, r.Heads)
 	}
-	x.live = nil
+	g.rest(x)
 	x.set(stored, kept)
 	g.settle(x)
 	g.weigh(x)
@@ -136,12 +136,13 @@ func (l *Log) distrust(all bool) {
 	// The last first: who lands gives its place to the last.
 	for i := len(g.flight) - 1; i >= 0; i-- {
 		x := g.slot(g.flight[i])
-		if !all && x.live != g.unmoved && !x.live.Over.Load() {
+		if live := g.live(x); !all && live != g.unmoved && !live.Over.Load() {
 			continue
 		}
-		x.stop()
+		g.stop(x)
 		g.land(x)
-		x.live, x.lastByte = nil, -1
+		g.rest(x)
+		x.lastByte = -1
 		x.set(endUnseen, true)
 		g.weigh(x)
 		g.settle(x)

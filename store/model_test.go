@@ -244,7 +244,8 @@ func unsound(l *Log) string {
 	defer l.mu.Unlock()
 	g := &l.ring
 	var last engine.RequestID
-	bytes, flight := 0, 0
+	bytes, flight, asides := 0, 0, 0
+	texts, fields := map[uint32]int{}, map[uint32]int{}
 	for p := g.first; p < g.next; p++ {
 		r := g.at(p)
 		if r.ID <= last {
@@ -254,7 +255,7 @@ func unsound(l *Log) string {
 		if q, ok := g.find(r.ID); !ok || q != p {
 			return fmt.Sprintf("%v is at %d, found at %d", r.ID, p, q)
 		}
-		if r.live != nil {
+		if g.live(r) != nil {
 			if flight++; r.settled != 0 || g.slot(g.flight[r.flight]) != r {
 				return fmt.Sprintf("%v is in flight and not listed", r.ID)
 			}
@@ -265,6 +266,26 @@ func unsound(l *Log) string {
 			return fmt.Sprintf("%v has %d bytes, says %d", r.ID, r.measure(), r.size)
 		}
 		bytes += int(r.size)
+		if r.aside > 0 {
+			asides++
+		}
+		for of, refs := range map[*map[uint32]int][]ref{&texts: {r.text}, &fields: {r.request, r.response}} {
+			for _, x := range refs {
+				if x.size > 0 {
+					(*of)[x.piece]++
+				}
+			}
+		}
+	}
+	if used := len(g.asides) - len(g.noAside); used != asides {
+		return fmt.Sprintf("%d things stand aside, %d of records", used, asides)
+	}
+	for of, p := range map[*map[uint32]int]*packer{&texts: &g.texts, &fields: &g.fields} {
+		for n, x := range p.pieces {
+			if x.uses != (*of)[uint32(n)] || x.uses == 0 && x.text != "" && uint32(n) != p.last {
+				return fmt.Sprintf("a piece has %d texts, says %d and holds %d bytes", (*of)[uint32(n)], x.uses, len(x.text))
+			}
+		}
 	}
 	if bytes != g.bytes || flight != len(g.flight) {
 		return strings.TrimSpace(fmt.Sprintf("%d bytes, says %d; %d in flight, says %d", bytes, g.bytes, flight, len(g.flight)))

@@ -200,7 +200,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 			return err
 		}
 		if p, ok := l.ring.find(id); ok {
-			l.ring.at(p).now(&l.candidate, &l.heads, s.context.Now)
+			l.ring.now(l.ring.at(p), &l.candidate, &l.heads, s.context.Now)
 			if s.filter.Request(&l.candidate, &s.context) {
 				s.live = append(s.live, entryOf(&l.candidate, s.order))
 			}
@@ -259,7 +259,7 @@ func (l *Log) scan(h *hold, s *standing) error {
 
 // selects makes x the candidate and reports whether s selects it.
 func (l *Log) selects(s *standing, x *record) bool {
-	x.show(&l.candidate, &l.heads)
+	l.ring.show(x, &l.candidate, &l.heads)
 	return s.filter.Request(&l.candidate, &s.context)
 }
 

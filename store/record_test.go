@@ -35,18 +35,19 @@ func TestHeadsThatRepeatAreKeptOnce(t *testing.T) {
 // What stands in pieces of memory is what was put there, whatever its length.
 func TestPackedTextsAreNotMixedUp(t *testing.T) {
 	var p packer
-	var kept, want []string
+	var kept []ref
+	var want []string
 	for i := range 3000 {
 		text := strings.Repeat(string(rune('a'+i%26)), i*37%(piece/2))
 		got, _ := p.once(text)
 		kept, want = append(kept, got), append(want, text)
 		all, ends := p.join(text, "x", "", "yz", fmt.Sprint(i))
-		if n := uint32(len(text)); all != text+"xyz"+fmt.Sprint(i) || ends != [4]uint32{n, n + 1, n + 1, n + 3} {
-			t.Fatalf("%d: %d bytes, %v", i, len(all), ends)
+		if n := uint32(len(text)); p.text(all) != text+"xyz"+fmt.Sprint(i) || ends != [4]uint32{n, n + 1, n + 1, n + 3} {
+			t.Fatalf("%d: %d bytes, %v", i, all.size, ends)
 		}
 	}
 	for i := range kept {
-		if kept[i] != want[i] {
+		if p.text(kept[i]) != want[i] {
 			t.Fatalf("text %d has changed", i)
 		}
 	}

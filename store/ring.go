@@ -8,7 +8,7 @@ import (
 
 const (
 	chunk      = 512 // records that are allocated together
-	recordSize = 216 // bytes that a record takes beside its texts; a test holds it to be true
+	recordSize = 184 // bytes that a record takes beside its texts; a test holds it to be true
 	journalLen = 1 << 14
 )
 
@@ -23,6 +23,9 @@ type ring struct {
 	chunks [][]record // the slots
 	free   []uint32
 	used   uint32 // slots that were ever taken
+
+	asides  []aside
+	noAside []uint32 // of asides, those that are not used, from 1
 
 	order       []uint32 // slots by position; a power of two
 	first, next uint64
@@ -45,7 +48,7 @@ type ring struct {
 
 	unmoved *engine.Live // of records that are in flight and tell nothing; nobody writes to it
 
-	leaving func(*record) // told of each record that is pushed out; nil: nobody
+	leaving func(*ring, *record) // told of each record that is pushed out; nil: nobody
 }
 
 func newRing(capacity, limit int) ring {
@@ -157,7 +160,7 @@ func (g *ring) headed(x *record, p uint64, h *engine.Heads) {
 		return
 	case p >= g.heads:
 	case g.bytes+headsSize(h) > g.limit-g.limit/16:
-		x.drop()
+		g.drop(x)
 		g.dropped++
 		return
 	default:
@@ -200,9 +203,12 @@ func (g *ring) evict() {
 	g.floor = max(g.floor, r.ID+1)
 	g.evicted++
 	if g.leaving != nil {
-		g.leaving(r)
+		g.leaving(g, r)
 	}
 	g.bytes -= int(r.size)
+	g.drop(r)
+	g.texts.release(r.text)
+	g.unpoint(r)
 	*r = record{}
 	g.free = append(g.free, s)
 	g.first++
@@ -249,7 +255,7 @@ func (g *ring) trim() {
 		if r := g.at(g.heads); r.has(withHeads) {
 			g.bytes -= int(r.headSize)
 			r.size -= r.headSize
-			r.drop()
+			g.drop(r)
 			g.dropped++
 		}
 		g.heads++

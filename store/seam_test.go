@@ -178,7 +178,7 @@ func everything(l *Log, f *shelfDB) []engine.Request {
 	slices.SortFunc(all, func(a, b engine.Request) int { return cmp.Compare(a.ID, b.ID) })
 	for p := l.ring.first; p < l.ring.next; p++ {
 		var r engine.Request
-		l.ring.at(p).now(&r, nil, time.Now())
+		l.ring.now(l.ring.at(p), &r, nil, time.Now())
 		all = append(all, r)
 	}
 	return all

@@ -60,14 +60,14 @@ func newShelf(f database) *shelf {
 }
 
 // shelve notes a record that the ring pushes out.
-func (b *shelf) shelve(x *record) {
+func (b *shelf) shelve(g *ring, x *record) {
 	if !x.has(stored) || x.settled == 0 {
 		return
 	}
 	b.ids.add(x.ID)
 	if x.settled > b.readable {
 		var r engine.Request
-		x.show(&r, nil)
+		g.show(x, &r, nil)
 		b.keep(&r)
 	}
 }

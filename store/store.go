@@ -171,9 +171,9 @@ func (l *Log) inMemory(id engine.RequestID) (engine.Request, bool) {
 	var r engine.Request
 	if p, ok := l.ring.find(id); ok {
 		x := l.ring.at(p)
-		x.now(&r, new(engine.Heads), time.Now())
-		r.Captured = x.content()
-		return r, r.Heads != nil || p >= l.ring.heads || x.live != nil
+		l.ring.now(x, &r, new(engine.Heads), time.Now())
+		r.Captured = l.ring.content(x)
+		return r, r.Heads != nil || p >= l.ring.heads || l.ring.live(x) != nil
 	}
 	if l.shelf != nil {
 		if late := l.shelf.find(id); late != nil {
@@ -203,7 +203,7 @@ func (l *Log) content(id engine.RequestID) engine.Captured {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p, ok := l.ring.find(id); ok {
-		return l.ring.at(p).content()
+		return l.ring.content(l.ring.at(p))
 	}
 	return nil
 }

@@ -290,7 +290,7 @@ func (l *Log) known(s *standing, id engine.RequestID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p, ok := l.ring.find(id); ok {
-		l.ring.at(p).now(&l.candidate, nil, s.context.Now)
+		l.ring.now(l.ring.at(p), &l.candidate, nil, s.context.Now)
 		return true
 	}
 	if l.shelf != nil {
@@ -353,5 +353,5 @@ func (l *Log) copyOut(id engine.RequestID, t time.Time, into *engine.RequestPage
 func (l *Log) copyAt(p uint64, t time.Time, into *engine.RequestPage) {
 	into.Requests = append(into.Requests, engine.Request{})
 	r := &into.Requests[len(into.Requests)-1]
-	l.ring.at(p).now(r, nil, t)
+	l.ring.now(l.ring.at(p), r, nil, t)
 }
