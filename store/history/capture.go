@@ -1,11 +1,13 @@
 package history
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"adit/engine"
@@ -31,8 +33,12 @@ func (in *inserts) captures(requests []*engine.Request) error {
 			s.puts(nil, nil, nil)
 		}
 		if kept {
-			s.part(&in.kept.Request)
-			s.part(&in.kept.Response)
+			var h engine.Heads
+			if r.Heads != nil {
+				h = *r.Heads
+			}
+			s.part(&in.kept.Request, h.Request)
+			s.part(&in.kept.Response, h.Response)
 			s.put(int64(in.kept.MessagesLost))
 		} else {
 			s.puts(make([]driver.Value, 7)...)
@@ -50,7 +56,7 @@ func (in *inserts) captures(requests []*engine.Request) error {
 			if m.FromCaller {
 				from = 1
 			}
-			s.puts(int64(r.ID), int64(n), m.Time.UnixNano(), from, m.Kind.String(), flag(m.Compressed), m.Size, m.Data)
+			s.puts(int64(r.ID), int64(n), m.Time.UnixNano(), from, m.Kind.String(), flag(m.Compressed), m.Size, maskMessage(m))
 			if _, err := s.run(); err != nil {
 				return err
 			}
@@ -59,7 +65,40 @@ func (in *inserts) captures(requests []*engine.Request) error {
 	return nil
 }
 
-func (s *statement) part(p *engine.Part) { s.puts(p.Data, p.Size, flag(p.Over)) }
+// part puts the content of one direction. What is masked in it is never whole: it
+// must not be taken for what went through, and sent again.
+func (s *statement) part(p *engine.Part, head string) {
+	data, masked := maskContent(p.Data, head)
+	s.puts(data, p.Size, flag(p.Over && !masked))
+}
+
+// maskContent masks what says by its name that it is secret, in content that has
+// names.
+func maskContent(data []byte, head string) (_ []byte, masked bool) {
+	kind := ""
+	for line := range strings.SplitSeq(head, "\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, "content-type") {
+			kind = strings.ToLower(value)
+		}
+	}
+	var clean []byte
+	switch {
+	case strings.Contains(kind, "json"):
+		clean = inspect.MaskJSON(data)
+	case strings.Contains(kind, "x-www-form-urlencoded"):
+		clean = inspect.MaskForm(data)
+	default:
+		return data, false
+	}
+	return clean, !bytes.Equal(clean, data)
+}
+
+func maskMessage(m *engine.Message) []byte {
+	if m.Compressed || m.Kind != engine.MessageText && m.Kind != engine.MessageEvent {
+		return m.Data
+	}
+	return inspect.MaskJSON(m.Data)
+}
 
 // Content is engine.RequestLog's.
 func (f *File) Content(ctx context.Context, id engine.RequestID, into *engine.Content) error {
