@@ -280,9 +280,11 @@ type stream struct {
 	asked, answered time.Time
 	carried         wish
 	greeted         bool
-	pending         []*wireDelta // of a snapshot that has not come whole
-	size            int          // bytes of these
-	whole           bool         // a full snapshot has come
+	whole           bool // a full snapshot has begun
+
+	// What has come of a snapshot of several lines; nil while none has begun.
+	staged *engine.Snapshot
+	size   int // bytes of these lines
 }
 
 // line takes one line.
@@ -376,30 +378,41 @@ func (s *stream) delta(w *wireDelta, size int) error {
 	if s.size += size; s.size > maxSnapshot {
 		return fmt.Errorf("the other end sent a snapshot of more than %d bytes", maxSnapshot)
 	}
-	if w.Full {
-		s.pending, s.whole = s.pending[:0], true
-	}
+	s.whole = s.whole || w.Full
 	if !s.whole {
 		return errors.New("the other end sent changes of what it did not tell")
 	}
-	s.pending = append(s.pending, w)
+	r := s.r
+	if w.Attached != nil {
+		r.mu.Lock()
+		r.link.Attached = max(*w.Attached, 0)
+		r.mu.Unlock()
+	}
+	if s.staged == nil && (w.More || w.Full) {
+		s.staged = &engine.Snapshot{}
+		if !w.Full {
+			r.mu.Lock()
+			copySnapshot(s.staged, &r.known)
+			r.mu.Unlock()
+		}
+	}
+	if s.staged != nil {
+		if err := w.patch(s.staged); err != nil {
+			return fmt.Errorf("the other end sent a snapshot that can't be read: %w", err)
+		}
+	}
 	if w.More {
 		return nil
 	}
-	r := s.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, d := range s.pending {
-		if err := d.patch(&r.known); err != nil {
-			r.have = false // half of it is no state to show
-			return fmt.Errorf("the other end sent a snapshot that can't be read: %w", err)
-		}
-		if d.Attached != nil {
-			r.link.Attached = max(*d.Attached, 0)
-		}
+	if s.staged != nil {
+		r.known, s.staged = *s.staged, nil
+	} else if err := w.patch(&r.known); err != nil {
+		r.have = false // half of it is no state to show
+		return fmt.Errorf("the other end sent a snapshot that can't be read: %w", err)
 	}
-	clear(s.pending)
-	s.pending, s.size = s.pending[:0], 0
+	s.size = 0
 	r.have = true
 	l := &r.link
 	before := l.LastData

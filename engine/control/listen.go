@@ -117,7 +117,7 @@ type socket struct {
 
 func (s *socket) Close() error {
 	s.once.Do(func() {
-		if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.info) {
+		if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.info) && now.ModTime().Equal(s.info.ModTime()) {
 			_ = os.Remove(s.path)
 		}
 	})

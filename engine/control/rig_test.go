@@ -249,3 +249,5 @@ func as[E error](err error) (target E, ok bool) {
 	ok = errors.As(err, &target)
 	return target, ok
 }
+
+func copyAll(w io.Writer, resp *http.Response) (int64, error) { return io.Copy(w, resp.Body) }

@@ -1,0 +1,272 @@
+package control
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"adit/engine"
+)
+
+// watch opens a stream by hand.
+func watch(t testing.TB, rig *rig, path string, gzipped bool) net.Conn {
+	t.Helper()
+	c, err := net.Dial("unix", rig.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	accept := "identity"
+	if gzipped {
+		accept = "gzip"
+	}
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: adit\r\nAccept-Encoding: %s\r\n\r\n", path, accept); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Law 1: who attaches and does not read costs the engine nothing, and is cut off.
+func TestReaderThatStops(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t, scene(42))
+	for range 4 {
+		watch(t, rig, "/v1/stream?kinds=all", false)
+		watch(t, rig, "/v1/tail", false)
+	}
+	eventually(t, "attached", func() bool { return rig.server.streams.Load() == 8 })
+	r := record(7)
+	r.Target = "http://app.example.com/" + strings.Repeat("x", 200)
+	var slowest time.Duration
+	for range 2000 {
+		events := make([]engine.Event, 20)
+		for i := range events {
+			events[i] = engine.Event{Kind: engine.KindRequestFinished, Request: &r}
+		}
+		begun := time.Now()
+		rig.engine.Publish(events...)
+		slowest = max(slowest, time.Since(begun))
+	}
+	if slowest > time.Second {
+		t.Errorf("publishing was held up for %v", slowest)
+	}
+	eventually(t, "those who do not read are cut off", func() bool { return rig.server.streams.Load() == 0 })
+	if n := rig.server.Attached(); n != 0 {
+		t.Errorf("%d are attached", n)
+	}
+}
+
+// Who was slow for more than 2 s, but came back, is told why it ends.
+func TestReaderThatIsNotToldThatItFellBehind(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t, scene(1))
+	c := watch(t, rig, "/v1/tail", false)
+	eventually(t, "attached", func() bool { return rig.server.streams.Load() == 1 })
+	r := record(7)
+	r.Target = "http://app.example.com/" + strings.Repeat("x", 200)
+	for range 5000 {
+		rig.engine.Publish(engine.Event{Kind: engine.KindRequestFinished, Request: &r})
+	}
+	time.Sleep(writeWait + 500*time.Millisecond)
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b, _ := io.ReadAll(c)
+	if !strings.Contains(string(b[max(0, len(b)-100):]), `{"kind":"fell_behind"}`) {
+		t.Errorf("the last of %d bytes are %q", len(b), b[max(0, len(b)-100):])
+	}
+}
+
+func TestMoreStreamsThanThereAre(t *testing.T) {
+	rig := newRig(t, scene(1))
+	for range maxStreams {
+		watch(t, rig, "/v1/stream", false)
+	}
+	eventually(t, "all attached", func() bool { return rig.server.streams.Load() == maxStreams })
+	client := rig.client(t)
+	if status, text := get(t, client, "http://adit/v1/tail"); status != http.StatusServiceUnavailable || !strings.Contains(text, "end one of them") {
+		t.Errorf("%d %s", status, text)
+	}
+	if status, _ := get(t, client, "http://adit/v1/snapshot"); status != http.StatusOK {
+		t.Errorf("status %d of a call that is no stream", status)
+	}
+}
+
+func TestThousandIdleAttachments(t *testing.T) {
+	rig := newRig(t, scene(1))
+	var open []net.Conn
+	refused := 0
+	for range 1000 {
+		c, err := net.Dial("unix", rig.path)
+		if err != nil {
+			refused++
+			continue
+		}
+		open = append(open, c)
+	}
+	eventually(t, "as many as there may be", func() bool { return rig.server.sockets.Load() == maxConnections })
+	c := open[len(open)-1]
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if b, _ := io.ReadAll(c); !strings.Contains(string(b), "503") {
+		t.Errorf("the last of them was told %q", b)
+	}
+	for _, c := range open {
+		_ = c.Close()
+	}
+	eventually(t, "none", func() bool { return rig.server.sockets.Load() == 0 })
+	if status, _ := get(t, rig.client(t), "http://adit/v1/"); status != http.StatusOK {
+		t.Errorf("status %d afterwards", status)
+	}
+}
+
+func TestPanicThatLeavesACall(t *testing.T) {
+	told := make(chan any, 1)
+	rig := newRig(t, scene(1), func(o *Options) {
+		o.Log = nil
+		o.Engine = &panicking{o.Engine}
+		o.OnPanic = func(v any) { told <- v }
+	})
+	if status, text := get(t, rig.client(t), "http://adit/v1/connections/c-1/frames"); status != http.StatusInternalServerError || !strings.Contains(text, "internal error") {
+		t.Errorf("%d %s", status, text)
+	}
+	if v := <-told; v != "oh" {
+		t.Errorf("told of %v", v)
+	}
+	if status, text := get(t, rig.client(t), "http://adit/v1/requests"); status != http.StatusServiceUnavailable || !strings.Contains(text, "no log") {
+		t.Errorf("without a log: %d %s", status, text)
+	}
+}
+
+type panicking struct{ engine.Engine }
+
+func (panicking) FrameTape(context.Context, engine.ConnectionID, []engine.FrameRecord) ([]engine.FrameRecord, error) {
+	panic("oh")
+}
+
+// counted counts what goes over a socket.
+type counted struct {
+	io.Reader
+	n int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n += n
+	return n, err
+}
+
+// P12: 42 connections, of which some or all are busy, cost at most 20 KB/s.
+func TestStreamAboveItsBudget(t *testing.T) {
+	for _, busy := range []int{9, 42} {
+		t.Run(fmt.Sprintf("%d busy", busy), func(t *testing.T) {
+			t.Parallel()
+			rig := newRig(t, scene(42))
+			stop := make(chan struct{})
+			stopped := make(chan struct{})
+			go func() {
+				defer close(stopped)
+				rng := rand.New(rand.NewPCG(1, 2))
+				for tick := time.NewTicker(20 * time.Millisecond); ; {
+					select {
+					case <-stop:
+						tick.Stop()
+						return
+					case <-tick.C:
+					}
+					rig.engine.Update(func(s *engine.Snapshot) {
+						for i := range busy {
+							c := &s.Connections[i]
+							c.BytesIn += rng.Uint64N(1 << 16)
+							c.BytesOut += rng.Uint64N(1 << 20)
+							c.FramesIn.Binary += rng.Uint64N(9)
+							c.FramesOut.Binary += rng.Uint64N(99)
+							c.ShapeIn.Sizes[rng.IntN(4)]++
+							c.ShapeOut.LastLength = rng.Uint64N(1 << 14)
+							c.Exchanges += rng.Uint64N(5)
+							c.InFlight = rng.IntN(3)
+							c.State = engine.StateIdle + engine.ConnectionState(rng.IntN(2))
+							s.Totals.Requests++
+							s.Totals.BytesIn = rng.Uint64()
+						}
+					})
+				}
+			}()
+			defer func() { close(stop); <-stopped }()
+			c := watch(t, rig, "/v1/stream", true)
+			all := &counted{Reader: c}
+			resp, err := http.ReadResponse(bufio.NewReader(all), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			z, err := gzip.NewReader(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(z)
+			lines.Buffer(nil, maxLine)
+			const long = 3 * time.Second
+			begun, deltas, plain := time.Now(), 0, 0
+			first := 0
+			for time.Since(begun) < long && lines.Scan() {
+				if deltas++; deltas == 2 {
+					first = all.n // who this is, and everything
+				}
+				plain += len(lines.Bytes())
+			}
+			rate := float64(all.n-first) / long.Seconds()
+			t.Logf("%d busy: %.1f KB/s, %.1f deltas/s, %.1f KB/s before compression; %.1f KB at first", busy, rate/1000,
+				float64(deltas)/long.Seconds(), float64(plain)/long.Seconds()/1000, float64(first)/1000)
+			if rate > 20_000 {
+				t.Errorf("%.1f KB/s", rate/1000)
+			}
+			if deltas < 8 {
+				t.Errorf("%d deltas in %v", deltas, long)
+			}
+		})
+	}
+}
+
+func TestOperatorsWhoDoNotSeeEachOther(t *testing.T) {
+	rig := newRig(t, scene(2))
+	one, two := dial(t, rig.path, DialOptions{}), dial(t, rig.path, DialOptions{})
+	eventually(t, "both say that two are attached", func() bool { return one.Link().Attached == 2 && two.Link().Attached == 2 })
+	events, err := two.Subscribe(t.Context(), engine.SubscribeOptions{Kinds: engine.KindsLifecycle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.CloseConnection(t.Context(), 1, engine.CloseKilled, engine.Operator{Reason: "stuck"}); err != nil {
+		t.Fatal(err)
+	}
+	// An engine publishes what operators do; the fake leaves that to the test.
+	by := rig.engine.Actions()[0].By
+	rig.engine.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: by.Name, Reason: by.Reason, Target: "c-1"})
+	if e := receive(t, events, 1)[0]; e.Operator != by.Name || e.Reason != "stuck" || e.Target != "c-1" {
+		t.Errorf("%+v", e)
+	}
+	one.Close()
+	eventually(t, "one is left", func() bool { return two.Link().Attached == 1 })
+}
+
+func TestFilterThatIsNotPushed(t *testing.T) {
+	rig := newRig(t, scene(1))
+	r := dial(t, rig.path, DialOptions{})
+	only, err := r.Subscribe(t.Context(), engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindRequestFinished), Filter: "status:>=500"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, bad := record(8), record(9)
+	bad.Status = 502
+	rig.engine.Publish(engine.Event{Kind: engine.KindRequestFinished, Request: &good}, engine.Event{Kind: engine.KindRequestFinished, Request: &bad})
+	if e := receive(t, only, 1); e[0].Request.ID != 9 || len(e) != 1 {
+		t.Errorf("%+v", e)
+	}
+	if _, err := r.Subscribe(t.Context(), engine.SubscribeOptions{Filter: "status:"}); err == nil {
+		t.Error("a filter that does not parse is taken")
+	}
+}

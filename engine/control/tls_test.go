@@ -1,0 +1,180 @@
+package control
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// certificate is one for 127.0.0.1 and adit.test, and who trusts it.
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"adit.test"}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// secure serves the rig over TLS too and returns where, and how it is trusted.
+func (r *rig) secure(t testing.TB) (addr string, trust *tls.Config) {
+	t.Helper()
+	cert, pool := certificate(t)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serve(t, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	return ln.Addr().String(), &tls.Config{RootCAs: pool}
+}
+
+func withTokens(o *Options) {
+	o.Tokens, o.ReadTokens = []string{"root=all-powerful"}, []string{"only-looking"}
+}
+
+func TestWhoIsNotAdmitted(t *testing.T) {
+	rig := newRig(t, scene(1), withTokens)
+	addr, trust := rig.secure(t)
+	transport := &http.Transport{TLSClientConfig: trust}
+	t.Cleanup(transport.CloseIdleConnections)
+	secured := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	local := rig.client(t)
+	good := map[string]string{"Authorization": "Bearer all-powerful", "Content-Type": "application/json"}
+	with := func(h map[string]string, more ...string) map[string]string {
+		all := map[string]string{}
+		for k, v := range h {
+			all[k] = v
+		}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name         string
+		client       *http.Client
+		method, path string
+		fields       map[string]string
+		status       int
+		says         string
+	}{
+		{"no token", secured, "GET", "/v1/", nil, 401, "token"},
+		{"wrong token", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer all-powerfuL"}, 401, "not known"},
+		{"password", secured, "GET", "/v1/", map[string]string{"Authorization": "Basic YWxsLXBvd2VyZnVsOg=="}, 401, "token"},
+		{"name of the token as the token", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer root=all-powerful"}, 401, "not known"},
+		{"rebinding", secured, "GET", "/v1/", with(good, "Host", "evil.example.com"), 421, "Host"},
+		{"page in a browser", secured, "GET", "/v1/", with(good, "Origin", "https://evil.example.com"), 403, "browsers"},
+		{"page in a browser, locally", local, "GET", "/v1/", map[string]string{"Origin": "null"}, 403, "browsers"},
+		{"form", local, "POST", "/v1/drain", map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, 415, "application/json"},
+		{"simple request", local, "POST", "/v1/drain", map[string]string{"Content-Type": "text/plain"}, 415, "application/json"},
+		{"reader acts", secured, "POST", "/v1/drain", with(good, "Authorization", "Bearer only-looking"), 403, "may only look"},
+		{"reader asks for secrets", secured, "GET", "/v1/requests/r-2?secrets=shown", with(good, "Authorization", "Bearer only-looking"), 403, "secrets"},
+		{"reader asks for content", secured, "GET", "/v1/requests/r-2/content", with(good, "Authorization", "Bearer only-looking"), 403, "content"},
+		{"reader exports secrets", secured, "GET", "/v1/export.har?secrets=shown", with(good, "Authorization", "Bearer only-looking"), 403, "secrets"},
+		{"admitted reader", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer only-looking"}, 200, `"read_only":true`},
+		{"admitted", secured, "GET", "/v1/", with(good, "Adit-Client", "ann@laptop\x7f"), 200, `"you":"root (ann@laptop)"`},
+		{"no such call", local, "GET", "/v2/", nil, 404, "GET /v1/"},
+		{"no such method", local, "DELETE", "/v1/snapshot", nil, 405, "use GET"},
+		{"no such connection", local, "GET", "/v1/connections/c-77", nil, 404, "not_found"},
+		{"no id", local, "GET", "/v1/connections/x", nil, 400, "c-NUMBER"},
+		{"bad filter", local, "GET", "/v1/requests?filter=dur:%3E20q", nil, 400, `"column":5`},
+		{"bad number", local, "GET", "/v1/requests?limit=1001", nil, 400, "1000"},
+		{"bad order", local, "GET", "/v1/requests?order=luck", nil, 400, "duration"},
+		{"bad kinds", local, "GET", "/v1/tail?kinds=x", nil, 400, "lifecycle"},
+		{"filter without a subject", local, "GET", "/v1/tail?filter=x", nil, 400, "subject"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			base := "http://adit"
+			if c.client == secured {
+				base = "https://" + addr
+			}
+			r, err := http.NewRequest(c.method, base+c.path, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k, v := range c.fields {
+				if r.Header[k] = []string{strings.Trim(v, "\x7f")}; k == "Host" {
+					r.Host = v
+				}
+			}
+			resp, err := c.client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var b strings.Builder
+			_, _ = copyAll(&b, resp)
+			if resp.StatusCode != c.status || !strings.Contains(b.String(), c.says) {
+				t.Errorf("%d %s\nwant %d, with %q", resp.StatusCode, b.String(), c.status, c.says)
+			}
+		})
+	}
+	if n := len(rig.engine.Actions()); n != 0 {
+		t.Errorf("%d actions of those who were refused reached the engine", n)
+	}
+}
+
+func TestSecretThatALookerSees(t *testing.T) {
+	rig := newRig(t, scene(1), withTokens)
+	_, text := get(t, rig.client(t), "http://adit/v1/requests/r-2")
+	if strings.Contains(text, "abcdef") || strings.Contains(text, "s=1") || !strings.Contains(text, "app.example.com") {
+		t.Errorf("not masked: %s", text)
+	}
+	if _, text := get(t, rig.client(t), "http://adit/v1/requests/r-2?secrets=shown"); !strings.Contains(text, "abcdef") {
+		t.Errorf("masked although it was asked for: %s", text)
+	}
+	addr, trust := rig.secure(t)
+	r := dial(t, "https://"+addr, DialOptions{Token: "only-looking", TLS: trust})
+	if l := r.Link(); !l.ReadOnly || !strings.HasPrefix(l.Name, "reader-1") {
+		t.Errorf("link of a reader: %+v", l)
+	}
+	x, err := r.Request(t.Context(), 2)
+	if err != nil || x.Heads == nil || strings.Contains(x.Heads.Request, "abcdef") {
+		t.Errorf("%v %+v", err, x.Heads)
+	}
+}
+
+func TestPlainListenerThatIsServed(t *testing.T) {
+	rig := newRig(t, scene(1), withTokens)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rig.server.Serve(ln); err == nil || !strings.Contains(err.Error(), "in the clear") {
+		t.Errorf("Serve: %v", err)
+	}
+	// One that hides what it is finds every call refused.
+	if ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	rig.serve(t, struct{ net.Listener }{ln})
+	resp, err := http.Get("http://" + ln.Addr().String() + "/v1/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("status %d over plain TCP", resp.StatusCode)
+	}
+}
