@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"adit/tui/columns"
+	"adit/tui/comparison"
 	"adit/tui/confirm"
 	"adit/tui/connection"
 	"adit/tui/copying"
@@ -57,6 +58,12 @@ func (m *model) effect(effect pane.Effect) tea.Cmd {
 		m.open(level{connection.New(e.ID, e.From), levelConnection})
 	case pane.OpenRequest:
 		m.open(level{inspector.New(e.ID, e.From), levelRequest})
+	case pane.OpenComparison:
+		m.open(level{comparison.New(e.Original, e.Replay), levelComparison})
+	case pane.Choose:
+		return m.openOverlay(confirm.NewMenu(e))
+	case pane.AskText:
+		return m.openOverlay(confirm.NewText(e))
 	case pane.GoBack:
 		m.up()
 	case pane.Ask:

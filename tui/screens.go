@@ -58,6 +58,7 @@ const (
 	levelScreen levelKind = iota
 	levelConnection
 	levelRequest
+	levelComparison
 )
 
 // top is what is shown.

@@ -126,5 +126,8 @@ func ParseEdit(text []byte, p *engine.Replay) (engine.Replay, error) {
 	if len(edited.Content) > engine.MaxReplay {
 		return edited, &LineError{line + 1, "the content is " + size(len(edited.Content)) + ", more than the " + size(engine.MaxReplay) + " that a replay takes"}
 	}
+	if err := checkContent(&edited); err != nil {
+		return edited, &LineError{line + 1, err.Error()}
+	}
 	return edited, nil
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,7 +26,9 @@ type Edits struct {
 
 // Prepare makes what can be sent again out of what was kept. The error says why
 // it can't be: heads were not kept or cut, content was not kept or cut and none
-// is given, it was no HTTP, or its target holds a secret that was masked.
+// is given, it was no HTTP. Where only [Check] objects, such as to a secret that
+// was masked when it was recorded, what is to be changed comes with the error;
+// else its Of is 0.
 func Prepare(x *Exchange, e *Edits) (engine.Replay, error) {
 	if e == nil {
 		e = &Edits{}
@@ -47,8 +50,6 @@ func Prepare(x *Exchange, e *Edits) (engine.Replay, error) {
 	}
 	if e.Target != "" {
 		p.Target = e.Target
-	} else if _, query, _ := strings.Cut(p.Target, "?"); strings.Contains(query, "="+Masked) {
-		return engine.Replay{}, fmt.Errorf("a secret in the target of %v was masked when it was recorded: give the target", r.ID)
 	}
 	if p.Way == 0 {
 		p.Way = engine.WayRequest
@@ -121,6 +122,8 @@ func Check(p *engine.Replay) error {
 		return fmt.Errorf("the target %q is not absolute: http://host/path is wanted", bounded(p.Target))
 	case u.User != nil:
 		return errors.New("the target has user information: send it in the authorization field")
+	case strings.Contains(u.RawQuery, "="+Masked):
+		return errors.New("a secret in the target was masked when it was recorded: give the target")
 	case u.Fragment != "":
 		return errors.New("the target has a fragment, which is never sent: leave out what stands from # on")
 	case len(p.Content) > engine.MaxReplay:
@@ -133,6 +136,32 @@ func Check(p *engine.Replay) error {
 		if !httpguts.ValidHeaderFieldValue(f.Value) {
 			return fmt.Errorf("the value of %s has characters that a header field can't have", f.Name)
 		}
+		if f.Value == Masked && Secret(f.Name) {
+			return fmt.Errorf("the value of %s was masked when it was recorded: give it, or remove the field", f.Name)
+		}
+	}
+	return checkContent(p)
+}
+
+// checkContent objects to content in which a secret was masked when it was
+// stored: nobody ever sent that.
+func checkContent(p *engine.Replay) error {
+	media := ""
+	for _, f := range p.Fields {
+		if strings.EqualFold(f.Name, "content-type") {
+			media, _ = MediaType(f.Value)
+		}
+	}
+	hide, sign := MaskJSON, `"`+Masked+`"`
+	if KindOf(media, p.Content) == KindForm {
+		hide, sign = MaskForm, "="+Masked
+	}
+	// What is masked stays as it is, and is masked again where it was another
+	// value.
+	other := bytes.ReplaceAll(p.Content, []byte(sign), []byte(strings.Replace(sign, Masked, "-", 1)))
+	masked := len(other) != len(p.Content) && bytes.Equal(hide(p.Content), p.Content) && !bytes.Equal(hide(other), other)
+	if masked {
+		return errors.New("secrets in its content were masked when it was recorded: give the content")
 	}
 	return nil
 }

@@ -150,13 +150,18 @@ func TestPrepareRefusesWhatWouldNotBeTheSame(t *testing.T) {
 		"no content":    {func(x *inspect.Exchange) { x.Content = nil }, inspect.Edits{}, "content of r-7 was not kept"},
 		"cut content":   {func(x *inspect.Exchange) { x.Content.Request.Size, x.Request.RequestBytes = 4<<20, 4<<20 }, inspect.Edits{}, "only the first 5 B of 4.0 MiB"},
 		"masked target": {func(x *inspect.Exchange) { x.Request.Target += "&token=***" }, inspect.Edits{}, "give the target"},
-		"upgrade":       {func(x *inspect.Exchange) { x.Request.Heads.Request += "Upgrade: websocket\n" }, inspect.Edits{}, "conversation"},
-		"method":        {func(*inspect.Exchange) {}, inspect.Edits{Method: "A B"}, "no method"},
-		"target":        {func(*inspect.Exchange) {}, inspect.Edits{Target: "/x"}, "not absolute"},
-		"userinfo":      {func(*inspect.Exchange) {}, inspect.Edits{Target: "http://u:p@h/"}, "user information"},
-		"field":         {func(*inspect.Exchange) {}, inspect.Edits{Set: []engine.Field{{Name: "a b", Value: "c"}}}, "no name"},
-		"value":         {func(*inspect.Exchange) {}, inspect.Edits{Set: []engine.Field{{Name: "a", Value: "c\r\nd: e"}}}, "characters"},
-		"large":         {func(*inspect.Exchange) {}, inspect.Edits{Content: make([]byte, engine.MaxReplay+1)}, "1.0 MiB"},
+		"masked field":  {func(x *inspect.Exchange) { x.Request.Heads.Request = "Host: a\nCookie: ***\n" }, inspect.Edits{}, "Cookie was masked"},
+		"masked content": {func(x *inspect.Exchange) {
+			x.Content.Request.Data = []byte(`{"key":"***"}`)
+			x.Content.Request.Size = 13
+		}, inspect.Edits{}, "secrets in its content"},
+		"upgrade":  {func(x *inspect.Exchange) { x.Request.Heads.Request += "Upgrade: websocket\n" }, inspect.Edits{}, "conversation"},
+		"method":   {func(*inspect.Exchange) {}, inspect.Edits{Method: "A B"}, "no method"},
+		"target":   {func(*inspect.Exchange) {}, inspect.Edits{Target: "/x"}, "not absolute"},
+		"userinfo": {func(*inspect.Exchange) {}, inspect.Edits{Target: "http://u:p@h/"}, "user information"},
+		"field":    {func(*inspect.Exchange) {}, inspect.Edits{Set: []engine.Field{{Name: "a b", Value: "c"}}}, "no name"},
+		"value":    {func(*inspect.Exchange) {}, inspect.Edits{Set: []engine.Field{{Name: "a", Value: "c\r\nd: e"}}}, "characters"},
+		"large":    {func(*inspect.Exchange) {}, inspect.Edits{Content: make([]byte, engine.MaxReplay+1)}, "1.0 MiB"},
 		"still on its way": {func(x *inspect.Exchange) {
 			x.Request.Outcome, x.Request.RequestBytes, x.Content = 0, 0, nil
 		}, inspect.Edits{}, "on its way"},
@@ -165,6 +170,14 @@ func TestPrepareRefusesWhatWouldNotBeTheSame(t *testing.T) {
 		c.change(x)
 		if _, err := inspect.Prepare(x, &c.edits); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestPrepareTakesStarsThatStandForNothing(t *testing.T) {
+	for _, content := range []string{`{"note":"***"}`, `{"key":"real","note":"***"}`, `=***`, `***`} {
+		if _, err := inspect.Prepare(exchange("x"), &inspect.Edits{Content: []byte(content)}); err != nil {
+			t.Errorf("%s: %v", content, err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func New(e pane.Ask, f *pane.Frame) pane.Overlay {
 
 // targets is how many things the action is done to.
 func (d *dialog) targets() int {
-	return len(d.ask.Connections) + len(d.ask.Clients) + len(d.ask.Requests)
+	return len(d.ask.Connections) + len(d.ask.Clients) + len(d.ask.Requests) + len(d.ask.Replays)
 }
 
 // Update implements [pane.Overlay].

@@ -36,6 +36,8 @@ func verbOf(a keys.Action) verb {
 		return verb{"drain", "draining", "drain and end", breaksDrainAll}
 	case keys.Cancel:
 		return verb{"cancel", "cancelled", "cancel request", breaksCancel}
+	case keys.Replay:
+		return verb{"replay", "replayed", "send again", breaksReplay}
 	}
 	return verb{string(a), string(a), string(a), func(*dialog, *pane.Frame) string { return "" }}
 }
@@ -51,7 +53,7 @@ func (d *dialog) title() string {
 	case len(d.ask.Clients) > 0:
 		what = format.Plural(len(d.ask.Clients), "client")
 	default:
-		what = format.Plural(len(d.ask.Requests), "request")
+		what = format.Plural(len(d.ask.Requests)+len(d.ask.Replays), "request")
 	}
 	word := d.verb.word
 	return string(word[0]-'a'+'A') + word[1:] + " " + what + "?"
@@ -87,6 +89,8 @@ func (d *dialog) target(in canvas.Area, row, i int, f *pane.Frame) {
 		n, flying := ofClient(f, name)
 		in.Cut(1, row, half-2, name, cut, canvas.Of(themes.Fg))
 		in.Cut(half, row, in.W()-half-1, format.Plural(n, "connection")+", "+strconv.Itoa(flying)+" in flight", cut, canvas.Of(themes.Fg))
+	case len(d.ask.Replays) > 0:
+		d.replayed(in, row, &d.ask.Replays[i], f)
 	default:
 		id := d.ask.Requests[i-len(d.ask.Connections)-len(d.ask.Clients)]
 		in.Cut(1, row, in.W()-2, id.String(), cut, canvas.Of(themes.Fg))
@@ -186,6 +190,9 @@ func act(ask pane.Ask, reason string) func(context.Context, pane.Source, string)
 		}
 		for _, id := range ask.Requests {
 			t.add(id.String(), s.Engine.CancelExchange(ctx, id, by), "already over")
+		}
+		if len(ask.Replays) > 0 {
+			return replay(ctx, s, ask, by)
 		}
 		if ask.Action == keys.DrainAll {
 			t.add("everything", s.Engine.Drain(ctx, 0, by), "already over")

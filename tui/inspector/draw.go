@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"adit/engine"
+	"adit/keys"
 	"adit/themes"
 	"adit/tui/canvas"
 	"adit/tui/exchange"
@@ -24,43 +25,108 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 		return
 	}
 	s.phases = exchange.Phases(&s.record, s.asOf, s.phases[:0])
+	if s.focus == partMessages && !s.talks() {
+		s.focus = partResponse
+	}
 	body := a.Sub(0, headRows, w, h-headRows)
 	w, h = body.Size()
-	switch f.Class {
-	case pane.Wide:
-		third := w / 3
-		s.drawPart(partRequest, body.Sub(0, 0, third, h), f)
-		s.drawPart(partResponse, body.Sub(third, 0, third, h), f)
-		s.drawPart(partTiming, body.Sub(2*third, 0, w-2*third, h), f)
-	case pane.Normal:
-		timing := len(s.phases) + 8
-		if s.gone {
-			timing++
+	switch {
+	case f.Class < pane.Normal:
+		s.drawTabs(body, f)
+	case s.zoomed:
+		s.drawPart(s.focus, body, f)
+	case f.Class == pane.Wide:
+		s.drawWide(body, f)
+	default:
+		if s.focus == partEvents {
+			s.focus = partResponse
 		}
-		timing = min(max(timing, 11), h/2)
+		timing := s.timingRows(h)
+		if s.talks() {
+			timing = min(timing, len(s.phases)+4)
+			heads := max(h/4, 6)
+			s.drawPart(partRequest, body.Sub(0, 0, w/2, heads), f)
+			s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, heads), f)
+			s.drawPart(partMessages, body.Sub(0, heads, w, h-heads-timing), f)
+			s.drawPart(partTiming, body.Sub(0, h-timing, w, timing), f)
+			return
+		}
 		s.drawPart(partRequest, body.Sub(0, 0, w/2, h-timing), f)
 		s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, h-timing), f)
 		s.drawPart(partTiming, body.Sub(0, h-timing, w, timing), f)
-	default:
-		s.drawTabs(body, f)
 	}
 }
 
-func names() [parts]string { return [...]string{"Request", "Response", "Timing", "Events"} }
+// timingRows is how high the waterfall is in h rows.
+func (s *Screen) timingRows(h int) int {
+	timing := len(s.phases) + 8
+	if s.gone {
+		timing++
+	}
+	return min(max(timing, 11), h/2)
+}
+
+// drawWide draws all panes beside each other.
+func (s *Screen) drawWide(a canvas.Area, f *pane.Frame) {
+	w, h := a.Size()
+	third := w / 3
+	if s.focus == partEvents {
+		s.focus = partResponse
+	}
+	if s.talks() {
+		timing := s.timingRows(h)
+		s.drawPart(partRequest, a.Sub(0, 0, third, h/2), f)
+		s.drawPart(partResponse, a.Sub(0, h/2, third, h-h/2), f)
+		s.drawPart(partMessages, a.Sub(third, 0, w-third, h-timing), f)
+		s.drawPart(partTiming, a.Sub(third, h-timing, w-third, timing), f)
+		return
+	}
+	s.drawPart(partRequest, a.Sub(0, 0, third, h), f)
+	s.drawPart(partResponse, a.Sub(third, 0, third, h), f)
+	s.drawPart(partTiming, a.Sub(2*third, 0, w-2*third, h), f)
+}
+
+func names() [parts]string {
+	return [...]string{"Request", "Response", "Messages", "Timing", "Events"}
+}
 
 // drawPart draws one pane with its frame.
 func (s *Screen) drawPart(p part, a canvas.Area, f *pane.Frame) {
 	box := canvas.Box{Title: names()[p], Focused: s.focus == p, Glyphs: f.Glyphs}
+	if p == partMessages {
+		box.Title = s.messagesTitle()
+	}
+	if s.focus == p && p <= partMessages {
+		box.Right = s.keysOf(f)
+	}
 	in := a.Box(box)
 	s.areas[p] = a.Bounds()
 	s.drawInside(p, in, f)
 	if s.lines[p] > s.rows[p] {
 		// Drawn again, now that it is known how much there is.
-		b := strconv.AppendInt(s.text[:0], int64(s.offset[p]+min(s.rows[p], s.lines[p])), 10)
+		b := strconv.AppendInt(s.text[:0], int64(min(s.offset[p]+s.rows[p], s.lines[p])), 10)
 		b = strconv.AppendInt(append(b, '/'), int64(s.lines[p]), 10)
 		s.text = b
 		a.RightBytes(0, a.H()-1, a.W()-3, b, canvas.Of(themes.Muted))
 	}
+}
+
+// keysOf says which keys change how content is shown.
+func (s *Screen) keysOf(f *pane.Frame) string {
+	if f.Keys == nil {
+		return ""
+	}
+	pretty, hex := f.Keys.Keys(keys.Pretty, f.Glyphs.ASCII, keys.Request), f.Keys.Keys(keys.Hex, f.Glyphs.ASCII, keys.Request)
+	if len(pretty) == 0 || len(hex) == 0 {
+		return ""
+	}
+	switch {
+	case s.look.Hex:
+		return hex[0] + " text"
+	case s.look.Plain:
+		return pretty[0] + " pretty " + f.Glyphs.Dot + " " + hex[0] + " hex"
+	}
+	return pretty[0] + " as it came " + f.Glyphs.Dot + " " + hex[0] + " hex"
 }
 
 // drawTabs draws one pane at a time, with the others' names in its frame.
@@ -72,6 +138,9 @@ func (s *Screen) drawTabs(a canvas.Area, f *pane.Frame) {
 		open, shut = "[", "]"
 	}
 	for p, name := range names() {
+		if !s.stands(part(p), f) {
+			continue
+		}
 		from := x
 		if part(p) == s.focus {
 			x = a.Text(x, 0, open, canvas.Of(themes.BorderFocus))
@@ -91,23 +160,25 @@ func (s *Screen) drawTabs(a canvas.Area, f *pane.Frame) {
 
 func (s *Screen) drawInside(p part, a canvas.Area, f *pane.Frame) {
 	s.rows[p] = a.H()
-	p2 := pen{s: s, a: a, f: f, skip: s.offset[p]}
+	p2 := pen{s: s, a: a, f: f, part: p, skip: s.offset[p]}
 	switch p {
 	case partRequest:
 		s.writeRequest(&p2)
 	case partResponse:
 		s.writeResponse(&p2)
-		if f.Class != pane.Compact {
+		if !s.stands(partEvents, f) {
 			p2.blank()
 			s.writeEvents(&p2)
 		}
+	case partMessages:
+		s.writeMessages(&p2)
 	case partTiming:
 		s.writeTiming(&p2)
 	case partEvents:
 		s.writeEvents(&p2)
 	}
 	s.lines[p] = p2.lines
-	if most := max(p2.lines-a.H(), 0); s.offset[p] > most {
+	if most := max(p2.lines-s.rows[p], 0); s.offset[p] > most {
 		s.offset[p] = most
 	}
 }
@@ -117,6 +188,7 @@ type pen struct {
 	s     *Screen
 	a     canvas.Area
 	f     *pane.Frame
+	part  part
 	skip  int
 	lines int // so far, skipped ones too
 }
@@ -147,6 +219,8 @@ func (p *pen) fact(name, value string) {
 // head draws the fields of a head.
 func (p *pen) head(head string, revealed bool) {
 	n := exchange.Fields(head)
+	d := &p.s.drawn[p.part]
+	d.head, d.headAt = head, p.lines
 	y := p.lines - p.skip
 	from := max(-y, 0)
 	top := max(y, 0)
@@ -164,7 +238,7 @@ func (s *Screen) writeRequest(p *pen) {
 	switch {
 	case r.Heads != nil:
 		p.text(1, s.counted("Headers", exchange.Fields(r.Heads.Request)), plain)
-		p.head(r.Heads.Request, s.revealed)
+		p.head(r.Heads.Request, s.look.Secrets)
 		if r.Heads.Cut {
 			p.text(3, "fields that were too long are left out", canvas.Of(themes.Warn))
 		}
@@ -172,7 +246,7 @@ func (s *Screen) writeRequest(p *pen) {
 		p.text(1, exchange.NoHeads(r), muted)
 	}
 	p.blank()
-	p.text(1, s.content(r, r.RequestBytes, "Content"), plain)
+	s.writeContent(p, 0)
 	p.blank()
 	p.text(1, "Exchange", plain)
 	p.fact("target", r.Target)
@@ -199,31 +273,14 @@ func (s *Screen) writeResponse(p *pen) {
 	plain, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
 	if r.Heads != nil && r.Heads.Response != "" {
 		p.text(1, s.counted("Headers", exchange.Fields(r.Heads.Response)), plain)
-		p.head(r.Heads.Response, s.revealed)
+		p.head(r.Heads.Response, s.look.Secrets)
 	} else if r.Heads == nil {
 		p.text(1, exchange.NoHeads(r), muted)
 	} else {
 		p.text(1, "no answer of the origin", muted)
 	}
 	p.blank()
-	p.text(1, s.content(r, r.ResponseBytes, "Content"), plain)
-}
-
-// content says how much there was, and that nothing of it is kept.
-func (s *Screen) content(r *engine.Request, n int64, name string) string {
-	if exchange.Raw(r) {
-		name = "Bytes"
-	}
-	b := append(append(s.text[:0], name...), "  "...)
-	b = format.AppendSize(b, uint64(max(n, 0)))
-	switch {
-	case exchange.Running(r):
-		b = append(b, " so far"...)
-	case n > 0:
-		b = append(b, " (not kept)"...)
-	}
-	s.text = b
-	return string(b)
+	s.writeContent(p, 1)
 }
 
 func (s *Screen) writeTiming(p *pen) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/inspect"
 	"adit/keys"
 	"adit/tui/canvas"
 	"adit/tui/exchange"
@@ -20,6 +21,7 @@ type part int
 const (
 	partRequest part = iota
 	partResponse
+	partMessages // where there are any
 	partTiming
 	partEvents
 	parts
@@ -34,9 +36,8 @@ type Screen struct {
 	gone   bool  // the log keeps it no longer, or never did
 	err    error // the log could not be asked
 
-	asked    time.Time // when it was fetched last
-	asOf     time.Time // what the record is true of
-	revealed bool      // of this request only
+	asked time.Time // when it was fetched last
+	asOf  time.Time // what the record is true of
 
 	focus   part
 	offset  [parts]int
@@ -44,10 +45,21 @@ type Screen struct {
 	rows    [parts]int // of the pane, at the last Draw
 	areas   [parts]canvas.Rect
 	tabs    [parts]canvas.Rect
-	related []uint64 // positions of events, the newest last
-	scanned uint64   // position up to which events were looked at
+	drawn   [parts]drawn // what of it can be searched, at the last Draw
+	related []uint64     // positions of events, the newest last
+	scanned uint64       // position up to which events were looked at
 	phases  []exchange.Phase
 	text    []byte
+
+	reading reading // the content, as far as it is here
+	look    inspect.Look
+	zoomed  bool // the focused part alone
+	search  string
+	found   int // line of the focused part; -1 none
+
+	still  bool   // the cursor of the messages does not follow the newest
+	at     uint64 // the message under it: those that went before it are counted
+	opened bool   // the one under the cursor is shown
 }
 
 const (
@@ -60,7 +72,9 @@ const (
 
 // New returns the inspector of a request; from is the list that it stands in,
 // nil if there is none.
-func New(id engine.RequestID, from pane.Sequence) *Screen { return &Screen{id: id, from: from} }
+func New(id engine.RequestID, from pane.Sequence) *Screen {
+	return &Screen{id: id, from: from, found: -1}
+}
 
 var _ pane.Screen = (*Screen)(nil)
 
@@ -92,7 +106,8 @@ func (s *Screen) Status(*pane.Frame) string {
 
 // Hints implements [pane.Screen].
 func (s *Screen) Hints(*pane.Frame) []keys.Action {
-	hints := []keys.Action{keys.CopyCurl, keys.Copy, keys.Reveal, keys.PaneNext, keys.ItemPrevious, keys.ItemNext, keys.Open, keys.Back}
+	hints := []keys.Action{keys.CopyCurl, keys.Copy, keys.Replay, keys.HAR, keys.SaveContent, keys.Filter, keys.Pretty, keys.Hex, keys.Reveal,
+		keys.ItemPrevious, keys.ItemNext, keys.PaneNext, keys.PaneZoom, keys.Open, keys.Back}
 	if s.have && exchange.Running(&s.record) {
 		return append([]keys.Action{keys.Cancel}, hints...)
 	}
@@ -106,7 +121,10 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 		wants = s.from.Wants(f)
 	}
 	every := checkEvery
+	wanted := s.wanted()
 	switch {
+	case wanted != s.reading.of && s.have: // it is to be read in another way
+		return append(wants, s.fetch(f, wanted))
 	case f.Paused && s.have, s.gone && s.have:
 		return wants
 	case !s.have && !s.gone:
@@ -117,20 +135,37 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 	if !s.asked.IsZero() && f.Now.Sub(s.asked) < every {
 		return wants
 	}
-	return append(wants, &fetch{s: s, id: s.id})
+	return append(wants, s.fetch(f, wanted))
 }
 
-// A fetch is the record on its way.
+// A fetch is the record on its way, with its content where that may have changed.
 type fetch struct {
-	s      *Screen
-	id     engine.RequestID
-	record engine.Request
-	err    error
-	ran    bool
+	s       *Screen
+	id      engine.RequestID
+	record  engine.Request
+	err     error
+	ran     bool
+	reading reading
+	known   bool // reading is of what is in the log: only how it is read may differ
+}
+
+func (s *Screen) fetch(f *pane.Frame, wanted manner) *fetch {
+	w := &fetch{s: s, id: s.id, record: s.record, reading: s.reading, known: s.gone || s.have && f.Paused}
+	w.reading.wanted = wanted
+	return w
 }
 
 func (w *fetch) Fetch(ctx context.Context, source pane.Source) {
-	w.record, w.err = source.Log.Request(ctx, w.id)
+	if !w.known {
+		heads := w.record.Heads
+		w.record, w.err = source.Log.Request(ctx, w.id)
+		if w.record.Heads == nil {
+			w.record.Heads = heads // the log drops heads before records; what was seen of them stays
+		}
+	}
+	if w.err == nil {
+		w.reading.read(ctx, source.Log, &w.record, w.known)
+	}
 	w.ran = true
 }
 
@@ -150,9 +185,9 @@ func (w *fetch) Deliver(f *pane.Frame) {
 		s.err = w.err
 		return
 	}
-	if s.have && w.record.Heads == nil {
-		// The log drops heads before records; what was seen of them stays.
-		w.record.Heads = s.record.Heads
+	s.reading = w.reading
+	if w.known {
+		return
 	}
 	s.record, s.have, s.asOf = w.record, true, f.Now
 	s.relate(f)
@@ -160,7 +195,10 @@ func (w *fetch) Deliver(f *pane.Frame) {
 
 // show goes on to another request.
 func (s *Screen) show(id engine.RequestID) {
-	*s = Screen{id: id, from: s.from, focus: s.focus, related: s.related[:0], phases: s.phases, text: s.text}
+	look := s.look
+	look.Secrets = false
+	*s = Screen{id: id, from: s.from, focus: s.focus, related: s.related[:0], phases: s.phases, text: s.text,
+		look: look, zoomed: s.zoomed, search: s.search, found: -1}
 }
 
 // relate gathers the positions of events that have to do with the exchange,
@@ -214,22 +252,60 @@ func (s *Screen) Captures(a keys.Action, _ *pane.Frame) (filter, what string) {
 // Do implements [pane.Screen].
 func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled bool) {
 	if by, ok := pane.Moves(a, s.rows[s.focus]/2, s.lines[s.focus]); ok {
-		s.scroll(s.focus, by)
+		if s.focus == partMessages && !s.opened {
+			s.point(by)
+		} else {
+			s.scroll(s.focus, by)
+		}
 		return nil, true
 	}
 	switch a {
-	case keys.PaneNext:
-		s.focus = (s.focus + 1) % s.shown(f)
-	case keys.PanePrevious:
-		s.focus = (s.focus + s.shown(f) - 1) % s.shown(f)
+	case keys.PaneNext, keys.PanePrevious:
+		by := part(1)
+		if a == keys.PanePrevious {
+			by = parts - 1
+		}
+		for s.focus = (s.focus + by) % parts; !s.stands(s.focus, f); s.focus = (s.focus + by) % parts {
+		}
+		s.found = -1
+	case keys.PaneZoom:
+		s.zoomed = !s.zoomed
 	case keys.ItemNext, keys.ItemPrevious:
 		return s.step(a == keys.ItemPrevious), true
 	case keys.Reveal:
-		s.revealed = !s.revealed
+		s.look.Secrets = !s.look.Secrets
 	case keys.Open:
+		if s.focus == partMessages && len(s.reading.messages) > 0 {
+			s.opened = true
+			s.offset[partMessages] = 0
+			return nil, true
+		}
 		if s.have && s.record.Connection != 0 {
 			return pane.OpenConnection{ID: s.record.Connection}, true
 		}
+	case keys.Back:
+		return nil, s.back()
+	case keys.Follow:
+		if s.focus != partMessages {
+			return nil, false
+		}
+		s.still, s.opened = false, false
+	case keys.Pretty:
+		s.look.Plain, s.look.Hex = !s.look.Plain || s.look.Hex, false
+	case keys.Hex:
+		s.look.Hex = !s.look.Hex
+	case keys.Filter:
+		return pane.AskText{Title: "Search in " + names()[s.focus], Text: s.search, Then: s.find}, true
+	case keys.MatchNext, keys.MatchPrevious:
+		return s.match(a == keys.MatchPrevious), true
+	case keys.Replay:
+		return exchange.Replay(f, []engine.RequestID{s.id}, 0), true
+	case keys.HAR:
+		return exchange.HAR(f, s.id.String()+".har", 1, exchange.Only(s.id)), true
+	case keys.SaveContent:
+		return exchange.Save(s.exchange()), true
+	case keys.Write:
+		return s.write(), true
 	case keys.Cancel:
 		if why := s.Off(a, f); why != "" {
 			return pane.Say{Text: "cancel: " + why}, true
@@ -237,13 +313,14 @@ func (s *Screen) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled b
 		return pane.Ask{Action: keys.Cancel, Requests: []engine.RequestID{s.id}}, true
 	case keys.Copy:
 		if s.have {
-			return pane.CopyText{Choices: exchange.Choices(&s.record, s.revealed)}, true
+			return pane.CopyText{Choices: s.choices(f)}, true
 		}
 	case keys.CopyCurl:
 		if why := s.Off(a, f); why != "" {
 			return pane.Say{Text: "curl: " + why}, true
 		}
-		return pane.CopyText{Choices: []pane.Choice{{Title: "curl", Text: exchange.Curl(&s.record, s.revealed)}}}, true
+		line := inspect.Curl(s.exchange(), inspect.Options{Secrets: s.look.Secrets, Via: exchange.Via(f)})
+		return pane.CopyText{Choices: []pane.Choice{{Title: "curl", Text: line}}}, true
 	default:
 		return nil, false
 	}
@@ -267,12 +344,20 @@ func (s *Screen) step(back bool) pane.Effect {
 	return nil
 }
 
-// shown is how many parts have a pane of their own, which the focus goes round.
-func (s *Screen) shown(f *pane.Frame) part {
-	if f.Class == pane.Compact {
-		return parts
+// stands reports whether a part has a pane or a tab of its own now.
+func (s *Screen) stands(p part, f *pane.Frame) bool {
+	switch p {
+	case partMessages:
+		return s.talks()
+	case partEvents:
+		return f.Class == pane.Compact || s.zoomed
 	}
-	return partEvents
+	return true
+}
+
+// talks reports whether the exchange carries messages.
+func (s *Screen) talks() bool {
+	return len(s.reading.messages) > 0 || s.reading.lost > 0
 }
 
 func (s *Screen) scroll(p part, by int) {
@@ -293,11 +378,22 @@ func (s *Screen) Off(a keys.Action, _ *pane.Frame) string {
 		case s.record.Method == "" || s.record.Way == engine.WayTCP:
 			return "it carried bytes, not HTTP"
 		}
-	case keys.Copy, keys.Reveal:
+	case keys.Copy, keys.Reveal, keys.Replay, keys.HAR, keys.Pretty, keys.Hex, keys.Write, keys.Filter:
 		if !s.have {
 			return "the record is not here"
 		}
+	case keys.SaveContent:
+		if s.reading.content == nil {
+			return "none of its content is kept"
+		}
+	case keys.MatchNext, keys.MatchPrevious:
+		if s.search == "" {
+			return "nothing is searched"
+		}
 	case keys.Open:
+		if s.focus == partMessages && s.talks() {
+			return ""
+		}
 		if !s.have || s.record.Connection == 0 {
 			return "it had no connection"
 		}
@@ -317,12 +413,18 @@ func (s *Screen) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 			s.focus = p
 			return nil
 		case !s.areas[p].Contains(m.X, m.Y):
+		case m.Kind == pane.Wheel && p == partMessages && !s.opened:
+			s.point(m.Amount)
+			return nil
 		case m.Kind == pane.Wheel:
 			s.scroll(p, m.Amount)
 			return nil
 		case m.Kind == pane.Click:
-			if p < s.shown(f) {
+			if s.stands(p, f) {
 				s.focus = p
+			}
+			if p == partMessages {
+				s.click(m.Y - s.areas[p].Y - 1)
 			}
 			return nil
 		}

@@ -269,6 +269,19 @@ type (
 		ID   engine.RequestID
 		From Sequence // the list that it stands in; may be nil
 	}
+	// OpenComparison shows the answer to a replay beside that to the original.
+	OpenComparison struct{ Original, Replay engine.RequestID }
+	// Choose opens a menu; it does what the chosen option says.
+	Choose struct {
+		Title   string
+		Lines   []string // what is to be said before
+		Options []Option
+	}
+	// AskText asks for a line of text. Then is called on the dashboard's goroutine.
+	AskText struct {
+		Title, Text string
+		Then        func(text string) Effect
+	}
 	// GoBack leaves what was opened.
 	GoBack struct{}
 	// Ask opens the dialog before an action on the engine.
@@ -278,6 +291,9 @@ type (
 		Clients     []string
 		Requests    []engine.RequestID
 		Hidden      int // of these, marked but not shown, because a filter hides them
+
+		Replays []engine.Replay // with keys.Replay: what is sent, instead of Requests
+		Refused []string        // with Replays: what of the marked can't be sent, and why
 	}
 	// Say shows a line for a few seconds.
 	Say struct {
@@ -337,6 +353,13 @@ type Sequence interface {
 	Marked(id engine.RequestID) bool
 }
 
+// An Option is one of the things to choose.
+type Option struct {
+	Title, Note string
+	Off         string // why it can't be chosen; "" it can
+	Effect      Effect
+}
+
 // A Choice is one thing to copy.
 type Choice struct{ Title, Text string }
 
@@ -349,6 +372,9 @@ type Column struct {
 func (GoTo) effect()           {}
 func (OpenConnection) effect() {}
 func (OpenRequest) effect()    {}
+func (OpenComparison) effect() {}
+func (Choose) effect()         {}
+func (AskText) effect()        {}
 func (GoBack) effect()         {}
 func (Ask) effect()            {}
 func (Say) effect()            {}

@@ -2,9 +2,11 @@ package requests
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"adit/engine"
+	"adit/engine/inspect"
 	"adit/tui/exchange"
 	"adit/tui/pane"
 )
@@ -73,30 +75,65 @@ func (l *List) Revealed() bool {
 }
 
 // copyMenu offers what there is of the row.
-func (l *List) copyMenu() pane.Effect {
-	r := l.Detail()
-	if r == nil {
-		return l.notHere()
-	}
-	return pane.CopyText{Choices: exchange.Choices(r, l.Revealed())}
+func (l *List) copyMenu(f *pane.Frame) pane.Effect {
+	return l.withContent(f, func(x *inspect.Exchange, o inspect.Options) pane.Effect {
+		return pane.CopyText{Choices: exchange.Choices(x, o)}
+	})
 }
 
 // copyCurl offers a line for a shell.
-func (l *List) copyCurl() pane.Effect {
-	r := l.Detail()
-	switch {
-	case r == nil:
-		return l.notHere()
-	case r.Method == "" || exchange.Raw(r) && r.Way == engine.WayTCP:
+func (l *List) copyCurl(f *pane.Frame) pane.Effect {
+	if r := l.Selected(); r != nil && (r.Method == "" || exchange.Raw(r) && r.Way == engine.WayTCP) {
 		return pane.Say{Text: "no curl for this one: it carried bytes, not HTTP"}
 	}
-	return pane.CopyText{Choices: []pane.Choice{{Title: "curl", Text: exchange.Curl(r, l.Revealed())}}}
+	return l.withContent(f, func(x *inspect.Exchange, o inspect.Options) pane.Effect {
+		return pane.CopyText{Choices: []pane.Choice{{Title: "curl", Text: inspect.Curl(x, o)}}}
+	})
 }
 
-func (l *List) notHere() pane.Effect {
-	if l.Selected() == nil {
+// save asks which content of the row is to be saved.
+func (l *List) save() pane.Effect {
+	return l.withContent(&pane.Frame{}, func(x *inspect.Exchange, _ inspect.Options) pane.Effect { return exchange.Save(x) })
+}
+
+// withContent fetches the row with its heads and content for do, which runs off
+// the dashboard's goroutine.
+func (l *List) withContent(f *pane.Frame, do func(*inspect.Exchange, inspect.Options) pane.Effect) pane.Effect {
+	r := l.Selected()
+	if r == nil {
 		return pane.Say{Text: "no request here"}
 	}
-	l.curious = true
-	return pane.Say{Text: "its header fields are not here yet: try again"}
+	id, o := r.ID, inspect.Options{Secrets: l.Revealed(), Via: exchange.Via(f)}
+	return pane.Perform{Do: func(ctx context.Context, s pane.Source, _ string) pane.Effect {
+		x, err := exchange.Fetch(ctx, s.Log, id)
+		switch {
+		case errors.Is(err, engine.ErrNotFound):
+			return pane.Say{Text: id.String() + " is not in the log any more"}
+		case err != nil:
+			return pane.Say{Text: id.String() + ": " + err.Error(), Bad: true}
+		}
+		return do(&x, o)
+	}}
+}
+
+// chosen are the marked requests, else the one under the cursor, and how many of
+// the marked the filter hides.
+func (l *List) chosen() (ids []engine.RequestID, hidden int) {
+	if len(l.marks) == 0 {
+		if r := l.Selected(); r != nil {
+			ids = []engine.RequestID{r.ID}
+		}
+		return ids, 0
+	}
+	return l.sorted, l.hidden(l.sorted)
+}
+
+// har exports the marked, else all that the filter selects.
+func (l *List) har(f *pane.Frame) pane.Effect {
+	q := engine.RequestQuery{Filter: l.combined, Order: l.order, Ascending: l.ascending, Marked: l.sorted, Until: l.page.Newest}
+	n := l.matched()
+	if len(l.marks) > 0 {
+		q.Filter, n = "is:marked", len(l.marks)
+	}
+	return exchange.HAR(f, "requests.har", n, q)
 }

@@ -48,11 +48,18 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 	case keys.Cancel:
 		return l.cancel(), true
 	case keys.Copy:
-		return l.copyMenu(), true
+		return l.copyMenu(f), true
 	case keys.CopyCurl:
-		return l.copyCurl(), true
+		return l.copyCurl(f), true
 	case keys.Write:
 		return l.write(), true
+	case keys.Replay:
+		ids, hidden := l.chosen()
+		return exchange.Replay(f, ids, hidden), true
+	case keys.HAR:
+		return l.har(f), true
+	case keys.SaveContent:
+		return l.save(), true
 	case keys.Reveal:
 		l.Reveal()
 	case keys.Back:
@@ -66,7 +73,7 @@ func (l *List) Do(a keys.Action, f *pane.Frame) (effect pane.Effect, handled boo
 // Off says why an action of Do is not possible now.
 func (l *List) Off(a keys.Action, f *pane.Frame) string {
 	switch a {
-	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy, keys.CopyCurl, keys.Write, keys.Reveal:
+	case keys.Open, keys.Mark, keys.MarkRange, keys.MarkAll, keys.Copy, keys.CopyCurl, keys.Write, keys.Reveal, keys.Replay, keys.HAR, keys.SaveContent:
 		if l.Selected() == nil && len(l.marks) == 0 {
 			return "no request here"
 		}
