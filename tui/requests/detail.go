@@ -36,7 +36,7 @@ func (d *detail) Deliver(f *pane.Frame) {
 // wantDetail appends what has to be fetched of the row under the cursor.
 func (l *List) wantDetail(wants []pane.Want, f *pane.Frame) []pane.Want {
 	r := l.Selected()
-	if f.Link != nil && l.following && !l.curious && !(l.o.Full && f.Class == pane.Wide) {
+	if f.Link != nil && l.following && !(l.o.Full && f.Class == pane.Wide) {
 		return wants // nobody looks at it, and each row would cost a question
 	}
 	if r == nil || l.detail.id == r.ID && (f.Paused || !exchange.Running(&l.detail.record) || f.Wall().Sub(l.detail.at) < tailEvery) {

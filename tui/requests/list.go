@@ -51,7 +51,6 @@ type List struct {
 
 	narrow   narrow
 	detail   detail
-	curious  bool             // the operator has asked for details
 	revealed engine.RequestID // whose secrets are shown; 0 none
 
 	columns []column // nil: the default of the class
