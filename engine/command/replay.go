@@ -43,7 +43,7 @@ adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Ma
 	f.addJSON(cmd)
 	f.addReason(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&edits.Client, "client", "", "client that is to serve it (default: any that can) [CLIENT]")
+	flags.StringVar(&edits.Client, "client", "", "client that is to serve it (default: the same, or any that exposes the name) [CLIENT]")
 	flags.StringVar(&edits.Method, "method", "", "another method [METHOD]")
 	flags.StringVar(&edits.Target, "target", "", "another URL [URL]")
 	flags.StringArrayVar(&set, "set", nil, "replace a header field [NAME: VALUE]...")

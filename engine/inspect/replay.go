@@ -16,7 +16,7 @@ import (
 
 // Edits change a request before it is sent again.
 type Edits struct {
-	Client  string         // that is to serve it; "" any that can
+	Client  string         // that is to serve it; "" the same, or any that exposes the name
 	Method  string         // "" as it was
 	Target  string         // "" as it was
 	Set     []engine.Field // replace every field of the name; that of Host is of Target's
@@ -54,6 +54,9 @@ func Prepare(x *Exchange, e *Edits) (engine.Replay, error) {
 	if p.Way == 0 {
 		p.Way = engine.WayRequest
 	}
+	if p.Client == "" && p.Way != engine.WayHost {
+		p.Client = r.Client // another one may stand in another network
+	}
 	p.Fields = editedFields(r, e)
 	switch c := x.Content; {
 	case e.Content != nil:
@@ -89,12 +92,13 @@ func editedFields(r *engine.Request, e *Edits) []engine.Field {
 	return fields
 }
 
-// ofTheWay reports whether a field is of a connection or of the tunnel, both of
-// which make it anew.
+// ofTheWay reports whether a field is of a connection, which makes it anew, or for
+// the server alone. What the tunnel added (Forwarded, Via) is not made anew: an
+// origin may answer by it.
 func ofTheWay(name string) bool {
 	switch strings.ToLower(name) {
 	case "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "expect", "upgrade",
-		"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "via", "x-proxy-destination", "x-proxy-client":
+		"x-proxy-destination", "x-proxy-client":
 		return true
 	}
 	return false

@@ -185,18 +185,18 @@ func TestPrepareTakesStarsThatStandForNothing(t *testing.T) {
 func TestPrepareChangesWhatItIsTold(t *testing.T) {
 	x := exchange("hello")
 	p, err := inspect.Prepare(x, nil)
-	if err != nil || p.Of != 7 || p.Method != "POST" || p.Target != x.Request.Target || string(p.Content) != "hello" || p.Way != engine.WayProxy ||
-		fmt.Sprint(p.Fields) != "[{Authorization Bearer abc} {Content-Type text/plain} {User-Agent test} {Accept */*} {X it's} {Empty }]" {
+	if err != nil || p.Of != 7 || p.Method != "POST" || p.Target != x.Request.Target || string(p.Content) != "hello" || p.Way != engine.WayProxy || p.Client != "edge" ||
+		fmt.Sprint(p.Fields) != "[{Authorization Bearer abc} {Content-Type text/plain} {User-Agent test} {Accept */*} {X it's} {X-Forwarded-For 10.0.0.1} {Empty }]" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	p, err = inspect.Prepare(x, &inspect.Edits{Client: "c", Method: "PUT", Target: "https://h/", Remove: []string{"x", "empty"},
 		Set: []engine.Field{{Name: "ACCEPT", Value: "a"}, {Name: "accept", Value: "b"}, {Name: "Host", Value: "evil"}}, Content: []byte{}})
 	if err != nil || p.Client != "c" || p.Method != "PUT" || p.Target != "https://h/" || p.Content == nil || len(p.Content) != 0 ||
-		fmt.Sprint(p.Fields) != "[{Authorization Bearer abc} {Content-Type text/plain} {User-Agent test} {ACCEPT a} {accept b}]" {
+		fmt.Sprint(p.Fields) != "[{Authorization Bearer abc} {Content-Type text/plain} {User-Agent test} {X-Forwarded-For 10.0.0.1} {ACCEPT a} {accept b}]" {
 		t.Errorf("%+v, %v", p, err)
 	}
 	x.Request.Target, x.Request.Way = "/a?b", engine.WayHost
-	if p, err = inspect.Prepare(x, nil); err != nil || p.Target != "http://shop.example.com/a?b" {
+	if p, err = inspect.Prepare(x, nil); err != nil || p.Target != "http://shop.example.com/a?b" || p.Client != "" {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
