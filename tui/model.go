@@ -409,7 +409,12 @@ func (m *model) show() {
 func (m *model) told(got *collected) {
 	for _, b := range got.batches {
 		batch := engine.Batch{Events: got.events[b.from:b.to], Dropped: b.dropped}
-		if m.past.wanted && m.past.asking {
+		if m.remote.linked != nil && batch.Dropped > 0 {
+			// The log of the other end has what the link had not.
+			m.past.again()
+			batch.Dropped = 0
+		}
+		if m.past.wanted && !m.frame.Clock.Before(m.past.next) {
 			m.past.hold(batch)
 		} else {
 			m.tell(batch)

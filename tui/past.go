@@ -19,6 +19,8 @@ const (
 	// sameMoment is what times of one event may differ by: a store rounds them.
 	sameMoment = time.Millisecond
 	pastRetry  = 5 * time.Second
+	// pastEvery is the shortest time between two questions, however much is missed.
+	pastEvery = time.Second
 )
 
 // A past is what happened before the dashboard was told, or while it could not
@@ -36,7 +38,7 @@ type past struct {
 }
 
 // again asks for what was missed.
-func (p *past) again() { p.wanted, p.next = true, time.Time{} }
+func (p *past) again() { p.wanted = true }
 
 // begin asks for everything.
 func (p *past) begin() { p.wanted, p.anew, p.after, p.next = true, true, 0, time.Time{} }
@@ -130,24 +132,35 @@ func (m *model) tellPast(w *pastWant) {
 		m.release()
 		return
 	}
-	p.wanted = false
+	p.wanted, p.next = false, m.frame.Clock.Add(pastEvery)
 	if p.anew {
 		p.anew = false
 		log.Clear()
 	}
 	page := &w.page
-	p.told = make(map[uint64]time.Time, len(page.Events))
+	if len(page.Keys) > 0 && page.Keys[0] < p.after {
+		p.after = 0 // another process without a history: its keys begin anew
+	}
+	p.told = make(map[uint64]time.Time, log.Len()+len(page.Events))
 	p.until = m.frame.Clock.Add(pastTold)
+	for at := log.First(); at < log.Next(); at++ {
+		if e := &log.At(at).Event; e.Seq > 0 {
+			p.told[e.Seq] = e.Time
+		}
+	}
 	var last *engine.Event
 	for i := len(page.Events) - 1; i >= 0; i-- { // the oldest first
 		e := &page.Events[i]
-		p.told[e.Seq] = e.Time
 		if i < len(page.Keys) {
 			if page.Keys[i] <= p.after {
 				continue
 			}
 			p.after = page.Keys[i]
 		}
+		if p.knows(e) {
+			continue
+		}
+		p.told[e.Seq] = e.Time
 		if last != nil && e.Seq != 0 && e.Seq <= last.Seq {
 			log.Run(e.Time)
 		}

@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -37,25 +38,43 @@ func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
 		l.top = max(l.matched()-l.rows.H, 0)
 	}
 	switch {
+	case errors.Is(l.err, engine.ErrLost):
+		l.lines(a, f, "The link is lost, and these requests were not asked for before.", "They come with the link.")
+		return
 	case l.err != nil:
 		l.lines(a, f, "The log of requests can't be read:", l.err.Error(), "It is tried again.")
 		return
 	case l.page == nil:
+		if f.Link != nil {
+			l.lines(a, f, "Asking"+f.Glyphs.Ellipsis)
+		}
 		return
 	case l.page.Matched == 0:
 		l.empty(a, f)
 		return
 	}
-	for y := range l.rows.H {
-		r := l.row(l.top + y)
+	l.drawn = l.drawn[:0]
+	for l.at-l.top+l.gaps(f) >= l.rows.H && l.top < l.at {
+		l.top++
+	}
+	for y, i := 0, l.top; y < l.rows.H; y, i = y+1, i+1 {
+		if g := l.gap(i, f); g != nil && i > l.top {
+			l.drawGap(a.Sub(0, y+1, w, 1), g, f)
+			l.drawn = append(l.drawn, -1)
+			if y++; y == l.rows.H {
+				break
+			}
+		}
+		l.drawn = append(l.drawn, i)
+		r := l.row(i)
 		if r == nil {
-			if l.top+y < l.page.Matched {
+			if i < l.page.Matched {
 				a.Text(gutter, y+1, f.Glyphs.Cut, canvas.Of(themes.Muted))
 			}
 			continue
 		}
 		line := a.Sub(0, y+1, w, 1)
-		if l.top+y == l.at && (focused || !l.following) {
+		if i == l.at && (focused || !l.following) {
 			line = line.With(canvas.Selected)
 			line.Fill(0)
 			l.drawRow(line, r, f, true)
@@ -63,6 +82,47 @@ func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
 		}
 		l.drawRow(line, r, f, false)
 	}
+}
+
+// gap returns the time without data that lies between the i-th row and the one
+// above it, nil if there is none: rows within it say that there is data of it.
+func (l *List) gap(i int, f *pane.Frame) *pane.Gap {
+	if len(f.Gaps) == 0 || l.order != engine.ByArrival {
+		return nil
+	}
+	newer, older := l.row(i-1), l.row(i)
+	if newer == nil || older == nil {
+		return nil
+	}
+	if l.ascending {
+		newer, older = older, newer
+	}
+	for n := range f.Gaps {
+		if g := &f.Gaps[n]; !older.Arrived.After(g.From) && !newer.Arrived.Before(g.To) {
+			return g
+		}
+	}
+	return nil
+}
+
+// gaps counts those between the first row on the screen and the cursor.
+func (l *List) gaps(f *pane.Frame) int {
+	n := 0
+	if len(f.Gaps) > 0 {
+		for i := l.top + 1; i <= l.at; i++ {
+			if l.gap(i, f) != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (l *List) drawGap(line canvas.Area, g *pane.Gap, f *pane.Frame) {
+	style := canvas.Of(themes.Warn)
+	line.Repeat(gutter, 0, max(line.W()-gutter-1, 0), f.Glyphs.Normal.Top, style)
+	l.text = append(format.AppendAge(append(l.text[:0], ' '), g.To.Sub(g.From)), " without data "...)
+	line.Bytes(gutter+2, 0, l.text, style)
 }
 
 // header draws the titles, the order's with its mark.

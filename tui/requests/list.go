@@ -56,6 +56,7 @@ type List struct {
 	columns []column // nil: the default of the class
 	loaded  bool     // what Memory has was read
 	rows    canvas.Rect
+	drawn   []int // by line of rows: the row that was drawn there, -1 a gap
 	layout  []placed
 	text    []byte
 }

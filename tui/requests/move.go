@@ -270,7 +270,10 @@ func (l *List) Mouse(m pane.Mouse, f *pane.Frame) (effect pane.Effect, ok bool) 
 	case pane.Wheel:
 		l.scrollBy(m.Amount)
 	case pane.Click, pane.DoubleClick:
-		i := l.top + m.Y - l.rows.Y
+		i := -1
+		if y := m.Y - l.rows.Y; y < len(l.drawn) {
+			i = l.drawn[y]
+		}
 		if l.row(i) == nil {
 			return nil, true
 		}
