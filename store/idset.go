@@ -117,6 +117,23 @@ func (s *idSet) insert(i, j int, x span) {
 	b.spans = slices.Insert(b.spans, j, x)
 }
 
+// prepend puts a span in that stands before all others.
+func (s *idSet) prepend(x span) {
+	s.n += x.len()
+	if len(s.blocks) > 0 && s.blocks[0].from() == x.to {
+		s.blocks[0].spans[0].from = x.from
+		s.blocks[0].n += x.len()
+		return
+	}
+	s.spans++
+	if len(s.blocks) == 0 {
+		s.blocks = append(s.blocks, block{n: x.len(), spans: []span{x}})
+		return
+	}
+	s.blocks[0].n += x.len()
+	s.insert(0, 0, x)
+}
+
 // remove takes id out.
 func (s *idSet) remove(id engine.RequestID) {
 	i := s.block(id)

@@ -38,6 +38,20 @@ func TestIDSetIsASortedSlice(t *testing.T) {
 					add(engine.RequestID(i))
 				}
 			},
+			"prepend": func(t *rapid.T) {
+				if len(want) == 0 || want[0] > 3 {
+					from := id.Draw(t, "prepended")
+					to := from + id.Draw(t, "length")/8 + 1
+					if len(want) > 0 {
+						to = min(to, want[0])
+						from = min(from, to-1)
+					}
+					s.prepend(span{from, to})
+					for to--; to >= from; to-- {
+						want = slices.Insert(want, 0, to)
+					}
+				}
+			},
 			"remove": func(t *rapid.T) {
 				for range rapid.IntRange(1, 200).Draw(t, "n") {
 					gone := id.Draw(t, "gone")

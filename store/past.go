@@ -78,6 +78,7 @@ type past struct {
 	outdated bool   // looking again would find something else
 	version  uint64 // changes with the lists
 	below    below
+	scratch  []found
 }
 
 // below is the lists without what came after a certain record.
@@ -154,14 +155,23 @@ func (p *past) putAll(list []entry, o engine.RequestOrder) {
 		}
 		return
 	}
-	more := make([]found, 0, len(list))
+	more := p.scratch[:0]
 	for _, e := range list {
 		more = append(more, found{key: e.key, id: e.id, text: p.words.index(e.text)})
 	}
 	texts := p.words.list
 	slices.SortFunc(more, func(a, b found) int { return compareFound(a, b, texts) })
+	p.scratch = more
 	more = absent(absent(more, p.main, texts), p.middle, texts)
-	p.recent = union(p.recent, more, texts)
+	p.recent = absent(p.recent, more, texts)
+	// The last one first: what stands before them is not moved.
+	i := len(p.recent)
+	p.recent = append(p.recent, more...)
+	for j := len(more) - 1; j >= 0; j-- {
+		at, _ := place(p.recent[:i], more[j], texts)
+		copy(p.recent[at+j+1:], p.recent[at:i])
+		p.recent[at+j], i = more[j], at
+	}
 	p.version++
 }
 

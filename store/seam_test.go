@@ -105,6 +105,17 @@ func (f *shelfDB) Search(ctx context.Context, fl *filter.Filter, c *filter.Conte
 	return nil
 }
 
+func (f *shelfDB) Spans(ctx context.Context, before engine.RequestID, found func(from, to engine.RequestID) bool) error {
+	return f.Search(ctx, nil, nil, engine.ByArrival, 0, before, func(batch []history.Entry, _ engine.RequestID) bool {
+		for _, x := range batch {
+			if !found(x.ID, x.ID+1) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 func (f *shelfDB) Requests(_ context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -146,7 +157,7 @@ func (f *shelfDB) Events(_ context.Context, q engine.EventQuery, into *engine.Ev
 }
 
 // overHistory returns a log over f that events are put into by a test.
-func overHistory(t interface{ Cleanup(func()) }, f *shelfDB, capacity int) *Log {
+func overHistory(t interface{ Cleanup(func()) }, f database, capacity int) *Log {
 	l := newLog(Options{Records: capacity, Bytes: 1 << 30})
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.open(f)

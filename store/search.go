@@ -368,19 +368,11 @@ func (l *Log) survey() {
 	b.asked = true
 	before := b.down
 	l.finder.Go(func() {
-		err := l.file.Search(l.ctx, nil, nil, engine.ByArrival, 0, before, func(batch []history.Entry, down engine.RequestID) bool {
-			for len(batch) > 0 {
-				some := batch[:min(len(batch), searchTurn)]
-				batch = batch[len(some):]
-				l.mu.Lock()
-				for i := range some {
-					b.ids.add(some[i].ID)
-				}
-				l.mu.Unlock()
-			}
+		err := l.file.Spans(l.ctx, before, func(from, to engine.RequestID) bool {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			b.down = down
+			b.ids.prepend(span{from, to})
+			b.down = from
 			return true
 		})
 		l.mu.Lock()

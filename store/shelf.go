@@ -18,6 +18,7 @@ type database interface {
 	Oldest() engine.RequestID
 	Problem() string
 	Search(ctx context.Context, fl *filter.Filter, c *filter.Context, order engine.RequestOrder, from, before engine.RequestID, found func(batch []history.Entry, down engine.RequestID) bool) error
+	Spans(ctx context.Context, before engine.RequestID, found func(from, to engine.RequestID) bool) error
 	Requests(ctx context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error)
 	Request(ctx context.Context, id engine.RequestID) (engine.Request, error)
 	Content(ctx context.Context, id engine.RequestID, into *engine.Content) error
