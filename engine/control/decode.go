@@ -346,7 +346,7 @@ func (w *wireDelta) patch(s *engine.Snapshot) error {
 	}
 	setCount(&s.Waiting, w.Waiting)
 	if w.Closes != nil {
-		s.Closes = s.Closes[:0:0]
+		s.Closes = make([]engine.CloseCount, 0, min(len(*w.Closes), maxListed))
 		for _, c := range (*w.Closes)[:min(len(*w.Closes), maxListed)] {
 			s.Closes = append(s.Closes, engine.CloseCount{Code: c.Code, Count: c.Count})
 		}
@@ -371,7 +371,7 @@ func (w *wireDelta) patchServers(s *engine.Snapshot) error {
 	if w.Servers == nil {
 		return nil
 	}
-	s.Servers = s.Servers[:0:0]
+	s.Servers = make([]engine.Server, 0, min(len(*w.Servers), maxExposed))
 	for _, x := range (*w.Servers)[:min(len(*w.Servers), maxExposed)] {
 		at, err := clock(x.RetryAt)
 		if err != nil {

@@ -239,12 +239,8 @@ func (e *encoder) connection(x, before *engine.Connection) {
 	e.text("client", x.Client, before.Client)
 	e.text("peer", x.Peer, before.Peer)
 	e.text("server", x.Server, before.Server)
-	if x.Protocol != before.Protocol {
-		e.text("protocol", x.Protocol.String(), "")
-	}
-	if x.State != before.State {
-		e.text("state", x.State.String(), "")
-	}
+	e.text("protocol", x.Protocol.String(), before.Protocol.String())
+	e.text("state", x.State.String(), before.State.String())
 	e.time("opened", x.Opened, before.Opened)
 	if x.Greeting != nil && x.Greeting != before.Greeting {
 		e.name("greeting")

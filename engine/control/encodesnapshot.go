@@ -33,9 +33,7 @@ func AppendSnapshot(dst []byte, s *engine.Snapshot) []byte {
 func (e *encoder) summary(s, before *engine.Snapshot) {
 	e.uint("seq", s.Seq, before.Seq)
 	e.time("time", s.Time, before.Time)
-	if s.Role != before.Role {
-		e.text("role", s.Role.String(), "")
-	}
+	e.text("role", s.Role.String(), before.Role.String())
 	e.text("name", s.Name, before.Name)
 	e.text("instance", s.Instance, before.Instance)
 	e.text("version", s.Version, before.Version)

@@ -232,6 +232,9 @@ func statusOf(err error) int {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return http.StatusGatewayTimeout
 	}
+	if errors.Is(err, context.Canceled) {
+		return http.StatusServiceUnavailable // who asked has left, or this process is stopping
+	}
 	return http.StatusInternalServerError
 }
 
