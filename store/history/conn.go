@@ -141,15 +141,18 @@ func (s *statement) puts(values ...driver.Value) {
 
 // run runs it with what was put, and returns how many rows it has changed.
 func (s *statement) run() (int64, error) {
-	defer func() {
-		clear(s.args)
-		s.args = s.args[:0]
-	}()
+	defer s.clear()
 	r, err := s.runner.ExecContext(context.Background(), s.args)
 	if err != nil {
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// clear forgets what was put.
+func (s *statement) clear() {
+	clear(s.args)
+	s.args = s.args[:0]
 }
 
 // text returns s as it is stored: one that other tools would not take, or cut, as

@@ -15,7 +15,13 @@ import (
 // many is how many requests one statement writes: more don't make it faster.
 const many = 32
 
-const requestColumns = "id, arrived, status, outcome, way, protocol, conn, method, target, client, caller, reason, request_bytes, response_bytes, queued_us, sent_us, connect_us, first_byte_us, last_byte_us, upgraded, replay"
+// plainColumns are those that every request has, rareColumns what few have: to
+// give a value to a column is most of what a row costs, NULL included.
+const (
+	plainColumns   = "id, arrived, status, outcome, way, protocol, conn, method, target, client, caller, request_bytes, response_bytes, queued_us, sent_us, connect_us, first_byte_us, last_byte_us"
+	rareColumns    = "reason, upgraded, replay"
+	requestColumns = plainColumns + ", " + rareColumns
+)
 
 const eventColumns = "id, run, time, seq, kind, conn, client, peer, protocol, way, reason, code, duration_us, server, listen, action, operator, target, exchanges, more, line"
 
@@ -42,7 +48,7 @@ func excluded(columns string) string {
 
 // inserts are the statements of the writer, and its scratch.
 type inserts struct {
-	request, requests, event           *statement
+	request, plain, event              *statement
 	opened, greeted, rejected, closed  *statement
 	gap, sample, total, head, message_ *statement
 	all                                []*statement
@@ -64,7 +70,7 @@ func (in *inserts) prepare(c *conn) error {
 		query string
 	}{
 		{&in.request, "INSERT OR IGNORE " + into("requests", requestColumns, 1)},
-		{&in.requests, "INSERT OR IGNORE " + into("requests", requestColumns, many)},
+		{&in.plain, "INSERT OR IGNORE " + into("requests", plainColumns, many)},
 		{&in.event, "INSERT " + into("events", eventColumns, 1)},
 		{&in.opened, upsert(id + ", opened")},
 		{&in.greeted, upsert(id + ", greeted, greeting")},
@@ -116,23 +122,10 @@ func (in *inserts) rows(w *writer, batch []item) (added int64, lowest engine.Req
 		return 0, 0, nil
 	}
 	// Exchanges end in another order than that in which they began: neighbours are
-	// put into their places together.
+	// put into their places one after the other.
 	slices.SortFunc(in.sorted, func(a, b *engine.Request) int { return cmp.Compare(a.ID, b.ID) })
-	rest := in.sorted
-	for len(rest) > 0 {
-		s, n := in.request, 1
-		if len(rest) >= many {
-			s, n = in.requests, many
-		}
-		for _, r := range rest[:n] {
-			s.request(r)
-		}
-		rows, err := s.run()
-		if err != nil {
-			return 0, 0, err
-		}
-		added += rows
-		rest = rest[n:]
+	if added, err = in.requests(); err != nil {
+		return 0, 0, err
 	}
 	if missing := len(in.sorted) - int(added); missing > 0 {
 		err = in.gaps(w.run, []gap{{requests: uint64(missing), why: whyKnown}})
@@ -142,6 +135,52 @@ func (in *inserts) rows(w *writer, batch []item) (added int64, lowest engine.Req
 	}
 	return added, in.sorted[0].ID, err
 }
+
+// requests writes those that are sorted and returns how many were not there yet.
+func (in *inserts) requests() (added int64, err error) {
+	run := func(s *statement) error {
+		n, err := s.run()
+		added += n
+		return err
+	}
+	rest := 0 // of the plain ones that wait
+	for _, r := range in.sorted {
+		if !plain(r) {
+			in.request.request(r)
+			if err := run(in.request); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		in.plain.common(r)
+		if rest++; rest == many {
+			rest = 0
+			if err := run(in.plain); err != nil {
+				return 0, err
+			}
+		}
+	}
+	if rest == 0 {
+		return added, nil
+	}
+	in.plain.clear()
+	for _, r := range slices.Backward(in.sorted) {
+		if !plain(r) {
+			continue
+		}
+		in.request.request(r)
+		if err := run(in.request); err != nil {
+			return 0, err
+		}
+		if rest--; rest == 0 {
+			break
+		}
+	}
+	return added, nil
+}
+
+// plain reports whether r has nothing in rareColumns.
+func plain(r *engine.Request) bool { return r.Reason == "" && !r.Upgraded && !r.Replay }
 
 func nanoseconds(t time.Time) driver.Value {
 	if t.IsZero() {
@@ -169,15 +208,21 @@ func name[T interface {
 	return v.String()
 }
 
-func (s *statement) request(r *engine.Request) {
+// common puts plainColumns.
+func (s *statement) common(r *engine.Request) {
 	var arrived int64
 	if !r.Arrived.IsZero() {
 		arrived = r.Arrived.UnixNano()
 	}
 	s.puts(int64(r.ID), arrived, int64(r.Status), name(r.Outcome), name(r.Way), name(r.Protocol), numberOrNull(r.Connection),
-		text(r.Method), text(r.Target), text(r.Client), text(r.Caller), textOrNull(r.Reason), r.RequestBytes, r.ResponseBytes,
-		microseconds(r.Queued), microseconds(r.Sent), microseconds(r.Connect), microseconds(r.FirstByte), microseconds(r.LastByte),
-		flag(r.Upgraded), flag(r.Replay))
+		text(r.Method), text(r.Target), text(r.Client), text(r.Caller), r.RequestBytes, r.ResponseBytes,
+		microseconds(r.Queued), microseconds(r.Sent), microseconds(r.Connect), microseconds(r.FirstByte), microseconds(r.LastByte))
+}
+
+// request puts requestColumns.
+func (s *statement) request(r *engine.Request) {
+	s.common(r)
+	s.puts(textOrNull(r.Reason), flag(r.Upgraded), flag(r.Replay))
 }
 
 // more is what events rarely have.
