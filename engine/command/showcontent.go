@@ -20,7 +20,8 @@ func (f *facts) content(x *inspect.Exchange, o showOptions) {
 	}
 	look := inspect.Look{Secrets: o.secrets}
 	for _, side := range sidesOf(x) {
-		if side.part.Size == 0 && len(side.part.Data) == 0 {
+		// Of a WebSocket there are messages and nothing beside them.
+		if len(side.part.Data) == 0 && (side.part.Size == 0 || len(x.Content.Messages) > 0) {
 			continue
 		}
 		v := inspect.Read(side.head, side.part, look)
