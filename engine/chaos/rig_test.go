@@ -32,7 +32,8 @@ type rig struct {
 	serverFlags, cliFlags  []string
 	transport, viaProxy    *http.Transport
 	originAddr, clientName string
-	noRoutes               bool // classic connections carry none
+	wrapper                []string // of the server
+	noRoutes               bool     // classic connections carry none
 	hanging                sync.Once
 }
 
@@ -109,7 +110,7 @@ func freeAddr(t testing.TB) string {
 
 func (r *rig) startServer() {
 	r.t.Helper()
-	r.server = start(r.t, "server", nil, append([]string{"server", "--headless", "--name", "chaos",
+	r.server = start(r.t, "server", r.wrapper, append([]string{"server", "--headless", "--name", "chaos",
 		"--listen", r.addr, "--domain", domain, "--ping", "1s", "--grace", "5s"}, r.serverFlags...)...)
 	ready := r.server.await(0, "ready", 1, startWait)
 	if ready[0].Listen != r.addr {
