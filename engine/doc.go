@@ -90,6 +90,10 @@
 //	origin idle watch, where a socket  pool                  taken again, idle timeout        Transport.Close
 //	  can't be asked without waiting
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
+//	control answer, one per socket     net/http              its peer leaves, Close            control Server.Close
+//	control ledger                     NewServer             Close, the engine's end           control Server.Close
+//	remote stream                      Dial                  Close, ctx                        Remote.Close
+//	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close
 //	store ingest, one per log          store.Open            Log.Close, the engine's end      Log.Close
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that

@@ -108,6 +108,9 @@ func (r *Remote) live() bool {
 func (r *Remote) lose(err error, wait time.Duration) {
 	var refused *refusal
 	cause := causeOf(err)
+	if r.live() {
+		r.o.Logger.Info("the link is lost", "cause", cause)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := &r.link
@@ -115,7 +118,6 @@ func (r *Remote) lose(err error, wait time.Duration) {
 	now := time.Now()
 	if !l.Lost {
 		l.Lost, l.Since, l.Attempt = true, now, 0
-		r.o.Logger.Info("the link is lost", "address", l.Address, "cause", cause)
 	}
 	l.Attempt++
 	l.Cause, l.RetryAt = cause, now.Add(wait)
