@@ -46,6 +46,7 @@ type DialOptions struct {
 type Remote struct {
 	o       DialOptions
 	base    string // of addresses of calls: "https://host:port"
+	local   bool   // over a Unix socket
 	http    *http.Client
 	cache   cache
 	ctx     context.Context // ends with Close
@@ -63,6 +64,7 @@ type Remote struct {
 	subs    map[*subscription]struct{}
 	carried wish               // what the stream that is opened or runs was asked to carry
 	carries wish               // what the stream that runs carries; nothing while none does
+	did     time.Time          // when something was done last: answers of before are old
 	again   context.CancelFunc // ends the stream that runs, so that another is opened at once
 	changed chan struct{}      // closed, and replaced, when the link's state changes
 }
@@ -96,7 +98,7 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Remote, error) {
 		if path == "" || len(path) > maxSocketPath {
 			return nil, fmt.Errorf("address %s: the path of a Unix socket has 1 to %d bytes", engine.Bound(address), maxSocketPath)
 		}
-		r.base = "http://adit"
+		r.base, r.local = "http://adit", true
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			d := net.Dialer{Timeout: silence}
 			return d.DialContext(ctx, "unix", path)

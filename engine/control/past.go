@@ -341,6 +341,8 @@ func (s *Server) exportHAR(x *exchange) error {
 
 // newestIDs returns the newest records that a filter selects, the oldest first.
 func newestIDs(ctx context.Context, log engine.RequestLog, text string, most int) ([]engine.RequestID, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryWait)
+	defer cancel()
 	var list []engine.RequestID
 	var page engine.RequestPage
 	q := engine.RequestQuery{Filter: text, Count: maxPage}

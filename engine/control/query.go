@@ -20,8 +20,14 @@ import (
 	"adit/engine/filter"
 )
 
-// maxCached is how many answers are kept to be asked for again.
-const maxCached = 8
+const (
+	// maxCached is how many answers are kept to be asked for again.
+	maxCached = 8
+
+	// askedEvery is how often the same question is asked over a network at most: a
+	// dashboard asks ten times a second.
+	askedEvery = 300 * time.Millisecond
+)
 
 // A cache keeps the newest answers: who asks the same again and again is told
 // that nothing has changed, and while the link is lost what was known is shown.
@@ -33,6 +39,7 @@ type cache struct {
 type answer struct {
 	path, tag string
 	body      []byte // of at most maxLine bytes
+	asked     time.Time
 }
 
 func (c *cache) get(path string) answer {
@@ -74,14 +81,19 @@ func (r *Remote) get(ctx context.Context, path string, out any) error {
 		}
 		return json.Unmarshal(kept.body, out)
 	}
+	now := time.Now()
+	if !r.local && kept.body != nil && now.Sub(kept.asked) < askedEvery && !kept.asked.Before(r.acted()) {
+		return json.Unmarshal(kept.body, out)
+	}
 	body, tag, err := r.call(ctx, http.MethodGet, path, nil, kept.tag)
 	if err != nil {
 		return err
 	}
 	if body == nil {
-		body = kept.body
-	} else if tag != "" && len(body) <= maxLine {
-		r.cache.put(answer{path, tag, body})
+		body, tag = kept.body, kept.tag
+	}
+	if tag != "" && len(body) <= maxLine {
+		r.cache.put(answer{path, tag, body, now})
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("the answer of the other end can't be read: %w", err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"adit/engine"
 	"adit/engine/inspect"
@@ -27,6 +28,9 @@ func (r *Remote) act(ctx context.Context, method, path string, content any, out 
 		return err
 	}
 	body, _, err := r.call(ctx, method, path, b, "")
+	r.mu.Lock()
+	r.did = time.Now()
+	r.mu.Unlock()
 	if err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("%w; it may have been done: look before you try again", err)
@@ -40,6 +44,13 @@ func (r *Remote) act(ctx context.Context, method, path string, content any, out 
 		return fmt.Errorf("the answer of the other end can't be read: %w", err)
 	}
 	return nil
+}
+
+// acted returns when something was done last.
+func (r *Remote) acted() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.did
 }
 
 func because(by engine.Operator) cause { return cause{Reason: engine.Bound(by.Reason)} }

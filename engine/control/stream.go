@@ -242,10 +242,12 @@ func (f *feeder) run(ctx context.Context, batches <-chan engine.Batch) {
 			}
 		case <-t.C:
 			f.lines.written = 0
+			begun := time.Now()
 			if f.delta(ctx) != nil {
 				return
 			}
-			pause = time.Duration(f.lines.written) * time.Second / budget
+			// What it costs is bounded too: of 10,000 connections, to 1/20.
+			pause = max(time.Duration(f.lines.written)*time.Second/budget, 20*time.Since(begun))
 			t.Reset(min(max(pause, f.interval), max(f.latest, f.interval)))
 		case <-ctx.Done():
 			return

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 )
 
 // watch opens a stream by hand.
@@ -161,43 +162,50 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// traffic makes some connections of a rig busy, and its log grow, until the test ends.
+func traffic(t *testing.T, rig *rig, busy int) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(stop); <-stopped })
+	go func() {
+		defer close(stopped)
+		rng := rand.New(rand.NewPCG(1, 2))
+		for tick := time.NewTicker(20 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			rig.engine.Update(func(s *engine.Snapshot) {
+				for i := range busy {
+					c := &s.Connections[i]
+					c.BytesIn += rng.Uint64N(1 << 16)
+					c.BytesOut += rng.Uint64N(1 << 20)
+					c.FramesIn.Binary += rng.Uint64N(9)
+					c.FramesOut.Binary += rng.Uint64N(99)
+					c.ShapeIn.Sizes[rng.IntN(4)]++
+					c.ShapeOut.LastLength = rng.Uint64N(1 << 14)
+					c.Exchanges += rng.Uint64N(5)
+					c.InFlight = rng.IntN(3)
+					c.State = engine.StateIdle + engine.ConnectionState(rng.IntN(2))
+					s.Totals.Requests++
+					s.Totals.BytesIn = rng.Uint64()
+				}
+			})
+			rig.log.mu.Lock()
+			rig.log.records = append(rig.log.records, record(engine.RequestID(len(rig.log.records)+1)))
+			rig.log.mu.Unlock()
+		}
+	}()
+}
+
 // P12: 42 connections, of which some or all are busy, cost at most 20 KB/s.
 func TestStreamAboveItsBudget(t *testing.T) {
 	for _, busy := range []int{9, 42} {
 		t.Run(fmt.Sprintf("%d busy", busy), func(t *testing.T) {
 			t.Parallel()
 			rig := newRig(t, scene(42))
-			stop := make(chan struct{})
-			stopped := make(chan struct{})
-			go func() {
-				defer close(stopped)
-				rng := rand.New(rand.NewPCG(1, 2))
-				for tick := time.NewTicker(20 * time.Millisecond); ; {
-					select {
-					case <-stop:
-						tick.Stop()
-						return
-					case <-tick.C:
-					}
-					rig.engine.Update(func(s *engine.Snapshot) {
-						for i := range busy {
-							c := &s.Connections[i]
-							c.BytesIn += rng.Uint64N(1 << 16)
-							c.BytesOut += rng.Uint64N(1 << 20)
-							c.FramesIn.Binary += rng.Uint64N(9)
-							c.FramesOut.Binary += rng.Uint64N(99)
-							c.ShapeIn.Sizes[rng.IntN(4)]++
-							c.ShapeOut.LastLength = rng.Uint64N(1 << 14)
-							c.Exchanges += rng.Uint64N(5)
-							c.InFlight = rng.IntN(3)
-							c.State = engine.StateIdle + engine.ConnectionState(rng.IntN(2))
-							s.Totals.Requests++
-							s.Totals.BytesIn = rng.Uint64()
-						}
-					})
-				}
-			}()
-			defer func() { close(stop); <-stopped }()
+			traffic(t, rig, busy)
 			c := watch(t, rig, "/v1/stream", true)
 			all := &counted{Reader: c}
 			resp, err := http.ReadResponse(bufio.NewReader(all), nil)
@@ -229,6 +237,41 @@ func TestStreamAboveItsBudget(t *testing.T) {
 				t.Errorf("%d deltas in %v", deltas, long)
 			}
 		})
+	}
+}
+
+// P12 as a dashboard has it: a Remote over TLS that is asked ten times a second.
+func TestDashboardAboveItsBudget(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t, scene(42), withTokens)
+	addr, trust := rig.secure(t)
+	relay, err := enginetest.NewTCPRelay(addr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = relay.Close() })
+	traffic(t, rig, 9)
+	r := dial(t, "https://"+relay.Addr().String(), DialOptions{Token: "all-powerful", TLS: trust})
+	var snap engine.Snapshot
+	var page engine.RequestPage
+	const long = 3 * time.Second
+	before, begun := relay.Traffic(), time.Now()
+	for tick := time.NewTicker(100 * time.Millisecond); time.Since(begun) < long; <-tick.C {
+		if err := r.Snapshot(t.Context(), &snap); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 20} {
+			if err := r.Requests(t.Context(), engine.RequestQuery{Count: n}, &page); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	after := relay.Traffic()
+	down := float64(after.BytesDown-before.BytesDown) / long.Seconds() / 1000
+	up := float64(after.BytesUp-before.BytesUp) / long.Seconds() / 1000
+	t.Logf("%.1f KB/s down, %.1f KB/s up", down, up)
+	if down > 20 {
+		t.Errorf("%.1f KB/s", down)
 	}
 }
 
