@@ -31,7 +31,8 @@ type shelfDB struct {
 	keys     []uint64
 	slices   int // ids that one step of a search looks at
 	failing  error
-	searched int // rows that searches have looked at
+	searched int           // rows that searches have looked at
+	slow     time.Duration // what a step takes
 }
 
 func (f *shelfDB) Next() (engine.RequestID, engine.ConnectionID) { return f.first, 1 }
@@ -97,6 +98,9 @@ func (f *shelfDB) Search(ctx context.Context, fl *filter.Filter, c *filter.Conte
 		if err := cmp.Or(err, ctx.Err()); err != nil {
 			return err
 		}
+		if f.slow > 0 {
+			time.Sleep(f.slow)
+		}
 		if !found(batch, down) {
 			return nil
 		}
@@ -106,14 +110,19 @@ func (f *shelfDB) Search(ctx context.Context, fl *filter.Filter, c *filter.Conte
 }
 
 func (f *shelfDB) Spans(ctx context.Context, before engine.RequestID, found func(from, to engine.RequestID) bool) error {
-	return f.Search(ctx, nil, nil, engine.ByArrival, 0, before, func(batch []history.Entry, _ engine.RequestID) bool {
-		for _, x := range batch {
-			if !found(x.ID, x.ID+1) {
-				return false
-			}
+	f.mu.Lock()
+	rows := slices.Clone(f.rows)
+	err := f.failing
+	f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for i := len(rows) - 1; i >= 0; i-- {
+		if id := rows[i].ID; id < before && !found(id, id+1) {
+			break
 		}
-		return true
-	})
+	}
+	return ctx.Err()
 }
 
 func (f *shelfDB) Requests(_ context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error) {

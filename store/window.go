@@ -339,7 +339,8 @@ func (l *Log) copyOut(id engine.RequestID, t time.Time, into *engine.RequestPage
 		l.copyAt(p, t, into)
 		return
 	}
-	if l.shelf == nil {
+	// One that was pushed out in flight is nowhere until it ends.
+	if l.shelf == nil || id >= l.shelf.down && !l.shelf.ids.has(id) {
 		return
 	}
 	r := engine.Request{ID: id}
