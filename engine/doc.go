@@ -95,6 +95,11 @@
 //	remote stream                      Dial                  Close, ctx                        Remote.Close
 //	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close
 //	store ingest, one per log          store.Open            Log.Close, the engine's end      Log.Close
+//	store search of the history, at    Log.Requests          done, nobody asks for 2 s,       Log.Close
+//	  most two; survey of its ids                              Log.Close
+//	store askers of a recording        store.Record          its end, 2 s after it            Record
+//	store playback: survey, one per    playback.Open,        done; ctx, Recording.Close       Recording.Close
+//	  subscription                       Subscribe
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that
 //	                                                                                          nobody reads, which ends with

@@ -1,15 +1,22 @@
 // Package store keeps what was seen: a ring of the newest records of requests,
-// those in flight included, and the standing queries over it.
+// those in flight included, the history behind it, and the standing queries over
+// both as one list.
 //
 // A [Log] has one goroutine, which takes events from a subscription of its own
-// and puts them into the ring. Queries run on the goroutines of those who ask.
-// Two locks keep them apart: one that serialises queries, and below it one for
-// the ring, which nobody holds for much longer than [turn]. What the
-// subscription loses is counted, and a record whose end may be among it is no
-// longer shown as in flight.
+// and puts them into the history's queue and into the ring. Queries run on the
+// goroutines of those who ask. Two locks keep them apart: one that serialises
+// queries, and below it one for the ring, which nobody holds for much longer than
+// [turn]. What the subscription loses is counted, and a record whose end may be
+// among it is no longer shown as in flight.
+//
+// What is before the ring's floor is the history's, what is not is the ring's: so
+// no record is there twice. The history is searched on goroutines of their own, at
+// most two at a time; whoever asks is answered at once with what was found so far.
+// A page's rows of the history are read by their ids, beside all locks.
 //
 // Start with ring.go for what is kept, ingest.go for how it comes in, query.go
-// for how it is found.
+// for how it is found; shelf.go, past.go and search.go are the same of the history.
+// [Record] writes a recording, package playback shows one.
 package store
 
 import (
