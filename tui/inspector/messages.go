@@ -71,9 +71,9 @@ func (s *Screen) back() bool {
 const (
 	timeAt      = 1
 	directionAt = 14
-	kindAt      = 20
-	sizeAt      = 27
-	sayingAt    = 35
+	kindAt      = 23
+	sizeAt      = 30
+	sayingAt    = 38
 )
 
 // writeMessages draws the list, or the message that is opened.
@@ -121,12 +121,12 @@ func (s *Screen) messageRow(p *pen, y int, m *message) {
 	fg, muted := canvas.Of(themes.Fg), canvas.Of(themes.Muted)
 	s.text = format.AppendTime(s.text[:0], m.note.Time, f.UTC)
 	a.Bytes(timeAt, y, s.text, muted)
-	from, glyph, style := "orig", f.Glyphs.Out, canvas.Of(themes.GraphOut)
+	from, glyph, style := "origin", f.Glyphs.Out, canvas.Of(themes.GraphOut)
 	if m.note.FromCaller {
-		from, glyph, style = "call", f.Glyphs.In, canvas.Of(themes.GraphIn)
+		from, glyph, style = "caller", f.Glyphs.In, canvas.Of(themes.GraphIn)
 	}
 	x := a.Text(directionAt, y, glyph, style)
-	a.Text(x, y, from, style)
+	a.Text(x+1, y, from, style)
 	kind := fg
 	switch m.note.Kind {
 	case engine.MessagePing, engine.MessagePong:

@@ -138,8 +138,13 @@ func (l *Log) Request(ctx context.Context, id engine.RequestID) (engine.Request,
 }
 
 // Content implements [engine.RequestLog].
-func (*Log) Content(context.Context, engine.RequestID, *engine.Content) error {
-	return engine.ErrNotFound
+func (l *Log) Content(_ context.Context, id engine.RequestID, into *engine.Content) error {
+	c := l.scene.contentOf(id)
+	if c == nil {
+		return engine.ErrNotFound
+	}
+	*into = *c
+	return nil
 }
 
 // Events implements [engine.RequestLog].

@@ -66,8 +66,11 @@ func (s *Scene) Request(id engine.RequestID, heads bool) engine.Request {
 	if took < 10*time.Millisecond {
 		r.Queued, r.Sent = 30*time.Microsecond, 90*time.Microsecond
 	}
+	s.special(&r)
 	if heads {
-		r.Heads = headsOf(&r)
+		if r.Heads = s.specialHeads(&r); r.Heads == nil {
+			r.Heads = headsOf(&r)
+		}
 	}
 	return r
 }
