@@ -17,24 +17,13 @@ import (
 // replayed draws what is sent again.
 func (d *dialog) replayed(in canvas.Area, row int, r *engine.Replay, f *pane.Frame) {
 	x := in.Cut(1, row, 12, r.Of.String(), f.Glyphs.Cut, canvas.Of(themes.Muted))
-	style := canvas.Of(themes.Fg)
-	note := format.Plural(len(r.Content), "byte")
-	if len(r.Content) == 0 {
-		note = ""
-	}
+	style, note := canvas.Of(themes.Fg), ""
 	if !inspect.Idempotent(r.Method) {
-		style = canvas.Of(themes.Warn)
-		if note != "" {
-			note += ", "
-		}
-		note += "not idempotent"
+		style, note = canvas.Of(themes.Warn), "not idempotent"
 	}
-	room := in.W() - x - 3
-	if note != "" {
-		room -= canvas.Width(note) + 2
-	}
+	room := in.W() - x - 3 - len(note)
 	in.Cut(x+1, row, max(room, 8), r.Method+" "+observe.Target(r.Target), f.Glyphs.Cut, style)
-	in.Right(in.W()-1-canvas.Width(note), row, canvas.Width(note), note, style)
+	in.Right(in.W()-1-len(note), row, len(note), note, style)
 }
 
 func breaksReplay(d *dialog, _ *pane.Frame) string {

@@ -91,8 +91,12 @@ func replayOne(ctx context.Context, s pane.Source, id engine.RequestID, clients 
 	if err != nil {
 		off = err.Error()
 	}
+	note := "any client that can serve it"
+	if p.Client != "" {
+		note = "through " + p.Client
+	}
 	menu := pane.Choose{Title: "Replay " + id.String(), Options: []pane.Option{
-		{Title: "as it was", Note: "any client that can serve it", Off: off, Effect: pane.Ask{Action: keys.Replay, Replays: []engine.Replay{p}}},
+		{Title: "as it was", Note: note, Off: off, Effect: pane.Ask{Action: keys.Replay, Replays: []engine.Replay{p}}},
 	}}
 	if off != "" {
 		menu.Lines = []string{off}

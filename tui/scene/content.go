@@ -18,10 +18,17 @@ const (
 )
 
 // Call is a request of an API with an answer in gzip, Chat a WebSocket that is
-// still open, Stream server-sent events.
-func (s *Scene) Call() engine.RequestID   { return max(s.Upload(), callBefore+1) - callBefore }
-func (s *Scene) Chat() engine.RequestID   { return max(s.Upload(), chatBefore+1) - chatBefore }
-func (s *Scene) Stream() engine.RequestID { return max(s.Upload(), streamBefore+1) - streamBefore }
+// still open, Stream server-sent events. 0: the scene has too few requests.
+func (s *Scene) Call() engine.RequestID   { return s.before(callBefore) }
+func (s *Scene) Chat() engine.RequestID   { return s.before(chatBefore) }
+func (s *Scene) Stream() engine.RequestID { return s.before(streamBefore) }
+
+func (s *Scene) before(n engine.RequestID) engine.RequestID {
+	if s.Upload() <= streamBefore {
+		return 0
+	}
+	return s.Upload() - n
+}
 
 // special makes r one of the requests whose content is kept, if it is one.
 func (s *Scene) special(r *engine.Request) {
