@@ -108,6 +108,7 @@
 //	  terminal                                               gone, the engine's end           stuck in a write ends with the
 //	                                                                                          process
 //	tui collector                      tui.Open              Show's end, ctx                  Show, for at most 100 ms
+//	tui wants, at most 4 at once       tui collector         fetched, ctx; far: 2 s           tui collector
 //	tui commands: actions, files, the  tui program           done; actions: ctx, 10 s         nobody: what they say goes to a
 //	  memory, looking for changes                                                             program that may have ended;
 //	                                                                                          Show waits for the memory

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"adit/engine"
+	"adit/tui/pane"
 	"adit/tui/scene"
 )
 
@@ -46,5 +48,35 @@ func TestIdleScreenIsNotDrawn(t *testing.T) {
 	}
 	if most := int(40*framesEvery/time.Second) + 1; drawn > most {
 		t.Errorf("drawn %d times in 40 frames of an engine that does nothing", drawn)
+	}
+}
+
+// A link and a recording cost no more than what is here: a frame has the same
+// ceiling.
+func TestFrameFromElsewhereThatAllocates(t *testing.T) {
+	a := attach(t, Options{}, func(l *engine.Link) { l.Attached, l.Skew = 2, 10*time.Second })
+	a.frame.Gaps = []pane.Gap{{From: a.clock.Add(-time.Minute), To: a.clock.Add(-time.Second)}}
+	p := play(t, Options{})
+	for name, frame := range map[string]func(){
+		"attached": func() {
+			a.since += framesEvery
+			a.clock = scene.Clock().Add(a.since)
+			a.linked.SetLink(func(l *engine.Link) { l.LastData = a.clock })
+			a.fake.Update(func(x *engine.Snapshot) { a.scene.At(a.since, x) })
+			a.next()
+			a.draw()
+		},
+		"recording": func() {
+			p.player.Passes(framesEvery)
+			p.next()
+			p.draw()
+		},
+	} {
+		frame()
+		if n := testing.AllocsPerRun(8, frame); n > 300 {
+			t.Errorf("%s: %v allocations a frame", name, n)
+		} else {
+			t.Logf("%s: %v", name, n)
+		}
 	}
 }

@@ -114,8 +114,8 @@ func (m *model) footHints() []pane.Hint {
 	if n := len(m.overlays); n > 0 {
 		return m.overlays[n-1].Hints(f)
 	}
-	if f.Link != nil && f.Link.Lost || m.connecting() {
-		return m.offline()
+	if m.offline() {
+		return m.lostHints()
 	}
 	actions, contexts := m.top().Hints(f), m.contexts()
 	if f.Playback != nil {

@@ -231,6 +231,12 @@ func (m *model) appendBanner(b []byte, name, cause string, long bool) []byte {
 	return append(b, " now"...)
 }
 
+// offline reports whether there is no data of an engine in another process now:
+// the link is lost, or seems to be, or was never there.
+func (m *model) offline() bool {
+	return m.frame.Link != nil && (m.lost() || m.connecting())
+}
+
 // drawConnecting says what is waited for, where there is nothing to show yet.
 func (m *model) drawConnecting(a canvas.Area) {
 	f, link := &m.frame, &m.remote.link
@@ -258,8 +264,8 @@ func (m *model) drawConnecting(a canvas.Area) {
 	}
 }
 
-// offline are the hints while the link is lost: what can be done about it.
-func (m *model) offline() []pane.Hint {
+// lostHints are the hints while the link is lost: what can be done about it.
+func (m *model) lostHints() []pane.Hint {
 	f := &m.frame
 	c := &m.footing
 	c.actions, c.contexts = nil, nil
@@ -280,7 +286,7 @@ func (m *model) offline() []pane.Hint {
 func (m *model) contexts() []keys.Context {
 	own := m.top().Contexts(&m.frame)
 	switch {
-	case m.frame.Link != nil && m.frame.Link.Lost, m.connecting():
+	case m.offline():
 		return append([]keys.Context{keys.Lost}, own...)
 	case m.frame.Playback != nil:
 		return append([]keys.Context{keys.Play}, own...)

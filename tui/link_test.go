@@ -128,7 +128,13 @@ func TestRemoteStatesAsPictured(t *testing.T) {
 func TestSilentLinkIsStale(t *testing.T) {
 	a := attach(t, Options{}, nil)
 	a.clock = a.clock.Add(5 * time.Second) // and no data
-	if got := a.text(); !strings.Contains(got, "LOST edge-1 (silent) 00:05 ago") {
+	got := a.text()
+	for _, want := range []string{"LOST edge-1 (silent) 00:05 ago", "r retry now"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if got := a.press("d").text(); !strings.Contains(got, "last data      5s ago") {
 		t.Errorf("%s", got)
 	}
 }

@@ -409,8 +409,8 @@ func (m *model) show() {
 func (m *model) told(got *collected) {
 	for _, b := range got.batches {
 		batch := engine.Batch{Events: got.events[b.from:b.to], Dropped: b.dropped}
-		if m.remote.linked != nil && batch.Dropped > 0 {
-			// The log of the other end has what the link had not.
+		if (m.remote.linked != nil || m.remote.player != nil) && batch.Dropped > 0 {
+			// The log has what the link, or a jump in a recording, left out.
 			m.past.again()
 			batch.Dropped = 0
 		}

@@ -70,6 +70,11 @@ func (m *model) aside() (wants []pane.Want) {
 		p.asking = true
 		wants = append(wants, &pastWant{m: m, after: p.after})
 	}
+	if s, ok := m.top().(interface{ Page() *engine.RequestPage }); ok && s.Page() != nil && m.remote.linked != nil {
+		m.newest = s.Page().Newest // the screen asks often enough
+		m.keeps(storeOf(s.Page()))
+		return wants
+	}
 	if r := &m.remote; r.linked != nil && !r.asking && m.frame.Clock.Sub(r.asked) >= logEvery {
 		r.asking, r.asked = true, m.frame.Clock
 		wants = append(wants, &logWant{m: m})

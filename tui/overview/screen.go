@@ -89,6 +89,9 @@ func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 		keys.Follow, keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
 }
 
+// Page returns the page of requests that is shown, nil before the first.
+func (s *Screen) Page() *engine.RequestPage { return s.tail.Page() }
+
 // Newest returns the newest record that the screen knows of.
 func (s *Screen) Newest() engine.RequestID { return s.tail.Newest() }
 

@@ -81,7 +81,7 @@ func (p *Palette) actions(f *pane.Frame, contexts []keys.Context, marks int) {
 	contexts = append(slices.Clone(contexts), keys.Everywhere)
 	var moves []entry // the last: who reads a list of them has found out
 	for _, info := range keys.Actions() {
-		if info.Action == keys.Palette || info.Mutating && f.ReadOnly {
+		if info.Action == keys.Palette || info.Mutating && f.ReadOnly && f.Playback == nil {
 			continue
 		}
 		e := entry{title: overlay.Words(info.Title, f), note: string(info.Action), action: info.Action, effect: pane.Run{Action: info.Action}}

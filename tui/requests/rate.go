@@ -7,6 +7,10 @@ import (
 	"adit/engine"
 )
 
+// idsJump is from how many ids a second on another run has begun: it leaves a gap
+// to the ids before, and no machine serves so much.
+const idsJump = 50_000
+
 // arrivals is how fast records come, by their ids, which have no gaps.
 type arrivals struct {
 	perSecond float64
@@ -17,7 +21,8 @@ type arrivals struct {
 
 func (a *arrivals) add(newest engine.RequestID, now time.Time) {
 	passed := now.Sub(a.at)
-	if a.at.IsZero() || passed > 3*time.Second || newest < a.newest {
+	if a.at.IsZero() || a.newest == 0 || passed > 3*time.Second || passed < 0 || newest < a.newest ||
+		float64(newest-a.newest) > idsJump*max(passed.Seconds(), 0.2) {
 		*a = arrivals{newest: newest, at: now}
 		return
 	}
