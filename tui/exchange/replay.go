@@ -72,7 +72,7 @@ func Replay(f *pane.Frame, ids []engine.RequestID, hidden int) pane.Effect {
 			ask.Replays = append(ask.Replays, p)
 		}
 		if len(ask.Replays) == 0 {
-			return pane.Say{Text: "replay: " + ask.Refused[0], Bad: true}
+			return pane.Say{Text: "replay: " + ask.Refused[0]}
 		}
 		return ask
 	}}
@@ -85,7 +85,7 @@ func replayOne(ctx context.Context, s pane.Source, id engine.RequestID, clients 
 	}
 	p, err := inspect.Prepare(&x, nil)
 	if err != nil && p.Of == 0 {
-		return pane.Say{Text: "replay: " + err.Error(), Bad: true}
+		return pane.Say{Text: "replay: " + err.Error()}
 	}
 	off := ""
 	if err != nil {
@@ -117,7 +117,7 @@ func replayOne(ctx context.Context, s pane.Source, id engine.RequestID, clients 
 	}
 	edited := pane.Option{Title: "edited in $EDITOR", Effect: edit(p, inspect.EditText(&p))}
 	if !remote {
-		edited.Off = "an editor would stop the tunnel of this process: adit attach, or adit replay --set"
+		edited.Off = "it would stop this tunnel: use adit attach"
 	}
 	menu.Options = append(menu.Options, edited)
 	return menu
@@ -140,7 +140,15 @@ func edit(p engine.Replay, text []byte) pane.Effect {
 		}
 		// An editor may come with arguments, which a shell takes apart.
 		command := exec.Command("sh", "-c", editor()+` "$1"`, "sh", path)
+		// What the dashboard reads keys from is no terminal to an editor.
+		tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+		if err == nil {
+			command.Stdin, command.Stdout, command.Stderr = tty, tty, tty
+		}
 		return pane.Exec{Command: command, Done: func(err error) pane.Effect {
+			if tty != nil {
+				_ = tty.Close()
+			}
 			if err != nil {
 				_ = os.RemoveAll(dir)
 				return pane.Say{Text: "edit: " + editor() + ": " + err.Error() + "; nothing was sent", Bad: true}

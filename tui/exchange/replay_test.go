@@ -118,7 +118,7 @@ func TestReplaySaysWhyItCannotBe(t *testing.T) {
 	if !ok || len(ask.Replays) != 2 || len(ask.Refused) != 1 || ask.Hidden != 1 {
 		t.Errorf("several: %#v", ask)
 	}
-	if e, ok := run(t, exchange.Replay(stage(false), []engine.RequestID{3, 5}, 0)).(pane.Say); !ok || !e.Bad {
+	if e, ok := run(t, exchange.Replay(stage(false), []engine.RequestID{3, 5}, 0)).(pane.Say); !ok || e.Bad {
 		t.Errorf("none of several: %#v", e)
 	}
 	if e, ok := exchange.Replay(stage(false), make([]engine.RequestID, 101), 0).(pane.Say); !ok {

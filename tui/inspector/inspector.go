@@ -66,6 +66,8 @@ const (
 	// A record that is over does not change, but the log may drop it.
 	checkEvery = time.Second
 	liveEvery  = 100 * time.Millisecond
+	// Through a link the content of what runs, up to some 200 KiB, comes each time.
+	remoteEvery = 300 * time.Millisecond
 
 	relatedMost = 50
 )
@@ -129,6 +131,8 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 		return wants
 	case !s.have && !s.gone:
 		every = liveEvery
+	case exchange.Running(&s.record) && f.Link != nil:
+		every = remoteEvery
 	case exchange.Running(&s.record):
 		every = liveEvery
 	}
