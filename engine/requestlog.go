@@ -59,6 +59,7 @@ type RequestQuery struct {
 	Order     RequestOrder
 	Ascending bool        // false: newest, longest, largest first
 	Until     RequestID   // only records up to this one, as a paused screen shows them; 0 all
+	Now       time.Time   // what the times of Filter count from, in a recording; zero: the clock
 	Marked    []RequestID // what is:marked means, in ascending order
 	Complete  bool        // wait until the history has been searched, or ctx ends; false: answer at once with what is found so far
 

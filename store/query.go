@@ -24,6 +24,10 @@ const (
 	// heads that are dropped, is answered anew.
 	refind = time.Second
 
+	// leap is how far context.Now may go at once: what is further, or back, is a
+	// jump, and what was found in the history means nothing any more.
+	leap = time.Minute
+
 	// attempts is how often a scan is made, where records that rested have changed
 	// since or more came than the journal holds. A filter that is slower than what
 	// comes is then answered with what was there when the last one began: nothing
@@ -90,6 +94,8 @@ type standing struct {
 	filter  *filter.Filter
 	order   engine.RequestOrder
 	context filter.Context
+	clock   time.Time // when it was asked
+	moment  time.Time // context.Now, where answers depend on it
 	marked  []engine.RequestID
 
 	rest  []entry // of those that rest and are selected, in order
@@ -144,19 +150,26 @@ func (l *Log) find(q *engine.RequestQuery) (*standing, error) {
 // refresh brings s up to date.
 func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) error {
 	needs := s.filter.Needs()
-	s.context.Now = time.Now()
+	s.clock = time.Now()
+	if s.context.Now = q.Now; q.Now.IsZero() {
+		s.context.Now = s.clock
+	}
 	if needs&filter.NeedsMarked != 0 && !slices.Equal(s.marked, q.Marked) {
 		s.marked = slices.Clone(q.Marked) // a search may be reading the ones before
 		s.valid = false
 		s.begin()
 	}
-	if old := s.context.Now.Sub(s.scanned) >= refind; old && needs&filter.NeedsNow != 0 {
-		s.valid = false
+	if needs&filter.NeedsNow != 0 {
+		s.valid = s.valid && s.clock.Sub(s.scanned) < refind
+		if jump := s.context.Now.Sub(s.moment); jump < -refind || jump > leap {
+			s.begin()
+		}
+		s.moment = s.context.Now
 	}
 
 	h := l.hold(ctx)
 	defer h.release()
-	if needs&filter.NeedsHeads != 0 && s.dropped != l.ring.dropped && s.context.Now.Sub(s.scanned) >= refind ||
+	if needs&filter.NeedsHeads != 0 && s.dropped != l.ring.dropped && s.clock.Sub(s.scanned) >= refind ||
 		needs&filter.NeedsLabels != 0 && s.labels != l.labels.version {
 		s.valid = false
 	}
@@ -200,7 +213,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 			return err
 		}
 		if p, ok := l.ring.find(id); ok {
-			l.ring.now(l.ring.at(p), &l.candidate, &l.heads, s.context.Now)
+			l.ring.now(l.ring.at(p), &l.candidate, &l.heads, s.clock)
 			if s.filter.Request(&l.candidate, &s.context) {
 				s.live = append(s.live, entryOf(&l.candidate, s.order))
 			}
@@ -227,7 +240,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 func (l *Log) scan(h *hold, s *standing) error {
 	g := &l.ring
 	s.rest, s.fresh, s.floor = s.rest[:0], s.fresh[:0], 0
-	s.valid, s.seq, s.epoch, s.scanned = false, g.seq, g.epoch, s.context.Now
+	s.valid, s.seq, s.epoch, s.scanned = false, g.seq, g.epoch, s.clock
 	s.dropped, s.labels = g.dropped, l.labels.version
 	if s.filter.Empty() {
 		s.rest = slices.Grow(s.rest, g.kept())

@@ -105,11 +105,11 @@ func (s *standing) pasts() func(yield func(*past) bool) {
 // extend puts in what the ring has pushed out, which is in moved unless it is
 // broken: then what was pushed out is to be looked for.
 func (l *Log) extend(s *standing, floor engine.RequestID, broken bool) {
-	s.asked = s.context.Now
+	s.asked = s.clock
 	for p := range s.pasts() {
 		switch {
 		case !p.begun:
-			p.begun, p.down, p.at, p.labels = true, floor, s.context.Now, s.labels
+			p.begun, p.down, p.at, p.labels = true, floor, s.clock, s.labels
 		case p.top == floor:
 			continue
 		case broken:
@@ -126,7 +126,7 @@ func (l *Log) extend(s *standing, floor engine.RequestID, broken bool) {
 // pursue starts what s wants done beside, unless enough is running.
 func (l *Log) pursue(s *standing) {
 	p := &s.past
-	if s.job != nil || l.closed || !p.begun || s.context.Now.Sub(s.failed) < again {
+	if s.job != nil || l.closed || !p.begun || s.clock.Sub(s.failed) < again {
 		return
 	}
 	j := &job{s: s, into: p, order: s.order}
@@ -136,7 +136,7 @@ func (l *Log) pursue(s *standing) {
 	case p.down > 0 && !p.cut:
 		j.kind, j.before = goDown, p.down
 	case s.stale():
-		s.anew = &past{begun: true, down: s.floor, top: s.floor, at: s.context.Now, labels: s.labels}
+		s.anew = &past{begun: true, down: s.floor, top: s.floor, at: s.clock, labels: s.labels}
 		j.kind, j.into, j.before = goDown, s.anew, s.floor
 	case len(p.recent) > recentFound:
 		j.kind = joinLists
@@ -148,7 +148,7 @@ func (l *Log) pursue(s *standing) {
 	}
 	l.searches++
 	s.job = j
-	c := &filter.Context{Now: time.Now()}
+	c := &filter.Context{Now: s.context.Now}
 	marked := s.marked
 	c.Marked = func(id uint64) bool {
 		_, ok := slices.BinarySearch(marked, engine.RequestID(id))
@@ -172,7 +172,7 @@ func (l *Log) pursue(s *standing) {
 // stale reports whether the history has to be searched anew.
 func (s *standing) stale() bool {
 	changes := s.past.outdated || s.filter.Needs()&filter.NeedsNow != 0
-	return changes && s.context.Now.Sub(s.past.at) > share*s.past.took+time.Second
+	return changes && s.clock.Sub(s.past.at) > share*s.past.took+time.Second
 }
 
 // searching reports whether what s knows of the history is not all that there is.

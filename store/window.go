@@ -246,7 +246,7 @@ func (l *Log) page(ctx context.Context, s *standing, q *engine.RequestQuery, int
 		into.Searching, into.Cut = into.Searching || s.searching(), s.past.cut
 	}
 	for _, id := range l.window {
-		l.copyOut(id, s.context.Now, into)
+		l.copyOut(id, s.clock, into)
 	}
 }
 
@@ -290,7 +290,7 @@ func (l *Log) known(s *standing, id engine.RequestID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if p, ok := l.ring.find(id); ok {
-		l.ring.now(l.ring.at(p), &l.candidate, nil, s.context.Now)
+		l.ring.now(l.ring.at(p), &l.candidate, nil, s.clock)
 		return true
 	}
 	if l.shelf != nil {

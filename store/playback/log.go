@@ -9,11 +9,12 @@ import (
 )
 
 // Requests implements [engine.RequestLog] with those that had arrived at the moment
-// that is shown. One that had not ended then is shown in flight; filters and orders
-// know it as it was at its end.
+// that is shown. Times in filters count from it. One that had not ended then is shown in flight;
+// filters and orders know it as it was at its end.
 func (r *Recording) Requests(ctx context.Context, q engine.RequestQuery, into *engine.RequestPage) error {
 	begun := time.Now()
 	at, _ := r.now()
+	q.Now = at.Local()
 	m, err := r.moment(ctx, at)
 	if err != nil {
 		return err

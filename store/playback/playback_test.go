@@ -208,6 +208,34 @@ func TestMomentIsWhatItWas(t *testing.T) {
 	}
 }
 
+// Times in a filter count from the moment that is shown, also after a jump.
+func TestFilterCountsFromTheMoment(t *testing.T) {
+	r := opened(t, written(t, false))
+	for _, x := range []struct {
+		at   float64
+		want int
+	}{{29.9, 6}, {10.2, 6}, {3.7, 4}} {
+		r.Seek(after(x.at))
+		var page engine.RequestPage
+		for end := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if err := r.Requests(t.Context(), engine.RequestQuery{Filter: "time:-6s..", Count: 100, Complete: true}, &page); err != nil {
+				t.Fatal(err)
+			}
+			if len(page.Requests) == x.want {
+				break
+			}
+			if time.Now().After(end) {
+				t.Errorf("at %v: %d requests, want %d", x.at, len(page.Requests), x.want)
+				break
+			}
+		}
+	}
+	var page engine.RequestPage
+	if err := r.Requests(t.Context(), engine.RequestQuery{Filter: "time:" + after(0).Local().Format("15:04"), Count: 100, Complete: true}, &page); err != nil || page.Matched != 4 {
+		t.Errorf("of the day: %d, %v", page.Matched, err)
+	}
+}
+
 // What has not begun is empty, and a filter is refused all the same.
 func TestNothingHasArrived(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "empty.db")
