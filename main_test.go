@@ -2,10 +2,15 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -41,7 +46,10 @@ const patience = 15 * time.Second
 //
 //	exits CODE PROGRAM [ARG]...   run it; it must end with this exit code
 //	start NAME PROGRAM [ARG]...   run it beside, its output in NAME.out and NAME.err
-//	await NAME REGEXP [VARIABLE]  wait until NAME.out matches; keep the first group
+//	await NAME REGEXP [VARIABLE]  wait until NAME.out (or NAME.err as NAME) matches; keep the first group
+//	prints [-as VARIABLE] REGEXP PROGRAM [ARG]...
+//	                              run it until its output matches; keep the first group
+//	cert CERT KEY                 write a certificate for 127.0.0.1
 //	end NAME SIGNAL CODE          send INT, TERM, HUP, KILL or none, wait, check the exit code
 //	httpget [-x URL] [-H FIELD]... [-until] STATUS URL
 //	                              the content goes to the file "content"; -until asks again until STATUS comes
@@ -60,6 +68,8 @@ func TestScript(t *testing.T) {
 			"exits":   exits,
 			"start":   start,
 			"await":   await,
+			"prints":  prints,
+			"cert":    cert,
 			"end":     end,
 			"httpget": httpget,
 			"hang":    hang,
@@ -261,18 +271,23 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: await NAME REGEXP [VARIABLE]")
+		ts.Fatalf("usage: await NAME[.err] REGEXP [VARIABLE]")
 	}
-	pattern, err := regexp.Compile(args[1])
+	name, isErr := strings.CutSuffix(args[0], ".err")
+	stream := name + ".out"
+	if isErr {
+		stream = args[0]
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	p := ts.Value(procsKey{}).(processes)[args[0]]
+	p := ts.Value(procsKey{}).(processes)[name]
 	if p == nil {
-		ts.Fatalf("no %s was started", args[0])
+		ts.Fatalf("no %s was started", name)
 	}
 	eventually(ts, func(last bool) error {
 		// Ended first, read then: what it wrote at its end counts.
 		ended := isClosed(p.done)
-		found := pattern.FindStringSubmatch(ts.ReadFile(args[0] + ".out"))
+		found := pattern.FindStringSubmatch(ts.ReadFile(stream))
 		switch {
 		case found != nil && len(args) == 3 && len(found) > 1:
 			ts.Setenv(args[2], found[1])
@@ -281,10 +296,49 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			return nil
 		case ended || last:
 			ts.Fatalf("%s never printed %s\nstdout:\n%s\nstderr:\n%s", args[0], args[1],
-				ts.ReadFile(args[0]+".out"), ts.ReadFile(args[0]+".err"))
+				ts.ReadFile(name+".out"), ts.ReadFile(name+".err"))
 		}
 		return errors.New("not yet")
 	})
+}
+
+func prints(ts *testscript.TestScript, neg bool, args []string) {
+	variable := ""
+	if args[0] == "-as" {
+		variable, args = args[1], args[2:]
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	eventually(ts, func(last bool) error {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		found := pattern.FindStringSubmatch(ts.ReadFile("stdout"))
+		switch {
+		case found == nil && last:
+			ts.Fatalf("%v never printed %s", args[1:], args[0])
+		case found == nil:
+			return errors.New("not yet")
+		case variable != "" && len(found) > 1:
+			ts.Setenv(variable, found[1])
+		}
+		return nil
+	})
+}
+
+// cert writes a certificate that vouches for itself.
+func cert(ts *testscript.TestScript, neg bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	for i, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: der}, {Type: "PRIVATE KEY", Bytes: secret}} {
+		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(block), 0o600))
+	}
 }
 
 func end(ts *testscript.TestScript, neg bool, args []string) {

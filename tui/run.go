@@ -83,6 +83,7 @@ func RunPlain(ctx context.Context, o Options) (End, error) {
 		Operator: o.Operator,
 		Commands: o.Commands,
 		ReadOnly: o.ReadOnly,
+		Remote:   o.Remote,
 		Input:    o.Input,
 		Output:   o.Output,
 		Hangup:   o.Hangup,

@@ -287,6 +287,12 @@ func (s *session) eachRequest(ctx context.Context, q engine.RequestQuery, number
 		if err := s.remote.Requests(ctx, q, &page); err != nil {
 			return err
 		}
+		if page.Searching { // a search that takes longer than one question may
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			continue
+		}
 		if len(page.Requests) == 0 {
 			return nil
 		}

@@ -237,6 +237,9 @@ func (r *Remote) Requests(ctx context.Context, q engine.RequestQuery, into *engi
 	if q.Ascending {
 		v.Set("ascending", "true")
 	}
+	if q.Complete {
+		v.Set("complete", "true")
+	}
 	if q.Offset > 0 {
 		v.Set("offset", strconv.Itoa(q.Offset))
 	}

@@ -72,6 +72,9 @@ func (p *printer) command(ctx context.Context, text string) (quit bool) {
 	case "requests":
 		p.requests(ctx, rest)
 	case "quit", "q":
+		if p.o.Remote {
+			return true // nothing ends with it
+		}
 		p.askQuit(ctx)
 	case "kill", "drain", "ban", "unban":
 		if p.o.ReadOnly {

@@ -41,6 +41,7 @@ type Options struct {
 	Operator string
 	Commands []string // lines for a shell, shown at the start
 	ReadOnly bool
+	Remote   bool // the engine is not in this process: quitting ends nothing
 	UTC      bool
 	Input    io.Reader // nil: no commands
 	Output   io.Writer
