@@ -122,9 +122,18 @@ type printer struct {
 	snapshot engine.Snapshot
 	totals   engine.Totals // at the last summary
 	told     time.Time     // of the last summary
+	link     link
 }
 
 func (p *printer) run(ctx context.Context, lines <-chan string) End {
+	var looks <-chan time.Time
+	if linked, ok := p.o.Engine.(engine.Linked); ok {
+		p.link.engine = linked
+		p.link.starts = linked.Link().Restarts
+		look := time.NewTicker(lookEvery)
+		defer look.Stop()
+		looks = look.C
+	}
 	p.begin(ctx)
 	tick := time.NewTicker(summaryEvery)
 	defer tick.Stop()
@@ -148,6 +157,8 @@ func (p *printer) run(ctx context.Context, lines <-chan string) End {
 				return Engine
 			}
 			p.batch(batch)
+		case now := <-looks:
+			p.look(now)
 		case <-tick.C:
 			p.summary(ctx)
 		case text := <-lines:
@@ -164,6 +175,11 @@ func (p *printer) run(ctx context.Context, lines <-chan string) End {
 // begin says what this is.
 func (p *printer) begin(ctx context.Context) {
 	p.told = time.Now()
+	if p.stale(p.told) {
+		p.link.lost, p.link.since = true, p.link.engine.Link().LastData
+		p.say(":help lists the commands")
+		return
+	}
 	if p.o.Engine.Snapshot(ctx, &p.snapshot) == nil {
 		s := &p.snapshot
 		p.totals = s.Totals
@@ -240,6 +256,9 @@ func (p *printer) summary(ctx context.Context) {
 		p.line(time.Now(), observe.LevelWarn, "dashboard", fmt.Sprintf("%d more failed requests", p.hidden))
 	}
 	p.failures, p.hidden = 0, 0
+	if p.stale(time.Now()) {
+		return
+	}
 	if err := p.o.Engine.Snapshot(ctx, &p.snapshot); err != nil {
 		p.line(time.Now(), observe.LevelWarn, "dashboard", "no data: "+err.Error())
 		return
