@@ -149,11 +149,17 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 			c.PutBytes(format.AppendMillis(c.Buffer, x.RTT), fg)
 		}
 	case colIn:
-		c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesIn), fg)
+		if x.Known {
+			c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesIn), fg)
+		}
 	case colOut:
-		c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesOut), fg)
+		if x.Known {
+			c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesOut), fg)
+		}
 	case colRequests:
-		c.PutBytes(format.AppendRate(c.Buffer, x.Requests), fg)
+		if x.Known {
+			c.PutBytes(format.AppendRate(c.Buffer, x.Requests), fg)
+		}
 	case colFailed:
 		c.PutBytes(format.AppendShare(c.Buffer, x.Failed), bars.ShareStyle(x.Failed))
 	case colSpark:

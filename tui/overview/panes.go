@@ -67,7 +67,9 @@ func (s *Screen) drawStrip(a canvas.Area, f *pane.Frame, focused bool) {
 		at := in.Sub(x, 0, half, 1)
 		at.Text(0, 0, arrow, muted)
 		graph.Spark(at, 2, 0, half-14, f.Glyphs, values, 0, canvas.Of(role))
-		s.buf = format.AppendByteRate(s.buf[:0], rate)
+		if s.buf = append(s.buf[:0], '?'); total.Known {
+			s.buf = format.AppendByteRate(s.buf[:0], rate)
+		}
 		at.RightBytes(half-12, 0, 9, s.buf, fg)
 	}
 	side(0, f.Glyphs.Out, total.Out.Values[:], total.BytesOut, themes.GraphOut)
@@ -84,11 +86,14 @@ func (s *Screen) drawStrip(a canvas.Area, f *pane.Frame, focused bool) {
 		b = append(b, op.code...)
 		b = format.AppendShort(b, op.n)
 	}
-	b = append(b, "   in "...)
-	b = format.AppendRate(b, framesPerSecond(&total.FramesIn))
-	b = append(b, "/s out "...)
-	b = format.AppendRate(b, framesPerSecond(&total.FramesOut))
-	s.buf = append(b, "/s"...)
+	if total.Known {
+		b = append(b, "   in "...)
+		b = format.AppendRate(b, framesPerSecond(&total.FramesIn))
+		b = append(b, "/s out "...)
+		b = format.AppendRate(b, framesPerSecond(&total.FramesOut))
+		b = append(b, "/s"...)
+	}
+	s.buf = b
 	in.Bytes(0, 1, s.buf, muted)
 }
 

@@ -28,6 +28,7 @@ const manyConnections = 2000
 // A Client is everything that is known of one client id. At a client it is
 // everything that is known of one server.
 type Client struct {
+	Known       bool   // rates are of an interval that was seen
 	Name        string // not sanitised; "" where there was no greeting yet
 	Connections []int  // indices into Snapshot.Connections, in order; at a client there may be none
 	Busy        int
@@ -117,7 +118,7 @@ func (r *Rows) client(name string) *Client {
 	}
 	c := &r.Clients[i]
 	if c.round != r.round {
-		c.round, c.Connections = r.round, c.Connections[:0]
+		c.round, c.Connections, c.Known = r.round, c.Connections[:0], true
 		c.Busy, c.Draining, c.InFlight, c.Pool, c.Oldest = 0, 0, 0, 0, -1
 		c.RTT, c.BytesIn, c.BytesOut, c.Requests, c.Failed = 0, 0, 0, 0, -1
 		c.rtts, c.failed, c.ended, c.newest, c.Since = 0, 0, 0, time.Time{}, time.Time{}
@@ -144,6 +145,10 @@ func (c *Client) add(i int, conn *engine.Connection, g *observe.Gauge) {
 		c.RTT += float64(conn.RTT) / float64(time.Millisecond)
 		c.rtts++
 	}
+	if len(c.Connections) == 1 {
+		c.Known = false // of its connections one has to be
+	}
+	c.Known = c.Known || g.Known
 	c.BytesIn += g.BytesIn
 	c.BytesOut += g.BytesOut
 	c.Requests += g.Requests
