@@ -112,6 +112,9 @@
 //	tui commands: actions, files, the  tui program           done; actions: ctx, 10 s         nobody: what they say goes to a
 //	  memory, looking for changes                                                             program that may have ended;
 //	                                                                                          Show waits for the memory
+//	history writer, one per database   history.Open          File.Close                       File.Close, within 2 s; what is
+//	                                                                                          stuck in a write ends with the
+//	                                                                                          process
 //	tui wait for the guard (a process) restore.Start         the guard's end                  Guard.Done, within 100 ms
 //	plain printer                      plain.Run             as Show                          plain.Run, but for a read of
 //	                                                                                          stdin, which ends with the

@@ -25,7 +25,7 @@ type Options struct {
 	Rows  int64 // of requests
 	Bytes int64 // of the database and its log together
 
-	Notice func(text string) // told when writing stops and when it goes on; on the writer's goroutine
+	Notice func(text string) // told when writing stops and when it goes on; by the writer's goroutine, and by Open of a damaged file
 	Logger *slog.Logger
 
 	// For tests.
@@ -156,7 +156,7 @@ func (f *File) Add(e *engine.Event) uint64 {
 		if e.Kind != engine.KindRequestFinished || e.Request.ID == 0 {
 			return 0
 		}
-		return f.queue.add(item{request: e.Request, bytes: int32(sizeOf(e.Request, f.o.Captures))}, e)
+		return f.queue.add(item{request: e.Request, bytes: int32(sizeOf(e.Request))}, e)
 	}
 	f.queue.note(0, e.Connection)
 	event := *e

@@ -205,10 +205,10 @@ func (q *queue) reason(why string) {
 }
 
 // sizeOf returns what r takes while it waits, about. What is captured has a budget
-// of its own.
-func sizeOf(r *engine.Request, heads bool) int {
+// of its own; heads are kept whether or not they are to be written.
+func sizeOf(r *engine.Request) int {
 	n := 480 + len(r.Target) + len(r.Client) + len(r.Caller) + len(r.Reason)
-	if heads && r.Heads != nil {
+	if r.Heads != nil {
 		n += len(r.Heads.Request) + len(r.Heads.Response)
 	}
 	return n

@@ -152,8 +152,10 @@ func (f *File) Request(ctx context.Context, id engine.RequestID) (engine.Request
 	return r, err
 }
 
-// maxEvents bounds EventQuery.Count.
-const maxEvents = 1000
+const (
+	maxEvents  = 1000 // bounds EventQuery.Count
+	eventSlice = 2000 // events that are looked at in one reading
+)
 
 // Events is engine.RequestLog's.
 func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
@@ -168,27 +170,31 @@ func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.Eve
 	if before <= 0 {
 		before = 1<<63 - 1
 	}
-	errEnough := errors.New("enough")
-	err = f.Read(ctx, func(db *sql.Conn) error {
-		return scan(ctx, db, "SELECT "+eventColumns+" FROM events WHERE id < ? ORDER BY id DESC", func(row []driver.Value) error {
-			var e engine.Event
-			eventOf(row, &e)
-			if !fl.Event(&e, c) {
+	return f.Read(ctx, func(db *sql.Conn) error {
+		for {
+			// A slice at a time, as in a search.
+			looked := 0
+			err := scan(ctx, db, "SELECT "+eventColumns+" FROM events WHERE id < ? ORDER BY id DESC LIMIT ?", func(row []driver.Value) error {
+				if looked++; into.More {
+					return nil
+				}
+				var e engine.Event
+				eventOf(row, &e)
+				before = integer(row[0])
+				if !fl.Event(&e, c) {
+					return nil
+				}
+				if into.More = len(into.Events) == count; !into.More {
+					into.Events = append(into.Events, e)
+					into.Keys = append(into.Keys, uint64(before))
+				}
 				return nil
+			}, before, int64(eventSlice))
+			if err != nil || looked < eventSlice || into.More {
+				return err
 			}
-			if len(into.Events) == count {
-				into.More = true
-				return errEnough
-			}
-			into.Events = append(into.Events, e)
-			into.Keys = append(into.Keys, uint64(integer(row[0])))
-			return nil
-		}, before)
+		}
 	})
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
 }
 
 // eventOf fills e with a row of eventColumns.
