@@ -57,7 +57,7 @@ func Again(r *engine.Replay) (*wire.Request, error) {
 	if length {
 		head.Fields = append(head.Fields, wire.Field{Name: "Content-Length", Value: strconv.Itoa(len(r.Content))})
 	}
-	return head, nil
+	return head, wire.CheckRequest(head)
 }
 
 // isHop reports whether a field does not go on: hops are those that a connection
@@ -101,6 +101,6 @@ func target(head *wire.Request, text string) error {
 			return errors.New("the path of the target has a space or a control character: escape it by %20")
 		}
 	}
-	head.Scheme, head.Authority, head.Path = strings.ToLower(u.Scheme), u.Host, path
+	head.Scheme, head.Authority, head.Path = strings.ToLower(u.Scheme), strings.TrimSuffix(u.Host, ":"), path
 	return nil
 }

@@ -16,6 +16,7 @@ func TestAgainOfATarget(t *testing.T) {
 		"HTTPS://H:8443/a%2Fb?x=%20#":  "",
 		"https://H:8443/a%2Fb/../?x=1": "https H:8443 /a%2Fb/../?x=1",
 		"http://h?q":                   "http h /?q",
+		"http://h:/":                   "http h /",
 		"http://[::1]:80/":             "http [::1]:80 /",
 		"http://h/a b":                 "",
 		"http:///x":                    "",
