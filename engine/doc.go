@@ -94,6 +94,8 @@
 //	control ledger                     NewServer             Close, the engine's end           control Server.Close
 //	remote stream                      Dial                  Close, ctx                        Remote.Close
 //	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close
+//	observe sweep, a timer's, while a  Sweeper.Arm           it has looked                     Sweeper.Close
+//	  start is to be told late
 //	store ingest, one per log          store.Open            Log.Close, the engine's end      Log.Close
 //	store search of the history, at    Log.Requests          done, nobody asks for 2 s,       Log.Close
 //	  most two; survey of its ids                              Log.Close

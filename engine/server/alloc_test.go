@@ -79,3 +79,27 @@ func TestRecordThatNobodyWantsDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestWatchedRequestAllocations is of a request whose record and heads are kept,
+// as those of every run are.
+func TestWatchedRequestAllocations(t *testing.T) {
+	bus := observe.NewBus()
+	batches, err := bus.Subscribe(t.Context(), engine.SubscribeOptions{Heads: true, Late: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for range batches {
+		}
+	}()
+	run := smallRequest(t, bus)
+	run() // slots of the ring, pieces of text
+	// What nobody watches takes 3; its target, and its record with the heads.
+	if n := testing.AllocsPerRun(2000, run); n > 5 {
+		t.Errorf("%v allocations for a small request", n)
+	}
+	bus.Close()
+	<-read
+}
