@@ -98,7 +98,8 @@ func (r *Remote) wishes() wish {
 }
 
 // Subscribe implements [engine.Engine]. While the link is lost nothing comes;
-// what was missed meanwhile counts as dropped. Where the stream has to carry more
+// what was missed meanwhile counts as dropped, of requests at most so much: those
+// that a filter would not have selected count too. Where the stream has to carry more
 // than before it is opened anew, which Subscribe waits for, but for at most 2 s.
 func (r *Remote) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan engine.Batch, error) {
 	if _, err := filter.Parse(filter.Requests, o.Filter); err != nil {
