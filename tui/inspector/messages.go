@@ -45,7 +45,7 @@ func (s *Screen) click(row int) {
 	}
 	n := s.reading.lost + uint64(at)
 	if s.still && n == s.at {
-		s.opened = true
+		s.opened, s.offset[partMessages] = true, 0
 		return
 	}
 	s.at, s.still = n, at < len(s.reading.messages)-1
