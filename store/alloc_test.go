@@ -69,3 +69,30 @@ func TestStandingQueryLooksAtEverything(t *testing.T) {
 		t.Errorf("first %v, again %v", first, again)
 	}
 }
+
+// A tick over a ring and a history in which nothing is new costs nothing either,
+// wherever in it one looks.
+func TestStandingQueryOverHistoryAllocates(t *testing.T) {
+	f := stocked(20_000)
+	l := overHistory(t, f, 1000)
+	for i := range 3000 {
+		feed(l, finished(20_001+i))
+	}
+	f.commit()
+	var page engine.RequestPage
+	for name, q := range map[string]engine.RequestQuery{
+		"all": {Offset: 9000}, "filter": {Filter: "method:GET", Offset: 5000}, "order": {Order: engine.ByPath, Ascending: true, At: 500}, "paused": {Order: engine.ByDuration, Until: 15_000, Offset: 700},
+	} {
+		q.Count, q.Complete = 60, true
+		ask := func() {
+			if err := l.Requests(t.Context(), q, &page); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ask()
+		q.Complete = false
+		if n := testing.AllocsPerRun(100, ask); n > 2 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}

@@ -117,22 +117,27 @@ func TestSearchThatNobodyAsksForEnds(t *testing.T) {
 				t.Errorf("%q: waited %v, searching %v", q, time.Since(begun), page.Searching)
 			}
 		}
-		if l.searches != maxSearches {
-			t.Errorf("%d searches run", l.searches)
+		run := func() (searches, rows int) {
+			l.queries.Lock()
+			defer l.queries.Unlock()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return l.searches, f.searched
+		}
+		if n, _ := run(); n != maxSearches {
+			t.Errorf("%d searches run", n)
 		}
 		time.Sleep(2 * unasked)
-		if l.searches != 0 {
-			t.Errorf("%d searches that nobody asks for", l.searches)
+		n, searched := run()
+		if n != 0 {
+			t.Errorf("%d searches that nobody asks for", n)
 		}
-		f.mu.Lock()
-		searched := f.searched
-		f.mu.Unlock()
 		// Who asks again goes on where it ended.
 		if page := whole(t, l, engine.RequestQuery{Filter: "method:GET"}); page.Matched != 50_000 || page.Searching {
 			t.Errorf("%+v", page.Matched)
 		}
-		if again := f.searched - searched; again > 95_000 {
-			t.Errorf("%d rows looked at again", again)
+		if _, rows := run(); rows-searched > 95_000 {
+			t.Errorf("%d rows looked at again", rows-searched)
 		}
 		ask(t, l, engine.RequestQuery{Filter: "method:PUT"})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
