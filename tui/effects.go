@@ -133,6 +133,7 @@ func (m *model) operator() string {
 }
 
 func (m *model) perform(e pane.Perform) tea.Cmd {
+	m.acted = m.frame.Clock
 	ctx, source, operator := m.ctx, m.feed.source, m.operator()
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(ctx, performFor)

@@ -215,9 +215,22 @@ func TestOtherOperatorsAreTold(t *testing.T) {
 		}
 		return false
 	}
-	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "root", Target: "c-3"})
+	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "root", Target: "c-3"}) // another root
 	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "anna", Target: "c-4"})
 	if !tells("anna: kill c-4") {
+		t.Errorf("%s", a.text())
+	}
+	// Another one of the same name: over a Unix socket all are who runs it.
+	a.notes = notes{}
+	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "root", Target: "c-5"})
+	if !tells("root: kill c-5") {
+		t.Errorf("%s", a.text())
+	}
+	a.notes = notes{}
+	a.acted = a.clock
+	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "root", Target: "c-6"},
+		engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "anna", Target: "c-7"})
+	if !tells("anna: kill c-7") || strings.Contains(a.text(), "root: kill c-6") {
 		t.Errorf("%s", a.text())
 	}
 }

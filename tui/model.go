@@ -80,6 +80,7 @@ type model struct {
 	mouse      mouse
 	noMouse    bool
 	asked      time.Time // when ctrl+c was last pressed
+	acted      time.Time // when the engine was last asked to do something
 	themes     *themes.Set
 	background themes.Background // of the terminal
 	keepAt     time.Time         // before then the memory is not written again
@@ -420,11 +421,20 @@ func (m *model) told(got *collected) {
 			m.tell(batch)
 		}
 		for i := range batch.Events {
-			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && e.Operator != m.operator() {
+			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && !m.own(e.Operator) {
 				m.say(pane.Say{Text: e.Operator + ": " + string(e.Action) + " " + e.Target})
 			}
 		}
 	}
+}
+
+// own reports whether what an operator has done was done here. Over a link others
+// may have the same name: then it was if something was done here a moment ago.
+func (m *model) own(operator string) bool {
+	if operator != m.operator() {
+		return false
+	}
+	return m.remote.linked == nil || !m.acted.IsZero() && m.frame.Clock.Sub(m.acted) < performFor
 }
 
 // overdue says that the data is old while the collector waits for the engine.
