@@ -102,6 +102,9 @@
 //	store askers of a recording        store.Record          its end, 2 s after it            Record
 //	store playback: survey, one per    playback.Open,        done; ctx, Recording.Close       Recording.Close
 //	  subscription                       Subscribe
+//	command control, one per socket    run.watch              the run ends                     run.end
+//	command first data, hangup of      a verb                 data or the verb's end           the verb
+//	  attach
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that
 //	                                                                                          nobody reads, which ends with
