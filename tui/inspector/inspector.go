@@ -136,7 +136,7 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 	case exchange.Running(&s.record):
 		every = liveEvery
 	}
-	if !s.asked.IsZero() && f.Now.Sub(s.asked) < every {
+	if !s.asked.IsZero() && f.Wall().Sub(s.asked) < every {
 		return wants
 	}
 	return append(wants, s.fetch(f, wanted))
@@ -178,7 +178,7 @@ func (w *fetch) Deliver(f *pane.Frame) {
 	if !w.ran || w.id != s.id {
 		return
 	}
-	s.asked, s.err = f.Now, nil
+	s.asked, s.err = f.Wall(), nil
 	switch {
 	case errors.Is(w.err, engine.ErrNotFound):
 		s.gone = true
