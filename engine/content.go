@@ -21,7 +21,8 @@ type Capture struct {
 
 	// Content are filters of requests (engine/filter) whose content is kept
 	// although Mode is not CaptureContent; at most [MaxCaptureFilters]. They are
-	// asked when the request is sent: what is known only later is not there yet.
+	// asked when the request is sent: one about what is known only later, such as
+	// status: or header., is refused.
 	Content []string
 }
 

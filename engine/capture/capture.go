@@ -70,7 +70,7 @@ func (k *Keeper) Set(c engine.Capture) error {
 	}
 	next := &choice{Capture: engine.Capture{Mode: c.Mode}}
 	for _, text := range c.Content {
-		f, err := filter.Parse(filter.Requests, text)
+		f, err := Filter(text)
 		if err != nil {
 			return fmt.Errorf("filter of what to capture %q: %w", engine.Bound(text), err)
 		}

@@ -92,6 +92,24 @@ func TestSetThatIsRefusedChangesNothing(t *testing.T) {
 	}
 }
 
+// A filter that never answers yes must not be taken in silence.
+func TestFilterOfWhatIsNotKnownYet(t *testing.T) {
+	for text, column := range map[string]int{
+		"header.x-debug:1": 0, "type:json": 0, "status:>=500": 0, "client:a status:500": 9, "path:/x (method:PUT OR -dur:>1s)": 24,
+		"is:marked": 0, "is:failed": 0, "label.region:eu": 0, "out:>1M": 0, "outcome:completed": 0, "wait:>1s": 0,
+	} {
+		k := keeper(t, Options{})
+		var wrong *filter.Error
+		if err := k.Set(engine.Capture{Content: []string{text}}); !errors.As(err, &wrong) || wrong.Column != column || !strings.Contains(wrong.Text, "not known when") {
+			t.Errorf("%s: %v, want an error at %d: %+v", text, err, column, wrong)
+		}
+	}
+	k := keeper(t, Options{})
+	if err := k.Set(engine.Capture{Content: []string{"client:a host:b path:/c -query:d=1 (method:PUT OR way:host) caller:192.0.2. protocol:wsp age:<1h", "cart"}}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBeginningIsKeptAndTheRestCounted(t *testing.T) {
 	k := keeper(t, Options{})
 	x := k.Begin(&engine.Request{}, false)

@@ -337,6 +337,25 @@ func TestStreamThatWasDroppedIsFollowedOn(t *testing.T) {
 	}
 }
 
+// What was dropped before its first byte has no beginning either once something
+// is kept again: what comes second is not it.
+func TestSecondMessageIsNoBeginning(t *testing.T) {
+	for name, status := range map[string]int{"event stream": 200, "bytes": 101} {
+		k := keeper(t, Options{Limit: 1 << 20})
+		x := k.Begin(&engine.Request{}, true)
+		for range 40 {
+			k.Begin(&engine.Request{}, true).Response(make([]byte, 60<<10))
+		}
+		x.Head(status, func(name string) string { return map[string]string{"content-type": "text/event-stream"}[name] })
+		x.Response([]byte("data: 1\n\n"))
+		x.Response([]byte("data: 2\n\n"))
+		x.EndResponse()
+		if c := content(t, x); len(c.Messages) != 2 || len(c.Response.Data) > 0 || c.Response.Whole() || c.Response.Size != 18 {
+			t.Errorf("%s: %d messages, beginning %q of %d", name, len(c.Messages), c.Response.Data, c.Response.Size)
+		}
+	}
+}
+
 func TestByteStreamIsPieces(t *testing.T) {
 	for name, x := range map[string]*Tee{
 		"tcp":             keeper(t, Options{}).Begin(&engine.Request{Way: engine.WayTCP}, false),

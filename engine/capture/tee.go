@@ -129,8 +129,12 @@ func (t *Tee) end(fromCaller bool) {
 	t.told(d, nil, fromCaller, 0)
 }
 
-// keep appends what there is room for and returns by how many bytes it grew.
+// keep appends what there is room for of p, which is counted, and returns by how
+// many bytes it grew. What follows a gap is no beginning.
 func (d *direction) keep(p []byte) int64 {
+	if d.part.Size-int64(len(p)) != int64(len(d.part.Data)) {
+		return 0
+	}
 	most := d.most
 	if most == 0 {
 		most = engine.MaxContent

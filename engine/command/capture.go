@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"adit/engine"
-	"adit/engine/filter"
+	"adit/engine/capture"
 )
 
 func newCapture(p *Process) *cobra.Command {
@@ -36,8 +36,8 @@ adit capture off`,
 			return p.refuseUsage(cmd, args, errors.New("--content needs a word; want adit capture heads --content FILTER"))
 		}
 		for _, text := range content {
-			if _, err := parseFilter(filter.Requests, text); err != nil {
-				return p.refuseUsage(cmd, args, err)
+			if _, err := capture.Filter(text); err != nil {
+				return p.refuseUsage(cmd, args, filterFault("--content", text, err))
 			}
 		}
 		return p.over(f, func(ctx context.Context, s *session, args []string) error {

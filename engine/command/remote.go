@@ -316,15 +316,20 @@ func (s *session) snapshot(ctx context.Context) (*engine.Snapshot, error) {
 // parseFilter reads --filter; what is wrong with it is shown where it is wrong.
 func parseFilter(subject filter.Subject, text string) (*filter.Filter, error) {
 	f, err := filter.Parse(subject, text)
-	var wrong *filter.Error
-	switch {
-	case err == nil:
-		return f, nil
-	case errors.As(err, &wrong):
-		return nil, &exit{codeUsage, fmt.Errorf("--filter: %w\n  %s\n  %s%s", err, printable(text),
-			strings.Repeat(" ", wrong.Column), strings.Repeat("^", max(wrong.Length, 1)))}
+	if err != nil {
+		return nil, filterFault("--filter", text, err)
 	}
-	return nil, &exit{codeUsage, fmt.Errorf("--filter: %w", err)}
+	return f, nil
+}
+
+// filterFault shows what is wrong with the filter that a flag gives.
+func filterFault(flag, text string, err error) error {
+	var wrong *filter.Error
+	if errors.As(err, &wrong) {
+		err = fmt.Errorf("%w\n  %s\n  %s%s", err, printable(text),
+			strings.Repeat(" ", wrong.Column), strings.Repeat("^", max(wrong.Length, 1)))
+	}
+	return &exit{codeUsage, fmt.Errorf("%s: %w", flag, err)}
 }
 
 // labelsOf returns what filters ask of the labels of clients.

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
-	"adit/engine/filter"
+	"adit/engine/capture"
 )
 
 // OwnPlace is the Store.Path of a database that is named after the run.
@@ -87,7 +87,7 @@ func CaptureSettings(c *Capture) []Setting {
 }
 
 func checkCaptureContent(v string) (string, error) {
-	f, err := filter.Parse(filter.Requests, v)
+	f, err := capture.Filter(v)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("filter %q: %w", engine.Bound(v), err)

@@ -116,7 +116,7 @@ func TestCaptureOfEverySettingReachesTheEngine(t *testing.T) {
 	if c := s.Capture.Engine(); c.Mode != engine.CaptureOff || len(c.Content) != 2 {
 		t.Errorf("%+v", c)
 	}
-	for _, text := range []string{"", "nope:1", "status:"} {
+	for _, text := range []string{"", "nope:1", "status:", "status:500", "header.x:1"} {
 		if _, _, err := config.LoadServer("", nil, map[string][]string{"capture-content": {text}}); err == nil {
 			t.Errorf("--capture-content %q is taken", text)
 		}

@@ -308,8 +308,12 @@ func (c *call) opened(l *link, ex tunnel.Exchange, out writeDeadliner) {
 	c.attach(ex, out)
 }
 
-// capture begins to keep its content, if that is wanted.
+// capture begins to keep its content, if that is wanted. What has no record is
+// seen by nobody.
 func (c *call) capture() {
+	if c.live == nil && !c.s.bus.Wants(engine.KindRequestFinished) {
+		return
+	}
 	c.tee = c.s.keeper.Begin(&c.rec, c.rec.Replay)
 	if c.tee == nil {
 		return

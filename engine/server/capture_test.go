@@ -215,3 +215,40 @@ func TestCaptureOfALotOfContent(t *testing.T) {
 		t.Errorf("%d bytes kept of %d, %d in the books", len(c.Response.Data), c.Response.Size, b.snapshot().Capture.Bytes)
 	}
 }
+
+// A record that nobody gets must not keep content: it would push out that of others.
+func TestContentThatNobodyCanReadIsNotKept(t *testing.T) {
+	bus := observe.NewBus()
+	defer bus.Close()
+	s, err := New(Options{Bus: bus, Capture: engine.Capture{Mode: engine.CaptureContent}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := s.begin(engine.WayHost, "192.0.2.1:1")
+	defer c.release()
+	c.started()
+	c.capture()
+	c.received([]byte("x"))
+	c.end()
+	var snap engine.Snapshot
+	if s.Snapshot(t.Context(), &snap); snap.Capture.Bytes != 0 || c.rec.Captured != nil {
+		t.Errorf("%d bytes are kept", snap.Capture.Bytes)
+	}
+}
+
+// The target of a record is one that can be sent again: the path * is no part of it.
+func TestRecordOfOptionsForTheServer(t *testing.T) {
+	b := exposed(t, hello)
+	b.raw("OPTIONS * HTTP/1.1\r\nHost: "+appHost+"\r\n\r\n").response(t, "OPTIONS")
+	rec := b.finished(1)
+	if rec.Target != "http://"+appHost {
+		t.Errorf("target %q", rec.Target)
+	}
+	if _, err := b.s.Replay(t.Context(), engine.Replay{Of: rec.ID, Way: rec.Way, Method: rec.Method, Target: rec.Target}, by("ann")); err != nil {
+		t.Fatal(err)
+	}
+	if again := b.finished(2); again.Target != rec.Target || again.Status != 200 || string(kept(t, again).Response.Data) != "OPTIONS * " {
+		t.Errorf("sent again: %+v", again)
+	}
+}

@@ -38,7 +38,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		s.refuse(w, r, c, engine.ReasonMalformed, err.Error())
 		return
 	}
-	if s.bus.Wants(engine.KindRequestFinished) || s.bus.Wants(engine.KindRequestStarted) {
+	if s.bus.Wants(engine.KindRequestFinished) || s.bus.Wants(engine.KindRequestStarted) || s.bus.WantsLate() {
 		c.target(t.record())
 		c.started()
 	}

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"io"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -132,4 +134,39 @@ func TestAnnouncedBeforeTheEnd(t *testing.T) {
 		s.Close()
 		bus.Close()
 	})
+}
+
+// Who wants starts alone, and late, gets them all the same.
+func TestStartsAloneAreToldLate(t *testing.T) {
+	bus := observe.NewBus()
+	defer bus.Close()
+	s, err := New(Options{Bus: bus, Wait: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches, err := bus.Subscribe(t.Context(), engine.SubscribeOptions{Late: true, Kinds: engine.KindSet(engine.KindRequestStarted)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	defer func() { s.Close(); <-served }()
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET http://nobody.example/x HTTP/1.1\r\nHost: nobody.example\r\n\r\n")
+	select {
+	case b := <-batches:
+		if r := b.Events[0].Request; r.Target != "http://nobody.example/x" || r.Live == nil {
+			t.Errorf("announced %+v", r)
+		}
+	case <-time.After(patience):
+		t.Fatal("a request that waits was not announced")
+	}
 }

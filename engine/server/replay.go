@@ -32,6 +32,7 @@ type replay struct {
 	only    string       // client that is to serve an exposed name; "" any
 	fields  []wire.Field // as they are sent, but for what only adit.v1 carries
 	content []byte
+	noted   int // bytes of content that are captured: a second try sends them again
 
 	ctx     context.Context // ends with the server, and when idle
 	cancel  context.CancelFunc
@@ -243,6 +244,7 @@ func (p *replay) startSending(ex tunnel.Exchange) (join func()) {
 		p.c.tee.EndRequest()
 		return func() {}
 	}
+	p.c.up.n = 0
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -267,8 +269,11 @@ func (p *replay) send(ex tunnel.Exchange) {
 			return
 		}
 		p.idle.Reset(p.s.replayIdle)
-		c.tee.Request(piece)
 		c.up.n += int64(len(piece))
+		if sent := int(c.up.n); sent > p.noted {
+			c.tee.Request(p.content[p.noted:sent])
+			p.noted = sent
+		}
 		if c.live != nil {
 			c.live.RequestBytes.Store(c.up.n)
 		}

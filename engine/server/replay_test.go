@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -346,5 +347,58 @@ func TestPanicInAReplayIsContained(t *testing.T) {
 	b.until("the slot is free", func(s *engine.Snapshot) bool { return s.Connections[0].InFlight == 0 })
 	if n := b.s.replaying.Load(); n != 0 {
 		t.Errorf("%d replays still run", n)
+	}
+}
+
+// A refusing connection has its first exchange refused when all of its content was
+// taken.
+type refusing struct {
+	tunnel.Conn
+	first *atomic.Bool
+}
+
+func (c refusing) Open(ctx context.Context, r *wire.Request, end bool) (tunnel.Exchange, error) {
+	ex, err := c.Conn.Open(ctx, r, end)
+	if err != nil || !c.first.CompareAndSwap(false, true) {
+		return ex, err
+	}
+	return refused{ex, make(chan struct{})}, nil
+}
+
+type refused struct {
+	tunnel.Exchange
+	sent chan struct{}
+}
+
+func (x refused) CloseWrite(trailers []wire.Field) error {
+	defer close(x.sent)
+	return x.Exchange.CloseWrite(trailers)
+}
+
+func (x refused) ReadResponse() (*wire.Response, error) {
+	<-x.sent
+	return nil, engine.Fail("read response", engine.ReasonTunnelFailed, nil)
+}
+
+func (refused) Retryable() bool { return true }
+
+func TestReplayThatIsTriedAgainIsCapturedOnce(t *testing.T) {
+	b := exposed(t, hello)
+	b.dial(greeting("edge", engine.Expose{Host: "app"}), hello)
+	b.until("two connections", func(s *engine.Snapshot) bool { return len(s.Connections) == 2 })
+	var first atomic.Bool
+	for _, l := range b.s.links.list() {
+		l.conn = refusing{l.conn, &first}
+	}
+	content := strings.Repeat("0123456789", 10_000)
+	if _, err := b.s.Replay(t.Context(), engine.Replay{Way: engine.WayHost, Method: "PUT", Target: "http://" + appHost + "/", Content: []byte(content)}, by("ann")); err != nil {
+		t.Fatal(err)
+	}
+	rec := b.finished(1)
+	if rec.Outcome != engine.OutcomeCompleted || rec.RequestBytes != int64(len(content)) || !first.Load() {
+		t.Errorf("record %+v", rec)
+	}
+	if c := kept(t, rec); c.Request.Size != int64(len(content)) || !strings.HasPrefix(content, string(c.Request.Data)) {
+		t.Errorf("of %d bytes %d passed", len(content), c.Request.Size)
 	}
 }

@@ -30,6 +30,9 @@ func (t *target) record() string {
 	if t.way == engine.WayConnect {
 		return strings.Clone(t.authority)
 	}
+	if t.path == "*" {
+		return t.scheme + "://" + t.authority // no path (RFC 9112 §3.2.4)
+	}
 	return t.scheme + "://" + t.authority + t.path
 }
 
