@@ -123,6 +123,7 @@ func (p *Process) attach(cmd *cobra.Command, args []string, f *remoteFlags, t *l
 	if len(args) > 0 {
 		f.addr = args[0]
 	}
+	f.dashboard = true
 	return p.over(f, func(ctx context.Context, s *session, _ []string) error {
 		return p.look(ctx, s.view(ctx, d), front)
 	})(cmd, args)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -188,16 +191,40 @@ func (s *session) exportContent(ctx context.Context, id engine.RequestID, o *exp
 	if !side.part.Whole() {
 		s.say("only the first %s of %s were kept", sizeText(uint64(len(side.part.Data))), sizeText(uint64(max(side.part.Size, 0))))
 	}
+	if o.output == "-" && s.Terminal && !isHarmless(data) {
+		return errors.New("the content has bytes that a terminal would obey, or can't show; -o FILE writes it to a file, -o - | cat shows it all the same")
+	}
 	return s.into(o.output, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
 }
 
-// into writes a file, which is there only when all of it is, or stdout.
+// isHarmless reports whether a terminal shows data and does nothing else: text
+// in lines.
+func isHarmless(data []byte) bool {
+	if !utf8.Valid(data) {
+		return false
+	}
+	return bytes.IndexFunc(data, func(c rune) bool { return !unicode.IsPrint(c) && c != '\n' && c != '\t' && c != '\r' }) < 0
+}
+
+// into writes a file, which is there only when all of it is, or stdout, or what
+// stands there that is no file: a device is not to be replaced by one.
 func (s *session) into(path string, write func(w io.Writer) error) error {
 	if path == "-" {
 		return write(s.Stdout)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		err = write(f)
+		if e := f.Close(); err == nil {
+			err = e
+		}
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {

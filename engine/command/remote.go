@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -53,6 +54,7 @@ type remoteFlags struct {
 	json            bool
 	filter          string
 	reason          string
+	dashboard       bool // somebody is going to look at a screen
 }
 
 // addRemote gives cmd the flags that reach a run.
@@ -137,8 +139,7 @@ func (p *Process) reach(ctx context.Context, f *remoteFlags) (*session, error) {
 	if err != nil {
 		return nil, &exit{codeUsage, err}
 	}
-	limit := max(f.wait, reachWait)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, min(max(f.wait, 0), 365*24*time.Hour)+reachWait)
 	defer cancel()
 	if s.address, err = p.findAddress(ctx, f); err != nil {
 		return nil, err
@@ -150,6 +151,7 @@ func (p *Process) reach(ctx context.Context, f *remoteFlags) (*session, error) {
 		}
 		return nil, err
 	}
+	s.address = cmp.Or(s.remote.Link().Address, s.address) // without the credential that was in it
 	if err := s.ready(ctx); err != nil {
 		s.remote.Close()
 		return nil, err
@@ -173,7 +175,7 @@ func (p *Process) dialRemote(ctx context.Context, address string, o control.Dial
 
 // dialOptions checks the flags.
 func (p *Process) dialOptions(f *remoteFlags) (control.DialOptions, error) {
-	o := control.DialOptions{Client: whoami()}
+	o := control.DialOptions{Client: whoami(), Dashboard: f.dashboard}
 	var err error
 	if token := p.setting(f.token, "ADIT_TOKEN"); token != "" {
 		if o.Token, err = config.Credential(token); err != nil {

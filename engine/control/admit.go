@@ -14,11 +14,13 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"adit/engine"
+	"adit/engine/filter"
 )
 
 func newInstance() string {
@@ -32,7 +34,8 @@ func newToken(text string, i int, readOnly bool) token {
 	if readOnly {
 		name = "reader-" + strconv.Itoa(i+1)
 	}
-	if n, secret, named := strings.Cut(text, "="); named && n != "" && secret != "" && isName(n) {
+	// What base64 is filled up with is no secret of its own.
+	if n, secret, named := strings.Cut(text, "="); named && n != "" && strings.Trim(secret, "=") != "" && isName(n) {
 		name, text = n, secret
 	}
 	return token{sha256.Sum256([]byte(text)), name, readOnly}
@@ -132,6 +135,29 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 		name += " (" + who + ")"
 	}
 	return operator{name, t.readOnly}, 0, nil
+}
+
+// mayFilter reports why an operator may not ask for what f selects: who sees no
+// secret of the traffic could guess one letter by letter, by what is found.
+func (o operator) mayFilter(f *filter.Filter) error {
+	if o.readOnly && f != nil && asksHeader(f.Tree()) {
+		return fail(http.StatusForbidden, "%w: a filter by header fields would tell %s their secrets; leave header. out", engine.ErrReadOnly, o.name)
+	}
+	return nil
+}
+
+func asksHeader(n *filter.Node) bool {
+	return n != nil && (strings.HasPrefix(n.Field, "header.") || slices.ContainsFunc(n.Nodes, asksHeader))
+}
+
+// requestFilter returns which requests are wanted.
+func (x *exchange) requestFilter() (string, error) {
+	text := x.query("filter")
+	f, err := filter.Parse(filter.Requests, text)
+	if err != nil {
+		return "", err
+	}
+	return text, x.by.mayFilter(f)
 }
 
 // clientField tells who asks, for the audit where nothing better is known.

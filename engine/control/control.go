@@ -18,7 +18,7 @@ import (
 // Bounds of a Server.
 const (
 	maxStreams     = 64        // answers that do not end by themselves
-	maxConnections = 256       // sockets
+	maxConnections = 256       // sockets of one listener: strangers over TCP must not keep the owner out
 	maxHeader      = 128 << 10 // bytes of a request head
 	maxBody        = 64 << 10  // bytes of a request body
 	maxReplayBody  = 2 << 20   // the same, with the content of a replay in base64
@@ -48,9 +48,9 @@ type Server struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 
-	attached atomic.Int32 // operators: streams for a dashboard
+	attached atomic.Int32 // operators: streams that say they are for a dashboard
 	streams  atomic.Int32
-	sockets  atomic.Int32
+	sockets  atomic.Int32 // of all listeners
 
 	mu        sync.Mutex
 	closed    bool
@@ -134,7 +134,8 @@ func (s *Server) Attached() int { return int(s.attached.Load()) }
 // comes then.
 type countedListener struct {
 	net.Listener
-	s *Server
+	s       *Server
+	sockets atomic.Int32
 }
 
 // tooMany is a whole answer, for who is not worth a goroutine.
@@ -149,8 +150,8 @@ func (l *countedListener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		s := l.s
-		if s.sockets.Add(1) > maxConnections {
-			s.sockets.Add(-1)
+		if l.sockets.Add(1) > maxConnections {
+			l.sockets.Add(-1)
 			if _, unix := c.(*net.UnixConn); unix {
 				_ = c.SetDeadline(time.Now().Add(10 * time.Millisecond))
 				_, _ = c.Write([]byte(tooMany))
@@ -165,26 +166,28 @@ func (l *countedListener) Accept() (net.Conn, error) {
 		}
 		s.mu.Unlock()
 		if closed {
-			s.sockets.Add(-1)
+			l.sockets.Add(-1)
 			_ = c.Close()
 			return nil, net.ErrClosed
 		}
-		return &countedConn{Conn: c, s: s}, nil
+		s.sockets.Add(1)
+		return &countedConn{Conn: c, l: l}, nil
 	}
 }
 
 // A countedConn is one socket.
 type countedConn struct {
 	net.Conn
-	s    *Server
+	l    *countedListener
 	once sync.Once
 }
 
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.s.sockets.Add(-1)
-		c.s.wg.Done()
+		c.l.sockets.Add(-1)
+		c.l.s.sockets.Add(-1)
+		c.l.s.wg.Done()
 	})
 	return err
 }

@@ -37,6 +37,8 @@ type DialOptions struct {
 	Client string      // who this is, for the audit where the other end knows nothing better: "root@host"
 	Logger *slog.Logger
 
+	Dashboard bool // somebody looks at a screen, and counts as attached
+
 	// DialContext opens sockets; nil: to the address. For tests and for those who
 	// have a way of their own.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)

@@ -90,8 +90,9 @@
 // a snapshot that is not full a member that is missing has not changed, a
 // connection has only its changes, and "removed" are those that ended. kinds are
 // lifecycle unless asked for; filter selects requests; heads=true adds theirs.
-// since=SEQ and instance=ID ask how many events were missed. It is compressed for
-// who accepts gzip.
+// since=SEQ and instance=ID ask how many events were missed. dashboard=true says
+// that somebody looks, who counts as attached. It is compressed for who accepts
+// gzip.
 //
 //	curl --unix-socket SOCKET -N http://adit/v1/stream
 //	curl --unix-socket SOCKET -N --compressed 'http://adit/v1/stream?interval=1s&kinds=all&heads=true'
@@ -133,9 +134,10 @@
 //
 // Over a Unix socket whoever the kernel says is this process's user, or root.
 // Over TCP whoever has a token; there a read-only token may look and change
-// nothing, and sees no secret of the traffic. Pages in browsers are refused by
+// nothing, sees no secret of the traffic, and may not filter by header fields, which
+// would tell them. Pages in browsers are refused by
 // their Origin field and by a Host that is neither an address nor the name in the
-// certificate. There are 256 sockets and 64 streams at most.
+// certificate. There are 256 sockets of a listener and 64 streams at most.
 //
 // # Versions
 //

@@ -159,6 +159,9 @@ func (r *Remote) attach() error {
 	r.again = func() { cancel(errAgain) }
 	carried := r.carried
 	q := url.Values{"kinds": {kindsText(carried.kinds)}}
+	if r.o.Dashboard {
+		q.Set("dashboard", "true")
+	}
 	if carried.heads {
 		q.Set("heads", "true")
 	}

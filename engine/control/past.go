@@ -55,7 +55,9 @@ func ids(text string, most int) ([]engine.RequestID, error) {
 
 // parseQuery reads which records are wanted.
 func (x *exchange) parseQuery() (q engine.RequestQuery, err error) {
-	q.Filter = x.query("filter")
+	if q.Filter, err = x.requestFilter(); err != nil {
+		return q, err
+	}
 	if order := x.query("order"); order != "" {
 		i := slices.Index(orders[:], order)
 		if i < 0 {
@@ -299,7 +301,11 @@ func (s *Server) exportHAR(x *exchange) error {
 		return err
 	}
 	if len(list) == 0 {
-		if list, err = newestIDs(x.r.Context(), log, x.query("filter"), int(limit)); err != nil {
+		text, err := x.requestFilter()
+		if err != nil {
+			return err
+		}
+		if list, err = newestIDs(x.r.Context(), log, text, int(limit)); err != nil {
 			return err
 		}
 	}

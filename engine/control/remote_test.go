@@ -82,6 +82,11 @@ func TestActionThatDoesNotReachTheEngine(t *testing.T) {
 		r.Unban(ctx, "a/b c", by),
 		r.CancelExchange(ctx, 7, by),
 		r.SetCapture(ctx, engine.Capture{Mode: engine.CaptureContent, Content: []string{"path:/x"}}, by),
+		r.Ban(ctx, ".", by), // a path that goes nowhere
+		r.Ban(ctx, "..", by),
+		r.Unban(ctx, "..", by),
+		r.Ban(ctx, "../drain", by),
+		r.Ban(ctx, "%2E%2e", by),
 	} {
 		if err != nil {
 			t.Error(err)
@@ -94,8 +99,13 @@ func TestActionThatDoesNotReachTheEngine(t *testing.T) {
 		t.Errorf("replay: %v %v", id, err)
 	}
 	actions := rig.engine.Actions()
-	if len(actions) != 8 {
-		t.Fatalf("%d actions reached the engine, of 8", len(actions))
+	if len(actions) != 13 {
+		t.Fatalf("%d actions reached the engine, of 13", len(actions))
+	}
+	for i, client := range []string{".", "..", "..", "../drain", "%2E%2e"} {
+		if got := actions[7+i].Client; got != client {
+			t.Errorf("%q is banned instead of %q", got, client)
+		}
 	}
 	for _, a := range actions {
 		if a.By.Reason != by.Reason || a.By.Name != userName(os.Getuid()) {
@@ -105,7 +115,7 @@ func TestActionThatDoesNotReachTheEngine(t *testing.T) {
 	if actions[0].Connection != 2 || actions[0].Code != engine.CloseKilled || actions[3].Client != "a/b c" {
 		t.Errorf("actions %+v", actions)
 	}
-	if got := actions[7].Replay; !reflect.DeepEqual(*got, again) {
+	if got := actions[12].Replay; !reflect.DeepEqual(*got, again) {
 		t.Errorf("replay %+v, want %+v", *got, again)
 	}
 	if err := r.CloseConnection(ctx, 77, engine.CloseKilled, by); !errors.Is(err, engine.ErrNotFound) {

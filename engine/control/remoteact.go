@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"adit/engine"
@@ -66,14 +67,23 @@ func (r *Remote) CloseConnection(ctx context.Context, id engine.ConnectionID, co
 	}{because(by), code}, nil)
 }
 
+// banPath returns the path of the ban of a client. Its id is any text: dots alone
+// would be taken for a way up.
+func banPath(client string) string {
+	if client == "." || client == ".." {
+		return "/v1/bans/" + strings.Repeat("%2E", len(client))
+	}
+	return "/v1/bans/" + url.PathEscape(client)
+}
+
 // Ban implements [engine.Engine].
 func (r *Remote) Ban(ctx context.Context, client string, by engine.Operator) error {
-	return r.act(ctx, http.MethodPut, "/v1/bans/"+url.PathEscape(client), because(by), nil)
+	return r.act(ctx, http.MethodPut, banPath(client), because(by), nil)
 }
 
 // Unban implements [engine.Engine].
 func (r *Remote) Unban(ctx context.Context, client string, by engine.Operator) error {
-	return r.act(ctx, http.MethodDelete, "/v1/bans/"+url.PathEscape(client), because(by), nil)
+	return r.act(ctx, http.MethodDelete, banPath(client), because(by), nil)
 }
 
 // CancelExchange implements [engine.Engine].

@@ -155,12 +155,19 @@ func (s *Server) stream(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	dashboard, err := x.flag("dashboard")
+	if err != nil {
+		return err
+	}
 	since, err := x.number("since", math.MaxUint64)
 	if err != nil {
 		return err
 	}
 	sel := &selection{s: s, subject: filter.Requests}
 	if sel.filter, err = filter.Parse(filter.Requests, x.query("filter")); err != nil {
+		return err
+	}
+	if err := x.by.mayFilter(sel.filter); err != nil {
 		return err
 	}
 	leave, err := s.enter()
@@ -178,8 +185,10 @@ func (s *Server) stream(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	s.attached.Add(1)
-	defer s.attached.Add(-1)
+	if dashboard {
+		s.attached.Add(1)
+		defer s.attached.Add(-1)
+	}
 
 	f := &feeder{s: s, lines: newLines(x), by: x.by, heads: heads, requests: sel, interval: interval, latest: latestDelta}
 	if p, ok := ctx.Value(peerKey{}).(*peer); ok && p.unix {

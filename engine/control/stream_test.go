@@ -40,7 +40,7 @@ func TestReaderThatStops(t *testing.T) {
 	t.Parallel()
 	rig := newRig(t, scene(42))
 	for range 4 {
-		watch(t, rig, "/v1/stream?kinds=all", false)
+		watch(t, rig, "/v1/stream?kinds=all&dashboard=true", false)
 		watch(t, rig, "/v1/tail", false)
 	}
 	eventually(t, "attached", func() bool { return rig.server.streams.Load() == 8 })
@@ -277,7 +277,8 @@ func TestDashboardAboveItsBudget(t *testing.T) {
 
 func TestOperatorsWhoDoNotSeeEachOther(t *testing.T) {
 	rig := newRig(t, scene(2))
-	one, two := dial(t, rig.path, DialOptions{}), dial(t, rig.path, DialOptions{})
+	one, two := dial(t, rig.path, DialOptions{Dashboard: true}), dial(t, rig.path, DialOptions{Dashboard: true})
+	dial(t, rig.path, DialOptions{}) // a verb, which looks at nothing
 	eventually(t, "both say that two are attached", func() bool { return one.Link().Attached == 2 && two.Link().Attached == 2 })
 	events, err := two.Subscribe(t.Context(), engine.SubscribeOptions{Kinds: engine.KindsLifecycle})
 	if err != nil {

@@ -113,7 +113,7 @@ func (s *Server) selects(x *exchange) (*selection, error) {
 	if sel.filter, err = filter.Parse(sel.subject, text); err != nil {
 		return nil, err
 	}
-	return sel, nil
+	return sel, x.by.mayFilter(sel.filter)
 }
 
 // takes reports whether an event is wanted.

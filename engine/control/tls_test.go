@@ -49,7 +49,7 @@ func (r *rig) secure(t testing.TB) (addr string, trust *tls.Config) {
 }
 
 func withTokens(o *Options) {
-	o.Tokens, o.ReadTokens = []string{"root=all-powerful"}, []string{"only-looking"}
+	o.Tokens, o.ReadTokens = []string{"root=all-powerful", "aGVsbG8gd29ybGQhIQ=="}, []string{"only-looking"}
 }
 
 func TestWhoIsNotAdmitted(t *testing.T) {
@@ -91,6 +91,13 @@ func TestWhoIsNotAdmitted(t *testing.T) {
 		{"reader asks for secrets", secured, "GET", "/v1/requests/r-2?secrets=shown", with(good, "Authorization", "Bearer only-looking"), 403, "secrets"},
 		{"reader asks for content", secured, "GET", "/v1/requests/r-2/content", with(good, "Authorization", "Bearer only-looking"), 403, "content"},
 		{"reader exports secrets", secured, "GET", "/v1/export.har?secrets=shown", with(good, "Authorization", "Bearer only-looking"), 403, "secrets"},
+		{"reader guesses a secret", secured, "GET", "/v1/requests?filter=-(method:GET+OR+header.authorization:Bearer*)", with(good, "Authorization", "Bearer only-looking"), 403, "header"},
+		{"reader guesses in an export", secured, "GET", "/v1/export.har?filter=header.cookie:a*", with(good, "Authorization", "Bearer only-looking"), 403, "header"},
+		{"reader guesses in a stream", secured, "GET", "/v1/stream?filter=header.cookie:a*", with(good, "Authorization", "Bearer only-looking"), 403, "header"},
+		{"reader guesses in a tail", secured, "GET", "/v1/tail?subject=requests&filter=header.cookie:a*", with(good, "Authorization", "Bearer only-looking"), 403, "header"},
+		{"reader filters by type", secured, "GET", "/v1/requests?filter=type:json", with(good, "Authorization", "Bearer only-looking"), 200, "requests"},
+		{"filling of base64 as the token", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer ="}, 401, "not known"},
+		{"token that base64 filled up", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer aGVsbG8gd29ybGQhIQ=="}, 200, `"you":"token-2"`},
 		{"admitted reader", secured, "GET", "/v1/", map[string]string{"Authorization": "Bearer only-looking"}, 200, `"read_only":true`},
 		{"admitted", secured, "GET", "/v1/", with(good, "Adit-Client", "ann@laptop\x7f"), 200, `"you":"root (ann@laptop)"`},
 		{"no such call", local, "GET", "/v2/", nil, 404, "GET /v1/"},
@@ -176,5 +183,21 @@ func TestPlainListenerThatIsServed(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	if resp.StatusCode != http.StatusForbidden {
 		t.Errorf("status %d over plain TCP", resp.StatusCode)
+	}
+}
+
+// Strangers who open sockets over TCP and say nothing keep nobody else out.
+func TestStrangersWhoKeepTheOwnerOut(t *testing.T) {
+	rig := newRig(t, scene(1), withTokens)
+	addr, _ := rig.secure(t)
+	for range maxConnections + 8 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if status, text := get(t, rig.client(t), "http://adit/v1/"); status != http.StatusOK {
+		t.Errorf("the owner is told %d %s", status, text)
 	}
 }
