@@ -32,8 +32,6 @@ type idSet struct {
 	spans  int // at most, about
 }
 
-func (s *idSet) reset() { *s = idSet{blocks: s.blocks[:0]} }
-
 // block returns the index of the last block that begins at id or before, -1 if
 // there is none.
 func (s *idSet) block(id engine.RequestID) int {

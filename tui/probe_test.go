@@ -64,12 +64,10 @@ func (p *probe) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 	return nil
 }
 
-func (p *probe) Subject() subject.Subject { return subject.Connections }
-func (p *probe) Filter() string           { return p.filter }
-func (p *probe) SetFilter(text string)    { p.filter = text }
-func (p *probe) Matches() (int, int, time.Duration) {
-	return 0, 0, 0
-}
+func (p *probe) Subject() subject.Subject   { return subject.Connections }
+func (p *probe) Filter() string             { return p.filter }
+func (p *probe) SetFilter(text string)      { p.filter = text }
+func (p *probe) Matches() pane.Matches      { return pane.Matches{} }
 func (p *probe) Values(string) []pane.Value { return nil }
 
 func (p *probe) done() []keys.Action {

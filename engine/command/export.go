@@ -181,6 +181,9 @@ func (s *session) exportContent(ctx context.Context, id engine.RequestID, o *exp
 		side = sidesOf(x)[1]
 	}
 	data := side.part.Data
+	if len(data) == 0 && side.part.Size > 0 {
+		return fmt.Errorf("no bytes of the %s content of %v were kept; `adit show %v` has what was: messages, where it carried any", side.name, id, id)
+	}
 	if !o.raw {
 		d := inspect.Decode(inspect.Get(side.head, "content-encoding"), data)
 		if d.Left != "" {

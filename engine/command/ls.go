@@ -294,6 +294,9 @@ func (s *session) eachRequest(ctx context.Context, q engine.RequestQuery, number
 			continue
 		}
 		if len(page.Requests) == 0 {
+			if page.Cut {
+				s.say("the history has more that match: these are the newest %s", countText(uint64(seen)))
+			}
 			return nil
 		}
 		if q.Until == 0 {

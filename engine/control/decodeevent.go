@@ -222,6 +222,7 @@ type wirePage struct {
 	After     int          `json:"after"`
 	Stored    int          `json:"stored"`
 	Searching bool         `json:"searching"`
+	Cut       bool         `json:"cut"`
 	Problem   string       `json:"problem"`
 	Lost      uint64       `json:"lost"`
 	Capacity  int          `json:"capacity"`
@@ -240,7 +241,7 @@ func (w *wirePage) page(into *engine.RequestPage) error {
 	newest, err2 := requestOf(w.Newest)
 	*into = engine.RequestPage{
 		Requests: records, Offset: max(w.Offset, 0), Matched: max(w.Matched, len(records)), Kept: max(w.Kept, 0),
-		Oldest: oldest, Newest: newest, After: max(w.After, 0), Stored: max(w.Stored, 0), Searching: w.Searching,
+		Oldest: oldest, Newest: newest, After: max(w.After, 0), Stored: max(w.Stored, 0), Searching: w.Searching, Cut: w.Cut,
 		Problem: engine.Bound(w.Problem), Lost: w.Lost, Capacity: max(w.Capacity, 0),
 	}
 	return errors.Join(err1, err2)

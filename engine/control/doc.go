@@ -29,8 +29,9 @@
 // status, client or path, descending unless ascending=true; limit (at most 1,000;
 // 100) and offset choose a window, at=r-17 puts it around a record; until=r-17
 // leaves out what came after. complete=true waits, for at most 5 s, until the
-// history was searched too ("searching" says whether it was not). One that runs
-// has no outcome.
+// history was searched too ("searching" says whether it was not); where "cut" is
+// true the history has more than are counted in "matched". One that runs has no
+// outcome.
 //
 //	curl --unix-socket SOCKET http://adit/v1/requests
 //	curl --unix-socket SOCKET -G http://adit/v1/requests --data-urlencode 'filter=status:>=500 dur:>200ms' -d complete=true

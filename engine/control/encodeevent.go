@@ -99,6 +99,7 @@ func (e *encoder) page(p *engine.RequestPage) {
 	e.int("after", int64(p.After), 0)
 	e.int("stored", int64(p.Stored), 0)
 	e.bool("searching", p.Searching, false)
+	e.bool("cut", p.Cut, false)
 	e.text("problem", p.Problem, "")
 	e.uint("lost", p.Lost, 0)
 	e.int("capacity", int64(p.Capacity), 0)

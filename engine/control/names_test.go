@@ -29,7 +29,7 @@ func TestNamesThatPeopleRelyOn(t *testing.T) {
 		"snapshot": func(e *encoder) { e.b = AppendSnapshot(e.b, &s) },
 		"requests": func(e *encoder) {
 			e.page(&engine.RequestPage{Requests: []engine.Request{running, record(4)}, Matched: 9, Offset: 1, Kept: 5, Oldest: 1, Newest: 5, After: 2,
-				Stored: 4, Searching: true, Problem: "the disk is full; make room", Lost: 3, Capacity: 100_000})
+				Stored: 4, Searching: true, Cut: true, Problem: "the disk is full; make room", Lost: 3, Capacity: 100_000})
 		},
 		"request": func(e *encoder) { e.record(&replayed, false) },
 		"content": func(e *encoder) { e.content(newLog().contents[2]) },

@@ -100,7 +100,7 @@ func harRequestOf(x *Exchange, heads *engine.Heads, o Options) harRequest {
 	}
 	q.PostData = &harPostData{MimeType: Get(heads.Request, "content-type"), Params: []harPair{}}
 	if x.Content == nil || len(x.Content.Request.Data) == 0 {
-		q.PostData.Comment = "the content was not kept"
+		q.PostData.Comment = notKept(x.Content)
 		return q
 	}
 	t := harText(heads.Request, &x.Content.Request, o)
@@ -140,7 +140,7 @@ func harResponseOf(x *Exchange, heads *engine.Heads, o Options) harResponse {
 	switch {
 	case r.ResponseBytes <= 0 && (x.Content == nil || len(x.Content.Response.Data) == 0):
 	case x.Content == nil || len(x.Content.Response.Data) == 0:
-		p.Content.Comment = "the content was not kept"
+		p.Content.Comment = notKept(x.Content)
 	default:
 		t := harText(heads.Response, &x.Content.Response, o)
 		p.Content.Text, p.Content.Encoding, p.Content.Comment = t.text, t.encoding, t.comment
@@ -150,6 +150,14 @@ func harResponseOf(x *Exchange, heads *engine.Heads, o Options) harResponse {
 		}
 	}
 	return p
+}
+
+// notKept says why there is no content where some passed.
+func notKept(c *engine.Content) string {
+	if c != nil && len(c.Messages) > 0 {
+		return "what was said stands in the messages"
+	}
+	return "the content was not kept"
 }
 
 // A harBody is content as HAR has it: text, its codings undone, or base64.

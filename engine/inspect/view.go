@@ -50,7 +50,10 @@ func Read(head string, part *engine.Part, look Look) *View {
 	media, parameters := MediaType(Get(head, "content-type"))
 	v := &View{Media: media, Size: part.Size}
 	d := Decode(Get(head, "content-encoding"), part.Data)
-	if part.Size > int64(len(part.Data)) {
+	switch {
+	case len(part.Data) == 0 && part.Size > 0:
+		v.note("none of its bytes are kept") // of a WebSocket messages are
+	case part.Size > int64(len(part.Data)):
 		v.note("only the first " + size(len(part.Data)) + " of " + size(int(part.Size)) + " are kept")
 	}
 	switch {

@@ -220,7 +220,7 @@ func (c *call) end() {
 		c.rec.Outcome = engine.OutcomeCompleted
 	}
 	if c.live != nil && c.told.Swap(startOver) == startTold {
-		sh.mu.Lock() // the sweep may be about to publish the start
+		sh.mu.Lock() // the sweep may be about to publish the start: it is let pass
 		sh.mu.Unlock()
 		c.live.Over.Store(true)
 		c.spare = nil

@@ -22,7 +22,7 @@ func TestHostileText(t *testing.T) {
 	var last uint64
 	for i, text := range hostile {
 		r := &engine.Request{ID: engine.RequestID(i + 1), Target: text, Client: text, Caller: text, Method: text, Reason: text}
-		last = f.Add(&engine.Event{Kind: engine.KindRequestFinished, Request: r})
+		f.Add(&engine.Event{Kind: engine.KindRequestFinished, Request: r})
 		last = f.Add(&engine.Event{Seq: uint64(i), Kind: engine.KindNotice, Reason: text, Client: text, Time: time.Unix(1, 0)})
 	}
 	settle(t, f, last)

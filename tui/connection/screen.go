@@ -5,7 +5,6 @@ package connection
 
 import (
 	"strconv"
-	"time"
 
 	"adit/engine"
 	"adit/engine/filter"
@@ -166,7 +165,7 @@ func (s *Screen) Filter() string { return s.requests.Filter() }
 func (s *Screen) SetFilter(text string) { s.requests.SetFilter(text) }
 
 // Matches implements [pane.Filtered].
-func (s *Screen) Matches() (matched, of int, took time.Duration) {
+func (s *Screen) Matches() pane.Matches {
 	return s.requests.Matches()
 }
 

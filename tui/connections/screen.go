@@ -80,7 +80,7 @@ func (s *Screen) Filter() string { return s.table.Filter() }
 func (s *Screen) SetFilter(text string) { s.table.SetFilter(text) }
 
 // Matches implements [pane.Filtered].
-func (s *Screen) Matches() (matched, of int, took time.Duration) { return s.table.Matches() }
+func (s *Screen) Matches() pane.Matches { return s.table.Matches() }
 
 // Values implements [pane.Filtered].
 func (s *Screen) Values(field string) []pane.Value { return s.table.Values(field) }

@@ -329,8 +329,8 @@ func (t *Table) setFilter(text string) {
 }
 
 // Matches says how many connections the filter selects, of how many.
-func (t *Table) Matches() (matched, of int, took time.Duration) {
-	return t.list.matched, t.list.of, t.list.took
+func (t *Table) Matches() pane.Matches {
+	return pane.Matches{Matched: t.list.matched, Of: t.list.of, Took: t.list.took}
 }
 
 // narrowest returns the clause that selects the fewest connections.

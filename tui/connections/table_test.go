@@ -357,7 +357,8 @@ func TestFilterThatHidesAClientWithAMatch(t *testing.T) {
 	s := staged(t)
 	s.SetFilter("state:busy")
 	s.draw()
-	matched, of, _ := s.Matches()
+	m := s.Matches()
+	matched, of := m.Matched, m.Of
 	if matched != 9 || of != 42 {
 		t.Errorf("%d of %d", matched, of)
 	}
@@ -392,12 +393,12 @@ func TestFilterByMarks(t *testing.T) {
 	s.do(keys.MoveDown, keys.Mark)
 	s.SetFilter("is:marked")
 	s.draw()
-	if matched, _, _ := s.Matches(); matched != 1 {
+	if matched := s.Matches().Matched; matched != 1 {
 		t.Fatalf("%d match", matched)
 	}
 	s.do(keys.MarkAll)
 	s.do(keys.Undo)
-	if matched, _, _ := s.Matches(); matched != 0 {
+	if matched := s.Matches().Matched; matched != 0 {
 		t.Errorf("%d match without marks", matched)
 	}
 }
@@ -406,7 +407,7 @@ func TestFilterByLabel(t *testing.T) {
 	s := staged(t)
 	s.SetFilter("label.region:sin")
 	s.draw()
-	if matched, _, _ := s.Matches(); matched != 8 {
+	if matched := s.Matches().Matched; matched != 8 {
 		t.Errorf("%d match", matched)
 	}
 }

@@ -5,7 +5,6 @@ package events
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"adit/engine"
 	"adit/engine/filter"
@@ -90,8 +89,8 @@ func (s *Screen) SetFilter(text string) {
 
 // Matches says how many rows are selected of how many, at the last Draw. Nothing
 // is searched for, so that it takes no time.
-func (s *Screen) Matches() (matched, of int, took time.Duration) {
-	return len(s.index), int(s.scanned), 0
+func (s *Screen) Matches() pane.Matches {
+	return pane.Matches{Matched: len(s.index), Of: int(s.scanned)}
 }
 
 // Values returns nothing: what there is of events is better looked for by words,

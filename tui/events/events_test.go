@@ -154,7 +154,7 @@ func TestLevelAndFilterNarrow(t *testing.T) {
 		if !strings.Contains(got, "level:>="+level) {
 			t.Errorf("%s is not shown:\n%s", level, got)
 		}
-		matched, _, _ := th.screen.Matches()
+		matched := th.screen.Matches().Matched
 		counts[fmt.Sprint(matched)] = true
 	}
 	if len(counts) < 2 {
@@ -162,12 +162,12 @@ func TestLevelAndFilterNarrow(t *testing.T) {
 	}
 	th.screen.SetFilter("bad secret")
 	th.draw()
-	if n, _, _ := th.screen.Matches(); n != 100 {
+	if n := th.screen.Matches().Matched; n != 100 {
 		t.Errorf("%d of 100", n)
 	}
 	th.add(10)
 	th.draw()
-	if n, _, _ := th.screen.Matches(); n != 102 {
+	if n := th.screen.Matches().Matched; n != 102 {
 		t.Errorf("%d of 102, with what came since", n)
 	}
 	th.screen.SetFilter("level:>>")

@@ -145,7 +145,7 @@ func (s *Screen) SetFilter(text string) {
 }
 
 // Matches implements [pane.Filtered].
-func (s *Screen) Matches() (matched, of int, took time.Duration) {
+func (s *Screen) Matches() pane.Matches {
 	if s.panes.Focus() != paneTail {
 		return s.table.Matches()
 	}

@@ -202,7 +202,7 @@ type Filtered interface {
 	Subject() filter.Subject
 	Filter() string
 	SetFilter(text string) // one that parses
-	Matches() (matched, of int, took time.Duration)
+	Matches() Matches
 	Values(field string) []Value // seen values for completion, the most frequent first
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"adit/engine"
 	"adit/tui/format"
+	"adit/tui/pane"
 )
 
 const (
@@ -235,5 +236,10 @@ func (p *printer) requests(ctx context.Context, filter string) {
 		p.out = format.AppendTime(p.out, r.Arrived, p.o.UTC)
 		p.say(fmt.Sprintf(" %-6v %-7s %3s %9s  %s  %s %s", r.ID, r.Method, status, took, r.Client, r.Target, r.Outcome))
 	}
-	p.say(fmt.Sprintf("%s of %s requests match", format.Exact(uint64(page.Matched)), format.Exact(uint64(page.Kept))))
+	m := pane.Matches{Matched: page.Matched, Of: page.Kept + page.Stored, Least: page.Cut}
+	text := string(m.AppendCount(nil)) + " of " + format.Exact(uint64(m.Of)) + " requests match"
+	if page.Searching {
+		text += " so far: ask again, the history is being searched"
+	}
+	p.say(text)
 }

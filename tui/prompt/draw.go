@@ -2,7 +2,6 @@ package prompt
 
 import (
 	"strconv"
-	"time"
 	"unicode/utf8"
 
 	"adit/themes"
@@ -82,14 +81,8 @@ func (p *Prompt) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 
 // right says what the filter selects now.
 func (p *Prompt) right(f *pane.Frame) string {
-	matched, of, took := p.screen.Matches()
-	b := format.AppendExact(nil, uint64(max(matched, 0)))
-	b = format.AppendExact(append(b, " of "...), uint64(max(of, 0)))
-	if took > 0 {
-		b = append(append(append(b, ' '), f.Glyphs.Dot...), ' ')
-		b = append(format.AppendMillis(b, float64(took)/float64(time.Millisecond)), " ms"...)
-	}
-	return string(b)
+	m := p.screen.Matches()
+	return string(m.Append(nil, f))
 }
 
 // foot says what is wrong, and in which column, from 1; not while a word is

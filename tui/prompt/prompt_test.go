@@ -25,8 +25,8 @@ type screen struct {
 func (s *screen) Subject() filter.Subject { return filter.Requests }
 func (s *screen) Filter() string          { return s.text }
 func (s *screen) SetFilter(text string)   { s.text, s.set = text, append(s.set, text) }
-func (s *screen) Matches() (int, int, time.Duration) {
-	return 312, 98_204, 900 * time.Microsecond
+func (s *screen) Matches() pane.Matches {
+	return pane.Matches{Matched: 312, Of: 98_204, Took: 900 * time.Microsecond}
 }
 
 func (s *screen) Values(field string) []pane.Value {

@@ -318,7 +318,8 @@ func (l *List) right(f *pane.Frame) string {
 		b = append(append(b, orderTitle(l.order)...), l.arrow(f)...)
 	}
 	if l.o.Scope != "" && l.page != nil {
-		b = format.AppendExact(append(b, dot...), uint64(l.page.Matched))
+		m := l.Matches()
+		b = m.AppendCount(append(b, dot...))
 	}
 	if len(l.marks) > 0 {
 		b = format.AppendExact(append(b, dot...), uint64(len(l.marks)))
@@ -347,10 +348,14 @@ func (l *List) foot(f *pane.Frame) string {
 		if l.rows.W >= small {
 			b = append(b, "row "...)
 			b = format.AppendExact(b, uint64(l.at+1))
-			b = format.AppendExact(append(b, " of "...), uint64(p.Matched))
+			m := l.Matches()
+			b = m.AppendCount(append(b, " of "...))
 		} else {
 			b = strconv.AppendInt(b, int64(l.at+1), 10)
 			b = strconv.AppendInt(append(b, '/'), int64(p.Matched), 10)
+			if p.Cut {
+				b = append(b, '+')
+			}
 		}
 	}
 	if l.o.Full && l.rows.W >= small && p.Capacity > 0 {

@@ -2,7 +2,6 @@ package requests
 
 import (
 	"strconv"
-	"time"
 
 	"adit/engine"
 	"adit/engine/filter"
@@ -95,7 +94,7 @@ func (s *Screen) Filter() string { return s.list.Filter() }
 func (s *Screen) SetFilter(text string) { s.list.SetFilter(text) }
 
 // Matches says how much the filter selects.
-func (s *Screen) Matches() (matched, of int, took time.Duration) { return s.list.Matches() }
+func (s *Screen) Matches() pane.Matches { return s.list.Matches() }
 
 // Values returns the values of a field that are on the page.
 func (s *Screen) Values(field string) []pane.Value { return s.list.Values(field) }
@@ -130,32 +129,15 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 
 // matches says how much is selected of how much, and what that took.
 func (s *Screen) matches(f *pane.Frame) string {
-	p := s.list.Page()
-	if p == nil {
+	if s.list.Page() == nil {
 		return ""
 	}
-	b := s.text[:0]
-	if f.Class == pane.Compact {
-		b = strconv.AppendInt(b, int64(p.Matched), 10)
-		b = format.AppendShort(append(b, '/'), uint64(p.Kept+p.Stored))
-		if p.Searching {
-			b = append(append(b, " searching"...), f.Glyphs.Ellipsis...)
-		}
-		s.text = b
-		return string(b)
+	m := s.list.Matches()
+	if s.list.Filter() == "" {
+		m.Took = 0
 	}
-	b = format.AppendExact(b, uint64(p.Matched))
-	b = format.AppendExact(append(b, " of "...), uint64(p.Kept+p.Stored))
-	switch {
-	case p.Searching:
-		b = append(append(append(b, ' '), f.Glyphs.Dot...), " searching"...)
-		b = append(b, f.Glyphs.Ellipsis...)
-	case s.list.Filter() != "":
-		b = append(append(append(b, ' '), f.Glyphs.Dot...), ' ')
-		b = append(format.AppendMillis(b, float64(p.Took)/1e6), " ms"...)
-	}
-	s.text = b
-	return string(b)
+	s.text = m.Append(s.text[:0], f)
+	return string(s.text)
 }
 
 func (s *Screen) drawPreview(a canvas.Area, f *pane.Frame) {

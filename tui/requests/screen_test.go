@@ -203,7 +203,7 @@ func TestMarkAllAndRange(t *testing.T) {
 	th := newTheatre(t, 120, 36, false)
 	th.screen.SetFilter("status:>=500")
 	th.step()
-	matched, _, _ := th.screen.Matches()
+	matched := th.screen.Matches().Matched
 	th.do(keys.MarkAll)
 	th.step()
 	if !strings.Contains(th.draw(), fmt.Sprintf("%d marked", matched)) {
@@ -211,7 +211,7 @@ func TestMarkAllAndRange(t *testing.T) {
 	}
 	th.screen.SetFilter("is:marked status:504")
 	th.step()
-	if n, _, _ := th.screen.Matches(); n == 0 || n == matched {
+	if n := th.screen.Matches().Matched; n == 0 || n == matched {
 		t.Errorf("is:marked selects %d of %d", n, matched)
 	}
 	th.do(keys.Back, keys.Back)

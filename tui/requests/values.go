@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"time"
 
 	"adit/engine"
 	"adit/tui/exchange"
@@ -13,11 +12,12 @@ import (
 
 // Matches says how much the filter selects, of how much, and what finding it
 // took.
-func (l *List) Matches() (matched, of int, took time.Duration) {
-	if l.page == nil {
-		return 0, 0, 0
+func (l *List) Matches() pane.Matches {
+	p := l.page
+	if p == nil {
+		return pane.Matches{}
 	}
-	return l.page.Matched, l.page.Kept + l.page.Stored, l.page.Took
+	return pane.Matches{Matched: p.Matched, Of: p.Kept + p.Stored, Least: p.Cut, Searching: p.Searching, Took: p.Took}
 }
 
 // Values returns the values of a field in the rows that are here, the most
