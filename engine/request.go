@@ -99,9 +99,39 @@ type Live struct {
 	// Captured is set at most once, to what is kept of the content.
 	Captured atomic.Pointer[Captured]
 
+	// Answered is set at most once, when its final head has passed; not for an
+	// exchange that ends soon after.
+	Answered atomic.Pointer[Answered]
+
 	// Over says that the exchange has ended. It is set before the record of the
 	// end is published: who lost that record, or may have, need not guess.
 	Over atomic.Bool
+}
+
+// Answered is what is known of an exchange once its final head has passed, as its
+// record will have it.
+type Answered struct {
+	Client                           string
+	Protocol                         Protocol
+	Queued, Sent, Connect, FirstByte time.Duration
+	Upgraded                         bool
+	Heads                            *Heads // nil where they are not kept
+}
+
+// Fill puts what moves into the record of the exchange, heads aside.
+func (l *Live) Fill(r *Request) {
+	if c := l.Connection.Load(); c != 0 {
+		r.Connection = ConnectionID(c)
+	}
+	if s := l.Status.Load(); s != 0 {
+		r.Status = int(s)
+	}
+	r.RequestBytes = max(r.RequestBytes, l.RequestBytes.Load())
+	r.ResponseBytes = max(r.ResponseBytes, l.ResponseBytes.Load())
+	if a := l.Answered.Load(); a != nil {
+		r.Client, r.Protocol, r.Upgraded = a.Client, a.Protocol, a.Upgraded
+		r.Queued, r.Sent, r.Connect, r.FirstByte = a.Queued, a.Sent, a.Connect, a.FirstByte
+	}
 }
 
 // HasFailed reports whether an exchange that ended is one to look at: its outcome

@@ -54,7 +54,7 @@ func (m *model) apply(e *engine.Event) {
 func (m *model) lose() {
 	for i := range m.records {
 		if r := &m.records[i]; r.Live != nil && r.Live.Over.Load() {
-			seen(r, r.Live)
+			r.Live.Fill(r)
 			r.Live, r.Reason, r.LastByte = nil, endNotSeen, -1
 		}
 	}
@@ -72,7 +72,7 @@ func (m *model) query(t *rapid.T, q engine.RequestQuery, labels map[string]map[s
 	placed := q.Order == engine.ByArrival
 	for _, r := range m.records {
 		if r.Live != nil {
-			seen(&r, r.Live)
+			r.Live.Fill(&r)
 			r.LastByte = time.Since(r.Arrived)
 		}
 		e := entryOf(&r, q.Order)

@@ -196,20 +196,11 @@ func (g *ring) now(x *record, into *engine.Request, h *engine.Heads, t time.Time
 	if live == nil {
 		return
 	}
-	seen(into, live)
+	live.Fill(into)
+	if a := live.Answered.Load(); h != nil && into.Heads == nil && a != nil {
+		into.Heads = a.Heads
+	}
 	into.LastByte = max(t.Sub(into.Arrived), 0)
-}
-
-// seen fills r with what moves.
-func seen(r *engine.Request, live *engine.Live) {
-	if c := live.Connection.Load(); c != 0 {
-		r.Connection = engine.ConnectionID(c)
-	}
-	if s := live.Status.Load(); s != 0 {
-		r.Status = int(s)
-	}
-	r.RequestBytes = max(r.RequestBytes, live.RequestBytes.Load())
-	r.ResponseBytes = max(r.ResponseBytes, live.ResponseBytes.Load())
 }
 
 // content returns what is kept of its content, nil where nothing is.

@@ -47,6 +47,7 @@ type exchange struct {
 	out     origin.Request
 	content requestContent
 	answer  wire.Response
+	shown   engine.Answered
 }
 
 // serve is the connection's tunnel.Handler.
@@ -375,6 +376,15 @@ func (x *exchange) head(resp *origin.Response) *wire.Response {
 		x.heads = new(engine.Heads)
 		x.heads.Response, x.heads.Cut = wire.Lines("", resp.Fields, engine.MaxHead)
 	}
+	if x.live != nil {
+		if x.heads != nil {
+			x.heads = x.requestHead() // nothing of it is written any more
+		}
+		r := x.rec
+		x.shown = engine.Answered{Client: r.Client, Protocol: r.Protocol, Queued: -1, Sent: -1, Connect: x.connect, FirstByte: x.firstByte,
+			Upgraded: resp.Raw != nil, Heads: x.heads}
+		x.live.Answered.Store(&x.shown)
+	}
 	return &x.answer
 }
 
@@ -387,6 +397,9 @@ func (x *exchange) requestHead() *engine.Heads {
 		return nil
 	}
 	h := x.heads
+	if h != nil && h.Request != "" {
+		return h
+	}
 	if h == nil {
 		// A response head that nobody wanted when it went is one left out.
 		h = &engine.Heads{Cut: x.headOut}

@@ -66,14 +66,7 @@ func (e *encoder) heads(h *engine.Heads, secrets bool) {
 func (e *encoder) record(r *engine.Request, secrets bool) {
 	now := *r
 	if live := r.Live; live != nil && !live.Over.Load() {
-		if id := live.Connection.Load(); id != 0 {
-			now.Connection = engine.ConnectionID(id)
-		}
-		if status := live.Status.Load(); status != 0 {
-			now.Status = int(status)
-		}
-		now.RequestBytes = max(now.RequestBytes, live.RequestBytes.Load())
-		now.ResponseBytes = max(now.ResponseBytes, live.ResponseBytes.Load())
+		live.Fill(&now)
 	}
 	e.b = observe.AppendRequest(e.b, &now)
 	if r.Heads != nil {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +50,7 @@ type call struct {
 	live   *engine.Live // nil where nobody wants it
 	spare  *engine.Live // for live: nobody else has seen it
 	told   atomic.Uint32
+	shown  bool         // live has what is known since the head
 	tee    *capture.Tee // nil where its content is not kept; no other call gets it
 
 	shard      *callShard
@@ -342,7 +345,27 @@ func (c *call) answered(status int, r *wire.Response) {
 	}
 	if c.live != nil {
 		c.live.Status.Store(int32(status))
+		// Nothing more may come for long of what streams.
+		c.show(status == http.StatusSwitchingProtocols || strings.HasPrefix(wire.Get(r.Fields, "content-type"), "text/event-stream"))
 	}
+}
+
+// show lets others see what is known since the head, once somebody may look: of
+// most exchanges the record is there before.
+func (c *call) show(now bool) {
+	if c.shown || !now && c.told.Load() != startTold {
+		return
+	}
+	c.shown = true
+	r := &c.rec
+	a := &engine.Answered{Client: r.Client, Protocol: r.Protocol, Queued: r.Queued, Sent: r.Sent, Connect: r.Connect, FirstByte: r.FirstByte,
+		Upgraded: c.resp != nil && r.Status == http.StatusSwitchingProtocols || r.Way == engine.WayConnect || r.Way == engine.WayTCP}
+	if c.s.bus.WantsHeads() && c.s.keeper.Heads() {
+		if h := new(engine.Heads); c.heads(h) {
+			a.Heads = h
+		}
+	}
+	c.live.Answered.Store(a)
 }
 
 // received takes in response content that passed.
@@ -351,6 +374,7 @@ func (c *call) received(p []byte) {
 	c.rec.ResponseBytes += int64(len(p))
 	if c.live != nil {
 		c.live.ResponseBytes.Store(c.rec.ResponseBytes)
+		c.show(false)
 	}
 }
 

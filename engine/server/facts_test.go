@@ -112,6 +112,9 @@ func TestHeadsAsTheyWentThroughTheTunnel(t *testing.T) {
 // TestLiveTellsWhatARequestWaitsFor: first a connection, then content.
 func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 	b := serve(t, Options{Wait: patience})
+	if _, err := b.s.Subscribe(t.Context(), engine.SubscribeOptions{Heads: true, Kinds: engine.KindSet(engine.KindRequestFinished)}); err != nil {
+		t.Fatal(err)
+	}
 	answered := make(chan string, 1)
 	body, send := io.Pipe()
 	go func() {
@@ -134,7 +137,7 @@ func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 	step, begun := make(chan struct{}), make(chan struct{})
 	b.dial(greeting("edge"), func(in tunnel.Incoming) {
 		close(begun)
-		in.WriteResponse(&wire.Response{Status: 203}, false)
+		in.WriteResponse(&wire.Response{Status: 203, Fields: []wire.Field{{Name: "x-a", Value: "b"}}}, false)
 		in.Write([]byte("abc"))
 		<-step
 		content(in)
@@ -152,6 +155,10 @@ func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 	})
 	if live.Over.Load() {
 		t.Error("over while it runs")
+	}
+	// Who looks at a stream of hours must not wait for its end to see its head.
+	if a := live.Answered.Load(); a == nil || a.Client != "edge" || a.FirstByte < 0 || a.Heads == nil || a.Heads.Response != "x-a: b\n" || !strings.Contains(a.Heads.Request, "host: ") {
+		t.Errorf("since its head: %+v", a)
 	}
 	close(step)
 	send.Close()

@@ -62,7 +62,10 @@ func DrawHead(a canvas.Area, f *pane.Frame, head string, from int, revealed bool
 func NoHeads(r *engine.Request) string {
 	switch {
 	case Running(r):
-		return "Header fields come with the end."
+		if r.Status == 0 && r.Way != engine.WayTCP {
+			return "Header fields come with the answer."
+		}
+		return "Header fields are not here yet."
 	case Raw(r):
 		return "Bytes, not HTTP: there are no header fields."
 	}
