@@ -110,6 +110,7 @@ func (r *recorder) run(ctx context.Context, batches <-chan engine.Batch) {
 			r.sample(ctx)
 		}
 	}
+	r.sample(context.WithoutCancel(ctx)) // as it was at the end
 	close(r.requests)
 	stop := time.AfterFunc(finishing, cancel)
 	defer stop.Stop()

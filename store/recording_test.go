@@ -59,7 +59,8 @@ func TestRecordingIsPlayed(t *testing.T) {
 	}
 	f.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Target: "c-5", Operator: "eva"})
 	f.Update(func(s *engine.Snapshot) { s.Totals.Requests = 3; s.Connections[0].BytesIn = 77 })
-	time.Sleep(1200 * time.Millisecond) // a sample is taken once a second
+	time.Sleep(1200 * time.Millisecond)                                  // a sample is taken once a second
+	f.Update(func(s *engine.Snapshot) { s.Connections[0].BytesIn = 78 }) // and at the end
 	f.End()
 	if err := <-done; err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func TestRecordingIsPlayed(t *testing.T) {
 		r.Events(t.Context(), engine.EventQuery{Count: 9, Filter: "kind:operator_action"}, &events), r.Content(t.Context(), 12, &content)); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.Connections) != 1 || s.Connections[0].BytesIn != 77 || s.Connections[0].Greeting == nil || s.Connections[0].Greeting.Hostname != "raspberry" || s.Totals.Requests != 3 || s.Name != "edge" || s.Instance != "i-7" {
+	if len(s.Connections) != 1 || s.Connections[0].BytesIn != 78 || s.Connections[0].Greeting == nil || s.Connections[0].Greeting.Hostname != "raspberry" || s.Totals.Requests != 3 || s.Name != "edge" || s.Instance != "i-7" {
 		t.Errorf("%+v", s)
 	}
 	if len(page.Requests) != 3 || len(events.Events) != 1 || string(content.Response.Data) != "forty-two" {

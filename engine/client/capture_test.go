@@ -67,6 +67,30 @@ func TestContentIsKeptAtTheClient(t *testing.T) {
 	}
 }
 
+// Content whose length is known is whole with its last byte: its END may come in
+// a piece of its own that nobody reads.
+func TestRequestOfKnownLengthIsKeptWhole(t *testing.T) {
+	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Write(body)
+	})
+	g := newRig(t, Options{Rules: anyRules(t), Capture: engine.Capture{Mode: engine.CaptureContent}})
+	const n = 5000
+	x := g.open(t, t.Context(), request("POST", addr, "/", wire.Field{Name: "content-length", Value: fmt.Sprint(n)}), false)
+	io.WriteString(x, strings.Repeat("x", n))
+	if _, err := x.ReadResponse(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(x); len(got) != n || err != nil {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	x.CloseWrite(nil)
+	x.Close()
+	if c := kept(t, g.records()[0]); !c.Request.Whole() || c.Request.Size != n {
+		t.Errorf("%d bytes of %d, over %v", len(c.Request.Data), c.Request.Size, c.Request.Over)
+	}
+}
+
 func TestStreamIsKeptAtTheClient(t *testing.T) {
 	addr := listen(t, func(c *net.TCPConn) {
 		defer c.Close()

@@ -298,7 +298,8 @@ type requestContent struct{ x *exchange }
 func (c *requestContent) Read(p []byte) (int, error) {
 	n, err := c.x.in.Read(p)
 	c.x.sent(p[:n])
-	if err == io.EOF {
+	// Who knows the length reads no further.
+	if err == io.EOF || c.x.out.Length == c.x.requestBytes {
 		c.x.tee.EndRequest()
 	}
 	return n, err
