@@ -127,7 +127,7 @@ func appendBody(b, body []byte, secrets bool) []byte {
 		return appendMember(b, "data", base64.StdEncoding.EncodeToString(body))
 	}
 	if !secrets {
-		body = inspect.MaskJSON(body)
+		body = inspect.MaskText(inspect.KindText, body)
 	}
 	return appendMember(b, "text", string(body))
 }

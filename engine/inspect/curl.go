@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"compress/gzip"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -218,18 +219,38 @@ func maskContent(head string, data []byte) (shown []byte, masked, ok bool) {
 	media, parameters := MediaType(Get(head, "content-type"))
 	d := Decode(Get(head, "content-encoding"), data)
 	kind := KindOf(media, d.Data)
+	if kind == KindMultipart {
+		shown = maskMultipart(d.Data)
+		return shown, !bytes.Equal(shown, d.Data), len(d.Undone) == 0 || bytes.Equal(shown, d.Data)
+	}
 	text, isText := Text(d.Data, parameters["charset"])
 	if !isText || kind == KindBinary || kind == KindImage || kind == KindGRPC {
 		return data, false, true
 	}
-	shown = MaskJSON(text)
-	if kind == KindForm {
-		shown = MaskForm(text)
-	}
+	shown = MaskText(kind, text)
 	if bytes.Equal(shown, text) {
 		return data, false, true
 	}
 	return shown, true, len(d.Undone) == 0
+}
+
+// MaskContent returns content with its secrets masked, as it may be kept where
+// others read it; head is its head. In a coding that can't be made again there is
+// none left.
+func MaskContent(head string, data []byte) (shown []byte, masked bool) {
+	shown, masked, ok := maskContent(head, data)
+	if !masked || ok {
+		return shown, masked
+	}
+	codings := codingsOf(Get(head, "content-encoding"))
+	if len(codings) != 1 || codings[0] != "gzip" {
+		return nil, true
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(shown) // a buffer takes everything
+	_ = z.Close()
+	return b.Bytes(), true
 }
 
 // URL returns where r was sent to; host is its Host field, for a target that

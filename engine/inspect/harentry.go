@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math"
 	"net/http"
@@ -189,6 +190,12 @@ func harText(head string, part *engine.Part, o Options) harBody {
 	if d.Left != "" {
 		notes = append(notes, "coded with "+d.Left)
 	}
+	if t.kind == KindMultipart && !o.Secrets { // with files it may be no text
+		if masked := maskMultipart(d.Data); !bytes.Equal(masked, d.Data) {
+			notes = append(notes, "secrets are masked")
+			d.Data = masked
+		}
+	}
 	text, ok := Text(d.Data, parameters["charset"])
 	ok = ok && d.Left == "" && (t.kind != KindBinary && t.kind != KindGRPC)
 	if t.kind == KindImage && media != "image/svg+xml" {
@@ -200,10 +207,7 @@ func harText(head string, part *engine.Part, o Options) harBody {
 	case o.Secrets:
 		t.text = string(text)
 	default:
-		masked := MaskJSON(text)
-		if t.kind == KindForm {
-			masked = MaskForm(text)
-		}
+		masked := MaskText(t.kind, text)
 		if string(masked) != string(text) {
 			notes = append(notes, "secrets are masked")
 		}
@@ -222,7 +226,7 @@ func (e *harEntry) messages(c *engine.Content, heads *engine.Heads, o Options) {
 			for _, event := range Events(n.Body) {
 				data := []byte(event.Data)
 				if !o.Secrets {
-					data = MaskJSON(data)
+					data = MaskText(KindText, data)
 				}
 				name := event.Name
 				if name == "" {
@@ -251,7 +255,7 @@ func (e *harEntry) messages(c *engine.Content, heads *engine.Heads, o Options) {
 		if m.Opcode == 1 && looksLikeText(n.Body) {
 			m.Data = string(n.Body)
 			if !o.Secrets {
-				m.Data = string(MaskJSON(n.Body))
+				m.Data = string(MaskText(KindText, n.Body))
 			}
 		} else {
 			m.Data = base64.StdEncoding.EncodeToString(n.Body)

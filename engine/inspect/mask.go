@@ -30,8 +30,9 @@ func SecretEnd(text string) int {
 }
 
 // Value returns what may be shown of the value of a field: all of it with
-// secrets, nothing of one whose name says that it is secret, and of a field that
-// holds a URL what [observe.Target] leaves.
+// secrets, nothing of one whose name says that it is secret or that is a
+// credential by its scheme, of a field that holds a URL what [observe.Target]
+// leaves, and of any other what [MaskText] does.
 func Value(name, value string, secrets bool) string {
 	if secrets {
 		return value
@@ -42,8 +43,31 @@ func Value(name, value string, secrets bool) string {
 	switch strings.ToLower(name) {
 	case "referer", "location", "content-location", "origin", "x-proxy-destination":
 		return observe.Target(value)
+	case "sec-websocket-protocol": // where scripts put what they can't send otherwise
+		if Secret(value) || strings.Contains(strings.ToLower(value), "bearer") {
+			return Masked
+		}
 	}
-	return value
+	if isCredential(value) {
+		return Masked
+	}
+	if strings.IndexByte(value, '=') < 0 && strings.IndexByte(value, '@') < 0 {
+		return value // without a copy
+	}
+	return string(maskLoose([]byte(value)))
+}
+
+// isCredential reports whether a value is one of RFC 6750 or 7617, and not the
+// challenge that asks for one.
+func isCredential(value string) bool {
+	scheme, rest, _ := strings.Cut(value, " ")
+	if !strings.EqualFold(scheme, "bearer") && !strings.EqualFold(scheme, "basic") {
+		return false
+	}
+	rest = strings.TrimRight(rest, "=")
+	return rest != "" && strings.IndexFunc(rest, func(c rune) bool {
+		return c > '~' || c < '0' && c != '-' && c != '.' && c != '+' && c != '/' || c > '9' && c < 'A' || c > 'Z' && c < 'a' && c != '_' || c > 'z' && c != '~'
+	}) < 0
 }
 
 // MaskHead returns a head of [engine.Heads] with the values of secret fields

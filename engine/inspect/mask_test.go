@@ -2,9 +2,11 @@ package inspect_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -83,6 +85,96 @@ func TestJSONWithoutItsSecrets(t *testing.T) {
 	}
 }
 
+// What slipped through: credentials that stand where no name of a member or of a
+// field says so.
+func TestSecretsThatHaveAnotherPlace(t *testing.T) {
+	part := func(name, more, content string) string {
+		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"" + more + "\r\n\r\n" + content + "\r\n"
+	}
+	for _, c := range []struct {
+		kind     inspect.Kind
+		in, want string
+	}{
+		{inspect.KindForm, `{"password":"x","a":1}`, `{"password":"***","a":1}`},
+		{inspect.KindForm, `next=/cb?token%3Dx&password=x`, `next=/cb?token%3Dx&password=***`},
+		{inspect.KindText, `user=a&password=x`, `user=a&password=***`},
+		{inspect.KindText, `token=x`, `token=***`},
+		{inspect.KindText, `see https://u:x@h/p?a=1&sig_key=x, and http://h:80/ or a@b`, `see https://***@h/p?a=1&sig_key=*** and http://h:80/ or a@b`},
+		{inspect.KindText, `the key = x; a == b; f(a=b)`, `the key = x; a == b; f(a=b)`},
+		{inspect.KindXML, `<a href="/r?x=1&amp;token=x">`, `<a href="/r?x=1&amp;token=***">`},
+		{inspect.KindJSON, `{"u":"https:\/\/u:x@h\/?a=1\u0026token=x\/x","n":2}`, `{"u":"https:\/\/***@h\/?a=1\u0026token=***","n":2}`},
+		{inspect.KindJSON, `{"b":"{\"password\":\"x\",\"c\":\"{\\\"key\\\":1}\"}"}`, `{"b":"{\"password\":\"***\",\"c\":\"{\\\"key\\\":\\\"***\\\"}\"}"}`},
+		{inspect.KindJSON, `{"b":"{\"password\":\"xx`, `{"b":"{\"password\":\"***\"`},
+		{inspect.KindMultipart, part("password", "", "x") + part("a", "", "1") + "--b--\r\n", part("password", "", "***") + part("a", "", "1") + "--b--\r\n"},
+		{inspect.KindMultipart, part("j", "\r\nContent-Type: application/json", `{"token":"x"}`) + part("f", "", "\x00\xff"), part("j", "\r\nContent-Type: application/json", `{"token":"***"}`) + part("f", "", "\x00\xff")},
+		{inspect.KindMultipart, part("api_key", "; filename=\"k\"", "x\r\n\r\nx"), part("api_key", "; filename=\"k\"", "***")},
+		{inspect.KindMultipart, "no boundary", "no boundary"},
+		{inspect.KindMultipart, "--b\r\ncut", "--b\r\ncut"},
+	} {
+		if got := string(inspect.MaskText(c.kind, []byte(c.in))); got != c.want {
+			t.Errorf("%v %s\nis   %s\nwant %s", c.kind, c.in, got, c.want)
+		}
+	}
+	for _, c := range [][3]string{
+		{"Link", `<https://u:x@h/cb?token=x>; rel=next`, `<https://***@h/cb?token=***>; rel=next`},
+		{"Refresh", `0;url=/cb?token=x`, `0;url=/cb?token=***`},
+		{"X-Auth", `Bearer abc.def-_~+/=`, `***`},
+		{"X-User", `basic dTpw`, `***`},
+		{"WWW-Authenticate", `Basic realm="a b"`, `Basic realm="a b"`},
+		{"Sec-WebSocket-Protocol", `base64url.bearer.authorization.k8s.io.abc, v4`, `***`},
+		{"Sec-WebSocket-Protocol", `graphql-ws`, `graphql-ws`},
+		{"Content-Type", `multipart/form-data; boundary=key`, `multipart/form-data; boundary=key`},
+		{"Cache-Control", `max-age=0, no-cache="set-cookie"`, `max-age=0, no-cache="set-cookie"`},
+	} {
+		if got := inspect.Value(c[0], c[1], false); got != c[2] {
+			t.Errorf("%s: %s is %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+// What is stored of content in a coding held its secrets.
+func TestCodedContentWithoutItsSecrets(t *testing.T) {
+	plain := `{"password":"hunter2","a":1}`
+	b := gzipped(t, []byte(plain))
+	head := "content-type: application/json\ncontent-encoding: gzip\n"
+	shown, masked := inspect.MaskContent(head, b)
+	if d := inspect.Decode("gzip", shown); !masked || string(d.Data) != `{"password":"***","a":1}` || d.Cut {
+		t.Errorf("%v %+v", masked, d)
+	}
+	if shown, masked := inspect.MaskContent("content-encoding: br\n", b); masked || !bytes.Equal(shown, b) {
+		t.Errorf("%v %q", masked, shown)
+	}
+	if shown, masked := inspect.MaskContent("content-encoding: gzip, x-gzip, identity\ncontent-type: application/json\n", gzipped(t, b)); !masked || shown != nil {
+		t.Errorf("%v %q", masked, shown)
+	}
+}
+
+func gzipped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(data)
+	_ = z.Close()
+	return b.Bytes()
+}
+
+// Content of 256 KiB in the worst shape was read in the square of its length.
+func TestContentThatTakesTheSquareOfItsLength(t *testing.T) {
+	for _, s := range []string{"@", "://@", "&a=", "?key=", "data:\n", "data:a\n", "\"", "[\"", "{\"a\":", "\"{\\\"", "--b\n", "\n--b\r\n\r\n", "\\", "\"key\":["} {
+		content := []byte("--b\n" + strings.Repeat(s, 256<<10/len(s)))
+		for _, media := range []string{"application/json", "text/event-stream", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "application/x-ndjson", ""} {
+			begun := time.Now()
+			inspect.Read("content-type: "+media+"\n", &engine.Part{Data: content[4:], Size: int64(len(content)), Over: true}, inspect.Look{})
+			inspect.Read("content-type: "+media+"\n", &engine.Part{Data: content, Size: int64(len(content)), Over: true}, inspect.Look{})
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("%q as %s took %v", s, media, took)
+			} else if took > 200*time.Millisecond {
+				t.Logf("%q as %s took %v", s, media, took)
+			}
+		}
+	}
+}
+
 // Whatever is valid before is valid after, and no secret is left.
 func FuzzMaskJSON(f *testing.F) {
 	for _, s := range []string{`{"a":{"token":[1,{"b":"}"}]}}`, `{"key":"\\"}`, `{"key":`, `"key":"`, `[{"\u006bey":1.5e3}]`, "{\"key\":tr\nue}"} {
@@ -102,6 +194,15 @@ func FuzzMaskJSON(f *testing.F) {
 			walk(t, v)
 		}
 		inspect.MaskForm(in)
+		for kind := inspect.KindNone; kind <= inspect.KindMultipart; kind++ {
+			masked := inspect.MaskText(kind, in)
+			if kind == inspect.KindJSON && json.Valid(in) && !json.Valid(masked) {
+				t.Fatalf("%s is no JSON any more: %s", in, masked)
+			}
+			if again := inspect.MaskText(kind, masked); !bytes.Equal(again, masked) {
+				t.Fatalf("%v %q is masked as %q, and that as %q", kind, in, masked, again)
+			}
+		}
 	})
 }
 

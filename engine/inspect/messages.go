@@ -27,12 +27,13 @@ const maxEvents = 10_000
 func Events(stream []byte) []Event {
 	var events []Event
 	var e Event
-	any, data := false, false
+	any, data := false, []string(nil)
 	flush := func() {
 		if any {
+			e.Data = strings.Join(data, "\n")
 			events = append(events, e)
 		}
-		e, any, data = Event{}, false, false
+		e, any, data = Event{}, false, data[:0]
 	}
 	text := strings.TrimPrefix(string(stream), "\ufeff")
 	for text != "" && len(events) < maxEvents {
@@ -64,11 +65,7 @@ func Events(stream []byte) []Event {
 		case "retry":
 			e.Retry = value
 		case "data":
-			if data {
-				e.Data += "\n"
-			}
-			e.Data += value
-			data = true
+			data = append(data, value)
 		}
 	}
 	flush()
@@ -205,7 +202,7 @@ func (n *Note) Text(most int, secrets bool) string {
 		}
 	}
 	if !secrets {
-		body = MaskJSON(body)
+		body = MaskText(KindText, body)
 	}
 	if len(body) > most {
 		body = body[:most]

@@ -156,13 +156,14 @@ func checkContent(p *engine.Replay) error {
 			media, _ = MediaType(f.Value)
 		}
 	}
-	hide, sign := MaskJSON, `"`+Masked+`"`
-	if KindOf(media, p.Content) == KindForm {
-		hide, sign = MaskForm, "="+Masked
-	}
+	kind := KindOf(media, p.Content)
+	hide := func(content []byte) []byte { return MaskText(kind, content) }
 	// What is masked stays as it is, and is masked again where it was another
 	// value.
-	other := bytes.ReplaceAll(p.Content, []byte(sign), []byte(strings.Replace(sign, Masked, "-", 1)))
+	other := p.Content
+	for _, sign := range [...]string{`"` + Masked + `"`, "=" + Masked, "://" + Masked + "@", "\n" + Masked} {
+		other = bytes.ReplaceAll(other, []byte(sign), []byte(strings.Replace(sign, Masked, "-", 1)))
+	}
 	masked := len(other) != len(p.Content) && bytes.Equal(hide(p.Content), p.Content) && !bytes.Equal(hide(other), other)
 	if masked {
 		return errors.New("secrets in its content were masked when it was recorded: give the content")

@@ -88,6 +88,11 @@ func (v *View) note(s string) { v.Notes = append(v.Notes, s) }
 // undone.
 func (v *View) read(raw, decoded []byte, charset string, whole bool, look Look) {
 	text, isText := decoded, false
+	if v.Kind == KindMultipart && !look.Secrets { // with files it may be no text
+		masked := maskMultipart(decoded)
+		v.Masked = !bytes.Equal(masked, decoded)
+		decoded, text = masked, masked
+	}
 	switch v.Kind {
 	case KindNone:
 		return
@@ -96,8 +101,8 @@ func (v *View) read(raw, decoded []byte, charset string, whole bool, look Look) 
 		text, isText = Text(decoded, charset)
 	}
 	if isText && !look.Secrets {
-		masked := v.mask(text)
-		v.Masked = !bytes.Equal(masked, text)
+		masked := MaskText(v.Kind, text)
+		v.Masked = v.Masked || !bytes.Equal(masked, text)
 		text = masked
 	}
 	switch {
@@ -119,13 +124,6 @@ func (v *View) read(raw, decoded []byte, charset string, whole bool, look Look) 
 	if v.Masked {
 		v.note("values that are secret by their names are masked")
 	}
-}
-
-func (v *View) mask(text []byte) []byte {
-	if v.Kind == KindForm {
-		return MaskForm(text)
-	}
-	return MaskJSON(text)
 }
 
 // pretty lays text out by its kind.

@@ -1,13 +1,11 @@
 package history
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"adit/engine"
@@ -72,32 +70,19 @@ func (s *statement) part(p *engine.Part, head string) {
 	s.puts(data, p.Size, flag(p.Over && !masked))
 }
 
-// maskContent masks what says by its name that it is secret, in content that has
-// names.
+// maskContent masks what says by its name that it is secret.
 func maskContent(data []byte, head string) (_ []byte, masked bool) {
-	kind := ""
-	for line := range strings.SplitSeq(head, "\n") {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.EqualFold(name, "content-type") {
-			kind = strings.ToLower(value)
-		}
-	}
-	var clean []byte
-	switch {
-	case strings.Contains(kind, "json"):
-		clean = inspect.MaskJSON(data)
-	case strings.Contains(kind, "x-www-form-urlencoded"):
-		clean = inspect.MaskForm(data)
-	default:
+	if len(data) == 0 {
 		return data, false
 	}
-	return clean, !bytes.Equal(clean, data)
+	return inspect.MaskContent(head, data)
 }
 
 func maskMessage(m *engine.Message) []byte {
 	if m.Compressed || m.Kind != engine.MessageText && m.Kind != engine.MessageEvent {
 		return m.Data
 	}
-	return inspect.MaskJSON(m.Data)
+	return inspect.MaskText(inspect.KindText, m.Data)
 }
 
 // Content is engine.RequestLog's.
