@@ -10,7 +10,8 @@ type Link struct {
 	Attached  int           // operators that are attached, this one included; 0 unknown
 	Since     time.Time     // when the state that follows began
 	Lost      bool          // no data comes; what a snapshot says is of LastData
-	LastData  time.Time     // when data came last; zero never
+	LastData  time.Time     // of when the newest data is: when it came, or before by Delay; zero never
+	Delay     time.Duration // how much later than usual data comes, because the way is slow; 0 below 1 s
 	Cause     string        // Lost: why
 	Attempt   int           // Lost: tries so far
 	RetryAt   time.Time     // Lost: when the next one begins

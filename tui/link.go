@@ -82,6 +82,8 @@ func (m *model) watch(link engine.Link) {
 		m.failure = why
 	}
 	switch {
+	case stale && link.Delay > silent && !link.Lost:
+		// It is late, and nothing is missing.
 	case stale && r.gap.From.IsZero():
 		r.gap.From = f.Stale
 		m.dirty = true
@@ -105,6 +107,9 @@ func (m *model) staleLink() (stale bool, why string) {
 		return false, "" // there is nothing to be old
 	case link.Lost:
 		return true, link.Cause
+	}
+	if link.Delay > silent {
+		return true, "the way is slow"
 	}
 	return m.frame.Clock.Sub(link.LastData) > silent, "silent"
 }
@@ -202,7 +207,11 @@ func clip(s string, n int, cut string) string {
 func (m *model) appendBanner(b []byte, name, cause string, long bool) []byte {
 	f := &m.frame
 	dot := " " + f.Glyphs.Dot + " "
-	b = append(append(append(b, f.Glyphs.Lost...), " LOST "...), name...)
+	word := " LOST "
+	if f.Link != nil && !f.Link.Lost && f.Link.Delay > silent {
+		word = " SLOW "
+	}
+	b = append(append(append(b, f.Glyphs.Lost...), word...), name...)
 	if cause != "" {
 		b = append(append(append(b, " ("...), cause...), ')')
 	}

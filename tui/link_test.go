@@ -241,3 +241,21 @@ func TestLeavingIsNotAsked(t *testing.T) {
 		t.Errorf("%v\n%s", a.end, a.text())
 	}
 }
+
+// Data that buffers on a slow way have held comes without a pause, and is old.
+func TestSlowLinkSaysHowOldItsDataIs(t *testing.T) {
+	a := attach(t, Options{}, nil)
+	a.linked.SetLink(func(l *engine.Link) { l.Delay, l.LastData = 40*time.Second, a.clock.Add(-40*time.Second) })
+	if got := a.text(); !strings.Contains(got, "SLOW edge-1 (the way is slow) 00:40 ago") {
+		t.Errorf("%s", got)
+	}
+	if got := a.press("d").text(); !strings.Contains(got, "slow for") || !strings.Contains(got, "data takes 40s longer than at first") {
+		t.Errorf("%s", got)
+	}
+	a.press("esc")
+	a.linked.SetLink(func(l *engine.Link) { l.Delay, l.LastData = 0, a.clock })
+	a.passes(time.Second)
+	if got := a.text(); strings.Contains(got, "SLOW") || strings.Contains(got, "without data") {
+		t.Errorf("nothing was missing\n%s", got)
+	}
+}

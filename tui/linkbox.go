@@ -47,8 +47,11 @@ func (b *linkBox) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 func (b *linkBox) facts(f *pane.Frame) [][2]string {
 	l := f.Link
 	state := "attached"
-	if l.Lost {
+	switch {
+	case l.Lost:
 		state = "lost"
+	case l.Delay > silent:
+		state = "slow"
 	}
 	if !l.Since.IsZero() {
 		state += " for " + format.Age(max(f.Clock.Sub(l.Since), 0))
@@ -75,6 +78,9 @@ func (b *linkBox) facts(f *pane.Frame) [][2]string {
 		data = format.Age(max(f.Clock.Sub(l.LastData), 0)) + " ago"
 	}
 	add("last data", data)
+	if l.Delay > 0 {
+		add("late", "data takes "+format.Age(l.Delay)+" longer than at first: the way is slow")
+	}
 	if l.RoundTrip > 0 {
 		add("round trip", format.Duration(l.RoundTrip))
 	}

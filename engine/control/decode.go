@@ -312,6 +312,7 @@ type wireDelta struct {
 	Totals      *wireTotals      `json:"totals"`
 	Capture     *wireCapture     `json:"capture"`
 	Attached    *int             `json:"attached"`
+	Elapsed     int64            `json:"elapsed_us"` // since the stream began, when this was so; 0 unknown
 	Connections []wireConnection `json:"connections"`
 	Removed     []string         `json:"removed"`
 }

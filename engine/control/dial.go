@@ -58,17 +58,18 @@ type Remote struct {
 	done    chan struct{} // closed by Close
 	wg      sync.WaitGroup
 
-	mu      sync.Mutex // a leaf
-	known   engine.Snapshot
-	have    bool // known is of some moment
-	link    engine.Link
-	seq     uint64 // of the newest event, or that a snapshot includes
-	subs    map[*subscription]struct{}
-	carried wish               // what the stream that is opened or runs was asked to carry
-	carries wish               // what the stream that runs carries; nothing while none does
-	did     time.Time          // when something was done last: answers of before are old
-	again   context.CancelFunc // ends the stream that runs, so that another is opened at once
-	changed chan struct{}      // closed, and replaced, when the link's state changes
+	mu       sync.Mutex // a leaf
+	known    engine.Snapshot
+	have     bool // known is of some moment
+	link     engine.Link
+	seq      uint64 // of the newest event, or that a snapshot includes
+	subs     map[*subscription]struct{}
+	carried  wish               // what the stream that is opened or runs was asked to carry
+	carries  wish               // what the stream that runs carries; nothing while none does
+	interval time.Duration      // between deltas, asked for where the link is slow; 0 the other end's own
+	did      time.Time          // when something was done last: answers of before are old
+	again    context.CancelFunc // ends the stream that runs, so that another is opened at once
+	changed  chan struct{}      // closed, and replaced, when the link's state changes
 }
 
 var (
@@ -162,6 +163,13 @@ func (r *Remote) Link() engine.Link {
 
 // Retry implements [engine.Linked].
 func (r *Remote) Retry() {
+	r.mu.Lock()
+	again, old := r.again, !r.link.Lost && time.Since(r.link.LastData) > noticed
+	r.mu.Unlock()
+	if old && again != nil {
+		again() // a stream that is stuck or late is not waited for
+		return
+	}
 	select {
 	case r.retry <- struct{}{}:
 	default:

@@ -89,7 +89,9 @@
 // changed, at most every interval (100ms at least, 2s at most) and at least every
 // 2 s, and {"events"} as they come, with "dropped" before them; {"end"} at last. In
 // a snapshot that is not full a member that is missing has not changed, a
-// connection has only its changes, and "removed" are those that ended. kinds are
+// connection has only its changes, and "removed" are those that ended; elapsed_us is
+// how long after the begin of the stream it was so: what comes ever later than that
+// waits on a slow way. kinds are
 // lifecycle unless asked for; filter selects requests; heads=true adds theirs.
 // since=SEQ and instance=ID ask how many events were missed. dashboard=true says
 // that somebody looks, who counts as attached. It is compressed for who accepts

@@ -15,6 +15,7 @@ import (
 type encoder struct {
 	b       []byte
 	compare bool
+	elapsed time.Duration // since the stream began, for deltas; 0 left out
 }
 
 func (e *encoder) last() byte {

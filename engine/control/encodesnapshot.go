@@ -147,6 +147,7 @@ func (e *encoder) delta(s, before *engine.Snapshot, attached int, emit func(line
 		e.name("attached")
 		e.b = strconv.AppendInt(e.b, int64(attached), 10)
 	}
+	e.int("elapsed_us", e.elapsed.Microseconds(), 0)
 	begun := false
 	var removed []engine.ConnectionID
 	prev := before.Connections

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -114,7 +115,7 @@ func (r *Remote) lose(err error, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := &r.link
-	r.carries = wish{}
+	r.carries, r.interval, r.link.Delay = wish{}, 0, 0
 	now := time.Now()
 	if !l.Lost {
 		l.Lost, l.Since, l.Attempt = true, now, 0
@@ -165,6 +166,9 @@ func (r *Remote) attach() error {
 	if carried.heads {
 		q.Set("heads", "true")
 	}
+	if r.interval > 0 {
+		q.Set("interval", r.interval.String())
+	}
 	if carried.filter != "" {
 		q.Set("filter", carried.filter)
 	}
@@ -197,7 +201,10 @@ func (r *Remote) attach() error {
 		return &refusal{"what answers there is not adit's control API; check the address"}
 	}
 	dead.Reset(silence)
-	s := &stream{r: r, asked: asked, answered: answered, carried: carried}
+	if answered.IsZero() {
+		answered = time.Now()
+	}
+	s := &stream{r: r, asked: asked, answered: answered, base: answered, carried: carried}
 	body := io.Reader(&watched{resp.Body, dead})
 	if resp.Header.Get("Content-Encoding") == "gzip" {
 		if body, err = gzip.NewReader(body); err != nil {
@@ -283,6 +290,10 @@ func refusedBy(resp *http.Response) error {
 type stream struct {
 	r               *Remote
 	asked, answered time.Time
+	base            time.Time     // when the stream began at the other end, by this clock
+	at              time.Duration // since then: of the snapshot that comes
+	late            time.Duration // how much later than the fastest the newest snapshot came
+	slowSince       time.Time     // late is more than what a stream may be; zero: it is not
 	carried         wish
 	greeted         bool
 	whole           bool // a full snapshot has begun
@@ -393,6 +404,9 @@ func (s *stream) delta(w *wireDelta, size int) error {
 		r.link.Attached = max(*w.Attached, 0)
 		r.mu.Unlock()
 	}
+	if w.Elapsed > 0 {
+		s.at = time.Duration(min(w.Elapsed, math.MaxInt64/1000)) * time.Microsecond
+	}
 	if s.staged == nil && (w.More || w.Full) {
 		s.staged = &engine.Snapshot{}
 		if !w.Full {
@@ -419,15 +433,21 @@ func (s *stream) delta(w *wireDelta, size int) error {
 	}
 	s.size = 0
 	r.have = true
+	now := time.Now()
+	again := s.clock(now)
 	l := &r.link
 	before := l.LastData
-	l.LastData = time.Now()
+	l.LastData, l.Delay = now.Add(-s.late), s.late
 	if l.Lost {
 		if !before.IsZero() {
 			l.Gaps++
 		}
-		l.Lost, l.Since, l.Cause, l.Attempt, l.Stuck, l.RetryAt = false, l.LastData, "", 0, false, time.Time{}
+		l.Lost, l.Since, l.Cause, l.Attempt, l.Stuck, l.RetryAt = false, now, "", 0, false, time.Time{}
 		r.tell()
+	}
+	if again {
+		r.interval = min(max(4*r.interval, 4*soonestDelta), longestAsked)
+		return errAgain
 	}
 	return nil
 }
@@ -446,7 +466,7 @@ func (s *stream) events(list []wireEvent, dropped uint64) error {
 	r := s.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.link.LastData = time.Now()
+	r.link.LastData = time.Now().Add(-s.late)
 	for sub := range r.subs {
 		if dropped > 0 {
 			sub.lose(dropped)

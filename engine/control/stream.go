@@ -190,7 +190,7 @@ func (s *Server) stream(x *exchange) error {
 		defer s.attached.Add(-1)
 	}
 
-	f := &feeder{s: s, lines: newLines(x), by: x.by, heads: heads, requests: sel, interval: interval, latest: latestDelta}
+	f := &feeder{s: s, begun: time.Now(), lines: newLines(x), by: x.by, heads: heads, requests: sel, interval: interval, latest: latestDelta}
 	if p, ok := ctx.Value(peerKey{}).(*peer); ok && p.unix {
 		f.latest = latestUnix
 	}
@@ -207,6 +207,7 @@ func (s *Server) stream(x *exchange) error {
 // A feeder serves one stream.
 type feeder struct {
 	s        *Server
+	begun    time.Time
 	lines    *lines
 	by       operator
 	heads    bool       // of requests, are wanted
@@ -269,6 +270,7 @@ func (f *feeder) delta(ctx context.Context) error {
 	if err := f.s.takeInto(ctx, &f.now); err != nil {
 		return err
 	}
+	f.encoder.elapsed = time.Since(f.begun)
 	var before *engine.Snapshot
 	if f.told {
 		before = &f.was
