@@ -38,7 +38,7 @@ adit kill --filter 'client:edge-* rtt:>2s' --yes`,
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
-	f.addFilter(cmd, "connections that this selects,")
+	f.addFilter(cmd, "connections that this selects,", "client:edge-* rtt:>2s -state:busy")
 	f.addReason(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it to what --filter selects, instead of listing it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ adit kill --filter 'client:edge-* rtt:>2s' --yes`,
 			if err != nil {
 				return err
 			}
-			if !yes {
+			if !yes || len(found) == 0 {
 				return s.wouldHit(found, snap.Time, "closed")
 			}
 			for _, c := range found {
@@ -86,18 +86,21 @@ type step struct {
 	on   string // "c-17"
 	done string // what was done to it: "closed"
 	do   func(ctx context.Context, s *session) error
+	gone string // where it is not found: what that means
 }
+
+const goneConnection = "adit ls shows those that are open"
 
 func killConnection(id engine.ConnectionID) step {
 	return step{id.String(), "closed", func(ctx context.Context, s *session) error {
 		return s.remote.CloseConnection(ctx, id, engine.CloseKilled, s.operator())
-	}}
+	}, goneConnection}
 }
 
 func cancelRequest(id engine.RequestID) step {
 	return step{id.String(), "cancelled", func(ctx context.Context, s *session) error {
 		return s.remote.CancelExchange(ctx, id, s.operator())
-	}}
+	}, "it is not in flight; adit show " + id.String() + " says how it ended"}
 }
 
 // killSteps reads ids of connections and requests.
@@ -133,6 +136,10 @@ func (s *session) wouldHit(found []*engine.Connection, now time.Time, done strin
 	if err := s.write(s.appendConnections(nil, found, now)); err != nil {
 		return err
 	}
+	if len(found) == 0 {
+		s.say("the filter selects no connection")
+		return nil
+	}
 	s.say("%s would be %s; --yes does it", counted(len(found), "connection"), done)
 	return nil
 }
@@ -146,6 +153,9 @@ func (s *session) act(ctx context.Context, steps []step) error {
 		bounded, cancel := context.WithTimeout(ctx, actWait)
 		err := x.do(bounded, s)
 		cancel()
+		if errors.Is(err, engine.ErrNotFound) && x.gone != "" {
+			err = fmt.Errorf("%w; %s", engine.ErrNotFound, x.gone)
+		}
 		if errors.Is(err, engine.ErrReadOnly) || errors.Is(err, engine.ErrLost) {
 			return err // it would be the same for all others
 		}
@@ -239,7 +249,7 @@ func newBan(p *Process, back bool) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var steps []step
 		for _, client := range args {
-			steps = append(steps, step{client, done, act(client)})
+			steps = append(steps, step{client, done, act(client), "it is not banned; adit ls clients shows those that are"})
 		}
 		if len(steps) == 0 {
 			return p.refuseUsage(cmd, args, noArgsErr("the id of a client, as adit ls clients shows them"))
@@ -262,7 +272,7 @@ adit drain --all --reason 'new version'`,
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
-	f.addFilter(cmd, "connections that this selects,")
+	f.addFilter(cmd, "connections that this selects,", "client:edge-* rtt:>2s -state:busy")
 	f.addReason(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "everything, and end the run")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do it to what --filter selects, instead of listing it")
@@ -271,7 +281,7 @@ adit drain --all --reason 'new version'`,
 		if id == 0 {
 			on = "everything"
 		}
-		return step{on, "draining", func(ctx context.Context, s *session) error { return s.remote.Drain(ctx, id, s.operator()) }}
+		return step{on, "draining", func(ctx context.Context, s *session) error { return s.remote.Drain(ctx, id, s.operator()) }, goneConnection}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		var steps []step
@@ -300,7 +310,7 @@ adit drain --all --reason 'new version'`,
 			if err != nil {
 				return err
 			}
-			if !yes {
+			if !yes || len(found) == 0 {
 				return s.wouldHit(found, snap.Time, "drained")
 			}
 			for _, c := range found {

@@ -47,7 +47,7 @@ adit capture off`,
 			want := engine.Capture{Mode: captureMode(args[0]), Content: content}
 			return s.act(ctx, []step{{"capture", captureText(want), func(ctx context.Context, s *session) error {
 				return s.remote.SetCapture(ctx, want, s.operator())
-			}}})
+			}, ""}})
 		})(cmd, args)
 	}
 	return cmd

@@ -42,7 +42,7 @@ adit export r-4711 --curl --secrets
 adit export r-4711 --content response -o answer.json`,
 	}
 	f := addRemote(cmd)
-	f.addFilter(cmd, "requests that this selects,")
+	f.addFilter(cmd, "requests that this selects,", "status:>=500 dur:>200ms -path:/health")
 	flags := cmd.Flags()
 	flags.StringVar(&o.har, "har", "", "write HAR 1.2; - is stdout [FILE|-]")
 	flags.BoolVar(&o.curl, "curl", false, "print a line for a shell of each")

@@ -40,7 +40,7 @@ adit ls events --filter 'kind:operator_action'`,
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
-	f.addFilter(cmd, "list only what this selects,")
+	f.addFilter(cmd, "list only what this selects,", "client:edge-* -client:edge-3")
 	cmd.Flags().IntVarP(&number, "number", "n", 100, "requests or events at most; 0 all [N]")
 	cmd.Flags().StringVar(&order, "order", "arrival", "of requests: arrival, duration, size, status, client or path [ORDER]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -318,7 +318,7 @@ func appendRequestTitles(b []byte) []byte {
 
 func appendRequestCells(b []byte, at, id, method, status, took, size, client, rest string) []byte {
 	for i, cell := range []string{at, id, method, status, took, size, client} {
-		width := [...]int{12, 8, 7, 6, 6, 5, 14}[i]
+		width := [...]int{12, 10, 7, 6, 6, 5, 14}[i]
 		b = append(appendCell(b, cell, width, i >= 3 && i <= 5), "  "...)
 	}
 	return append(append(b, rest...), '\n')
@@ -337,7 +337,7 @@ func (s *session) appendRequest(b []byte, r *engine.Request, now time.Time) []by
 		rest += "  (replay)"
 	}
 	return appendRequestCells(b, r.Arrived.Local().Format(clock), r.ID.String(), printable(r.Method), statusText(r.Status),
-		durationText(lasted(r, now)), sizeText(uint64(max(r.ResponseBytes, 0))), printable(r.Client), rest)
+		durationText(lasted(r, now)), sizeText(uint64(max(r.RequestBytes, 0)+max(r.ResponseBytes, 0))), printable(r.Client), rest)
 }
 
 // listEvents prints the newest number events.

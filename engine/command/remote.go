@@ -73,8 +73,9 @@ func (f *remoteFlags) addJSON(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object a line")
 }
 
-func (f *remoteFlags) addFilter(cmd *cobra.Command, what string) {
-	cmd.Flags().StringVar(&f.filter, "filter", "", what+" in the dashboard's language: 'status:>=500 dur:>200ms -path:/health' [FILTER]")
+// addFilter says in what a filter is written; example is one that the verb takes.
+func (f *remoteFlags) addFilter(cmd *cobra.Command, what, example string) {
+	cmd.Flags().StringVar(&f.filter, "filter", "", what+" in the dashboard's language: '"+example+"' [FILTER]")
 }
 
 func (f *remoteFlags) addReason(cmd *cobra.Command) {

@@ -41,7 +41,7 @@ adit tail events --for 10m --json >> events.ndjson`,
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
-	f.addFilter(cmd, "print only what this selects,")
+	f.addFilter(cmd, "print only what this selects,", "status:>=500 dur:>200ms -path:/health")
 	cmd.Flags().IntVarP(&number, "number", "n", 0, "past lines to begin with [N]")
 	cmd.Flags().DurationVar(&limit, "for", 0, "end after this time; 0 never [DURATION]")
 	cmd.Flags().BoolVar(&once, "once", false, "end when the run goes away, instead of waiting for it")
