@@ -91,5 +91,5 @@ type RequestPage struct {
 	Problem   string        // why nothing is written to the history now, and what to do; "" it is
 	Lost      uint64        // records that the log was too slow for, since the start
 	Capacity  int           // records that the log keeps at most
-	Took      time.Duration // what finding them took
+	Took      time.Duration // what finding them took, the search of the history included
 }

@@ -29,6 +29,7 @@ func (l *Log) Requests(ctx context.Context, q engine.RequestQuery, into *engine.
 	var a answer
 	for {
 		var err error
+		into.Took = 0
 		if a, err = l.answer(ctx, &q, into); err != nil {
 			return err
 		}
@@ -46,7 +47,7 @@ func (l *Log) Requests(ctx context.Context, q engine.RequestQuery, into *engine.
 			return err
 		}
 	}
-	into.Took = time.Since(begun)
+	into.Took = max(into.Took, time.Since(begun))
 	return nil
 }
 
@@ -244,6 +245,7 @@ func (l *Log) page(ctx context.Context, s *standing, q *engine.RequestQuery, int
 	l.describe(q, w, into)
 	if l.file != nil {
 		into.Searching, into.Cut = into.Searching || s.searching(), s.past.cut
+		into.Took = s.past.took // what of it was not found anew
 	}
 	for _, id := range l.window {
 		l.copyOut(id, s.clock, into)

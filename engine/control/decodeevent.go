@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"adit/engine"
@@ -226,6 +227,7 @@ type wirePage struct {
 	Problem   string       `json:"problem"`
 	Lost      uint64       `json:"lost"`
 	Capacity  int          `json:"capacity"`
+	Took      int64        `json:"took_us"`
 }
 
 func (w *wirePage) page(into *engine.RequestPage) error {
@@ -243,6 +245,7 @@ func (w *wirePage) page(into *engine.RequestPage) error {
 		Requests: records, Offset: max(w.Offset, 0), Matched: max(w.Matched, len(records)), Kept: max(w.Kept, 0),
 		Oldest: oldest, Newest: newest, After: max(w.After, 0), Stored: max(w.Stored, 0), Searching: w.Searching, Cut: w.Cut,
 		Problem: engine.Bound(w.Problem), Lost: w.Lost, Capacity: max(w.Capacity, 0),
+		Took: time.Duration(min(max(w.Took, 0), math.MaxInt64/1000)) * time.Microsecond,
 	}
 	return errors.Join(err1, err2)
 }

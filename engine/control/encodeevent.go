@@ -96,6 +96,7 @@ func (e *encoder) page(p *engine.RequestPage) {
 	e.text("problem", p.Problem, "")
 	e.uint("lost", p.Lost, 0)
 	e.int("capacity", int64(p.Capacity), 0)
+	e.int("took_us", p.Took.Microseconds(), 0)
 	e.raw("}")
 }
 

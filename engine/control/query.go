@@ -261,7 +261,7 @@ func (r *Remote) Requests(ctx context.Context, q engine.RequestQuery, into *engi
 		return err
 	}
 	err := w.page(into)
-	into.Took = time.Since(begun)
+	into.Took = max(into.Took, time.Since(begun))
 	return err
 }
 
