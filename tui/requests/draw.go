@@ -85,7 +85,8 @@ func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
 }
 
 // gap returns the time without data that lies between the i-th row and the one
-// above it, nil if there is none: rows within it say that there is data of it.
+// above it, nil if there is none: rows within it say that there is data of it. An
+// engine that was not restarted has kept its records while nobody asked for them.
 func (l *List) gap(i int, f *pane.Frame) *pane.Gap {
 	if len(f.Gaps) == 0 || l.order != engine.ByArrival {
 		return nil
@@ -98,7 +99,7 @@ func (l *List) gap(i int, f *pane.Frame) *pane.Gap {
 		newer, older = older, newer
 	}
 	for n := range f.Gaps {
-		if g := &f.Gaps[n]; !older.Arrived.After(g.From) && !newer.Arrived.Before(g.To) {
+		if g := &f.Gaps[n]; g.Restarted && !older.Arrived.After(g.From) && !newer.Arrived.Before(g.To) {
 			return g
 		}
 	}
@@ -121,7 +122,7 @@ func (l *List) gaps(f *pane.Frame) int {
 func (l *List) drawGap(line canvas.Area, g *pane.Gap, f *pane.Frame) {
 	style := canvas.Of(themes.Warn)
 	line.Repeat(gutter, 0, max(line.W()-gutter-1, 0), f.Glyphs.Normal.Top, style)
-	l.text = append(format.AppendAge(append(l.text[:0], ' '), g.To.Sub(g.From)), " without data "...)
+	l.text = append(format.AppendAge(append(l.text[:0], ' '), g.To.Sub(g.From)), " without data; the engine was restarted "...)
 	line.Bytes(gutter+2, 0, l.text, style)
 }
 

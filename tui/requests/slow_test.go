@@ -95,7 +95,8 @@ func TestGapStandsBetweenRows(t *testing.T) {
 	s := newStage(t, 120, 20, 500, requests.Options{Title: "Requests"})
 	at := func(id int) time.Time { return now().Add(-time.Hour + time.Duration(id)*137*time.Millisecond) }
 	// One without rows, and one that rows lie within.
-	s.frame.Gaps = []pane.Gap{{From: at(496), To: at(497)}, {From: at(480), To: at(490)}}
+	// One in which the engine ran on: it has kept what there was, and that was nothing.
+	s.frame.Gaps = []pane.Gap{{From: at(496), To: at(497), Restarted: true}, {From: at(494), To: at(495)}, {From: at(480), To: at(490), Restarted: true}}
 	got := s.draw()
 	if strings.Count(got, "without data") != 1 {
 		t.Fatalf("%s", got)
