@@ -134,6 +134,10 @@ func (l *Live) Fill(r *Request) {
 	}
 }
 
+// InFlight reports whether an exchange has not ended. One whose end was not seen has
+// no outcome either, and a reason that says so.
+func (r *Request) InFlight() bool { return r.Outcome == OutcomeNone && r.Reason == "" }
+
 // HasFailed reports whether an exchange that ended is one to look at: its outcome
 // is neither completed nor caller_gone, or its status is 500 or more.
 func (r *Request) HasFailed() bool {

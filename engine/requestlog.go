@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -51,6 +54,18 @@ const (
 	ByClient
 	ByPath
 )
+
+var orderNames = [...]string{"arrival", "duration", "size", "status", "client", "path"}
+
+func (o RequestOrder) String() string { return nameOf(orderNames[:], int(o)) }
+
+// ParseRequestOrder is the reverse of [RequestOrder.String].
+func ParseRequestOrder(text string) (RequestOrder, error) {
+	if i := slices.Index(orderNames[:], text); i >= 0 {
+		return RequestOrder(i), nil
+	}
+	return 0, fmt.Errorf("order %q is unknown; want %s", Bound(text), strings.Join(orderNames[:], ", "))
+}
 
 // A RequestQuery selects a window. Standing queries (the same Filter, Order and
 // Ascending, again and again) cost what is new, not what is kept.

@@ -175,7 +175,7 @@ func lasted(r *engine.Request, now time.Time) time.Duration {
 	switch {
 	case r.Outcome != engine.OutcomeNone:
 		return r.LastByte
-	case r.Reason == "":
+	case r.InFlight():
 		return max(now.Sub(r.Arrived), 0)
 	}
 	return -1
@@ -185,7 +185,7 @@ func lasted(r *engine.Request, now time.Time) time.Duration {
 // that runs; "" of all others.
 func verdict(r *engine.Request) string {
 	switch {
-	case r.Outcome == engine.OutcomeNone && r.Reason == "":
+	case r.InFlight():
 		return "in flight"
 	case r.Outcome == engine.OutcomeNone:
 		return r.Reason

@@ -19,9 +19,6 @@ import (
 	"adit/engine/inspect"
 )
 
-// maxExport bounds how many requests one HAR file has.
-const maxExport = 10_000
-
 type exportFlags struct {
 	har, content, output string
 	curl, secrets, raw   bool
@@ -50,7 +47,7 @@ adit export r-4711 --content response -o answer.json`,
 	flags.StringVarP(&o.output, "output", "o", "-", "where --content and --curl go [FILE|-]")
 	flags.BoolVar(&o.raw, "raw", false, "of --content: as it went through, its coding not undone")
 	flags.BoolVar(&o.secrets, "secrets", false, "credentials as they are")
-	flags.IntVarP(&o.number, "number", "n", maxExport, "requests that --filter selects, the newest, at most [N]")
+	flags.IntVarP(&o.number, "number", "n", inspect.MaxExport, "requests that --filter selects, the newest, at most [N]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ids, err := o.check(f, args)
 		if err != nil {
@@ -98,8 +95,8 @@ func (o *exportFlags) check(f *remoteFlags, args []string) ([]engine.RequestID, 
 		return nil, fmt.Errorf("--content %q is unknown; want request or response", engine.Bound(o.content))
 	case o.content != "" && len(ids) != 1:
 		return nil, errors.New("--content is of one request; want one r-ID")
-	case o.number < 1 || o.number > maxExport:
-		return nil, fmt.Errorf("-n is out of range; want 1 to %d", maxExport)
+	case o.number < 1 || o.number > inspect.MaxExport:
+		return nil, fmt.Errorf("-n is out of range; want 1 to %d", inspect.MaxExport)
 	}
 	return ids, nil
 }
@@ -124,11 +121,11 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 	case o.curl:
 		return s.into(o.output, func(w io.Writer) error {
 			for _, id := range ids {
-				x, err := s.exchange(ctx, id)
+				x, err := inspect.Fetch(ctx, s.remote, id)
 				if err != nil {
 					return fmt.Errorf("%v: %w", id, err)
 				}
-				line := inspect.Curl(x, options)
+				line := inspect.Curl(&x, options)
 				if line == "" {
 					line = "# " + id.String() + " carried bytes, not HTTP"
 				}
@@ -146,7 +143,7 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 		for len(rest) > 0 {
 			id := rest[0]
 			rest = rest[1:]
-			x, err := s.exchange(ctx, id)
+			x, err := inspect.Fetch(ctx, s.remote, id)
 			if errors.Is(err, engine.ErrNotFound) && s.flags.filter != "" {
 				gone++ // it was there when the filter was asked
 				continue
@@ -154,7 +151,7 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 			if err != nil {
 				return inspect.Exchange{}, fmt.Errorf("%v: %w", id, err)
 			}
-			return *x, nil
+			return x, nil
 		}
 		return inspect.Exchange{}, io.EOF
 	}
@@ -169,16 +166,16 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 
 // exportContent writes the content of one direction.
 func (s *session) exportContent(ctx context.Context, id engine.RequestID, o *exportFlags) error {
-	x, err := s.exchange(ctx, id)
+	x, err := inspect.Fetch(ctx, s.remote, id)
 	if err != nil {
 		return fmt.Errorf("%v: %w", id, err)
 	}
 	if x.Content == nil {
 		return fmt.Errorf("the content of %v was not kept; --capture content on the run keeps it from then on", id)
 	}
-	side := sidesOf(x)[0]
+	side := sidesOf(&x)[0]
 	if o.content == "response" {
-		side = sidesOf(x)[1]
+		side = sidesOf(&x)[1]
 	}
 	data := side.part.Data
 	if len(data) == 0 && side.part.Size > 0 {

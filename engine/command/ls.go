@@ -45,7 +45,10 @@ adit ls events --filter 'kind:operator_action'`,
 	cmd.Flags().StringVar(&order, "order", "arrival", "of requests: arrival, duration, size, status, client or path [ORDER]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		what := cmp.Or(first(args), "connections")
-		by, err := parseOrder(order)
+		by, err := engine.ParseRequestOrder(order)
+		if err != nil {
+			err = &exit{codeUsage, fmt.Errorf("--%w", err)}
+		}
 		if err == nil && number < 0 {
 			err = &exit{codeUsage, errors.New("-n is less than 0; 0 is all")}
 		}
@@ -77,14 +80,6 @@ func subjectOf(what string) filter.Subject {
 		return filter.Events
 	}
 	return filter.Connections
-}
-
-func parseOrder(text string) (engine.RequestOrder, error) {
-	names := []string{"arrival", "duration", "size", "status", "client", "path"}
-	if i := slices.Index(names, text); i >= 0 {
-		return engine.ByArrival + engine.RequestOrder(i), nil
-	}
-	return 0, &exit{codeUsage, fmt.Errorf("--order %q is unknown; want %s", engine.Bound(text), strings.Join(names, ", "))}
 }
 
 func (s *session) listConnections(ctx context.Context, clients bool) error {

@@ -67,18 +67,18 @@ adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Ma
 			return p.refuseUsage(cmd, args, err)
 		}
 		return p.over(f, func(ctx context.Context, s *session, _ []string) error {
-			original, err := s.exchange(ctx, id)
+			original, err := inspect.Fetch(ctx, s.remote, id)
 			if err != nil {
 				return fmt.Errorf("%v: %w", id, err)
 			}
-			what, err := inspect.Prepare(original, &edits)
+			what, err := inspect.Prepare(&original, &edits)
 			if err == nil {
 				err = inspect.Check(&what)
 			}
 			if err != nil {
 				return fmt.Errorf("not sent: %w", err)
 			}
-			return s.replay(ctx, original, what, wait, diff, withSecrets)
+			return s.replay(ctx, &original, what, wait, diff, withSecrets)
 		})(cmd, args)
 	}
 	return cmd
@@ -122,22 +122,6 @@ func readContent(v string) ([]byte, error) {
 	return data, nil
 }
 
-// exchange returns a request with what was kept of its content.
-func (s *session) exchange(ctx context.Context, id engine.RequestID) (*inspect.Exchange, error) {
-	r, err := s.remote.Request(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	x := &inspect.Exchange{Request: r, Content: new(engine.Content)}
-	switch err := s.remote.Content(ctx, id, x.Content); {
-	case errors.Is(err, engine.ErrNotFound):
-		x.Content = nil
-	case err != nil:
-		return nil, err
-	}
-	return x, nil
-}
-
 // replay sends what and prints what came of it.
 func (s *session) replay(ctx context.Context, original *inspect.Exchange, what engine.Replay, wait, diff, secrets bool) error {
 	id, err := s.remote.Replay(ctx, what, s.operator())
@@ -175,8 +159,9 @@ func (s *session) ended(ctx context.Context, id engine.RequestID) (*inspect.Exch
 		switch {
 		case err != nil && !errors.Is(err, engine.ErrNotFound): // its record may be on the way
 			return nil, err
-		case err == nil && (r.Outcome != engine.OutcomeNone || r.Reason != ""):
-			return s.exchange(ctx, id)
+		case err == nil && !r.InFlight():
+			x, err := inspect.Fetch(ctx, s.remote, id)
+			return &x, err
 		}
 		select {
 		case <-tick.C:

@@ -197,18 +197,15 @@ func (s *session) showClient(snap *engine.Snapshot, id string) error {
 }
 
 func (s *session) showRequest(ctx context.Context, id engine.RequestID, o showOptions) error {
-	r, err := s.remote.Request(ctx, id)
+	var x inspect.Exchange
+	var err error
+	if o.content {
+		x, err = inspect.Fetch(ctx, s.remote, id)
+	} else {
+		x.Request, err = s.remote.Request(ctx, id)
+	}
 	if err != nil {
 		return err
-	}
-	x := inspect.Exchange{Request: r}
-	if o.content {
-		x.Content = new(engine.Content)
-		if err := s.remote.Content(ctx, id, x.Content); errors.Is(err, engine.ErrNotFound) {
-			x.Content = nil
-		} else if err != nil {
-			return err
-		}
 	}
 	if !o.secrets && x.Request.Heads != nil {
 		x.Request.Heads = inspect.MaskHeads(x.Request.Heads)

@@ -218,13 +218,9 @@ func (s *Server) replayEdited(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	r, err := log.Request(x.r.Context(), id)
+	kept, err := inspect.Fetch(x.r.Context(), log, id)
 	if err != nil {
 		return err
-	}
-	kept := inspect.Exchange{Request: r, Content: &engine.Content{}}
-	if log.Content(x.r.Context(), id, kept.Content) != nil {
-		kept.Content = nil
 	}
 	edits := inspect.Edits{Client: c.Client, Method: c.Method, Target: c.Target, Set: fieldsOf(c.Set), Remove: c.Remove}
 	if c.Content != nil {

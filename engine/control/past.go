@@ -20,12 +20,8 @@ import (
 const (
 	maxPage   = 1000
 	maxMarked = 5000
-	maxExport = 10_000
 	anExport  = 1000 // where no limit is given
 )
-
-// orders are the names of engine.RequestOrder, in its order.
-var orders = [...]string{"arrival", "duration", "size", "status", "client", "path"}
 
 func (s *Server) log() (engine.RequestLog, error) {
 	if s.o.Log == nil {
@@ -59,11 +55,9 @@ func (x *exchange) parseQuery() (q engine.RequestQuery, err error) {
 		return q, err
 	}
 	if order := x.query("order"); order != "" {
-		i := slices.Index(orders[:], order)
-		if i < 0 {
-			return q, fail(http.StatusBadRequest, "order=%s: want one of %s", engine.Bound(order), strings.Join(orders[:], " "))
+		if q.Order, err = engine.ParseRequestOrder(order); err != nil {
+			return q, &failure{http.StatusBadRequest, err}
 		}
-		q.Order = engine.RequestOrder(i)
 	}
 	if q.Ascending, err = x.flag("ascending"); err != nil {
 		return q, err
@@ -289,14 +283,14 @@ func (s *Server) exportHAR(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	limit, err := x.number("limit", maxExport)
+	limit, err := x.number("limit", inspect.MaxExport)
 	if err != nil {
 		return err
 	}
 	if x.query("limit") == "" {
 		limit = anExport
 	}
-	list, err := ids(x.query("ids"), maxExport)
+	list, err := ids(x.query("ids"), inspect.MaxExport)
 	if err != nil {
 		return err
 	}
@@ -321,18 +315,14 @@ func (s *Server) exportHAR(x *exchange) error {
 		for len(list) > 0 {
 			id := list[0]
 			list = list[1:]
-			r, err := log.Request(x.r.Context(), id)
+			exchange, err := inspect.Fetch(x.r.Context(), log, id)
 			if errors.Is(err, engine.ErrNotFound) {
 				continue // pushed out meanwhile
 			}
-			if err != nil {
-				return inspect.Exchange{}, err
+			if x.by.readOnly {
+				exchange.Content = nil // nobody masks it
 			}
-			exchange := inspect.Exchange{Request: r, Content: &engine.Content{}}
-			if x.by.readOnly || log.Content(x.r.Context(), id, exchange.Content) != nil {
-				exchange.Content = nil
-			}
-			return exchange, nil
+			return exchange, err
 		}
 		return inspect.Exchange{}, io.EOF
 	}, inspect.Options{Secrets: secrets})

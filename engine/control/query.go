@@ -231,8 +231,8 @@ func (r *Remote) Requests(ctx context.Context, q engine.RequestQuery, into *engi
 	if q.Filter != "" {
 		v.Set("filter", q.Filter)
 	}
-	if int(q.Order) < len(orders) && q.Order != engine.ByArrival {
-		v.Set("order", orders[q.Order])
+	if q.Order != engine.ByArrival {
+		v.Set("order", q.Order.String())
 	}
 	if q.Ascending {
 		v.Set("ascending", "true")

@@ -40,7 +40,7 @@ func harOf(x *Exchange, o Options) *harEntry {
 	case heads.Cut:
 		notes = append(notes, "some header fields were too long to be kept")
 	}
-	if r.Outcome == engine.OutcomeNone && r.Reason == "" {
+	if r.InFlight() {
 		notes = append(notes, "still in flight when it was exported")
 	}
 	e.Request = harRequestOf(x, heads, o)

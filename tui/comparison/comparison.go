@@ -46,7 +46,7 @@ type side struct {
 }
 
 // over reports whether its answer is all there.
-func (s *side) over() bool { return s.have && !exchange.Running(&s.x.Request) }
+func (s *side) over() bool { return s.have && !s.x.Request.InFlight() }
 
 const (
 	liveEvery = 100 * time.Millisecond
@@ -124,7 +124,7 @@ func (s *side) ask(ctx context.Context, log engine.RequestLog, id engine.Request
 	if s.over() {
 		return
 	}
-	x, err := exchange.Fetch(ctx, log, id)
+	x, err := inspect.Fetch(ctx, log, id)
 	s.gone, s.err = false, nil
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
@@ -273,7 +273,7 @@ func (s *Screen) drawHead(in canvas.Area, y int, name string, side *side, f *pan
 	case !side.have:
 		in.Text(x, y, "on its way", muted)
 		return
-	case exchange.Running(r):
+	case r.InFlight():
 		x = in.Text(x, y, "in flight", canvas.Of(themes.Info))
 	case r.Status == 0:
 		x = in.Cut(x, y, max(in.W()-x-1, 0), exchange.Outcome(r), f.Glyphs.Cut, canvas.Of(themes.Err))

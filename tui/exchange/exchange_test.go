@@ -113,7 +113,7 @@ func TestDurationOfWhatRunsGrows(t *testing.T) {
 		}
 	}
 	r.Reason = "its end was not seen"
-	if _, known := exchange.Duration(&r, time.Unix(103, 0)); known || exchange.Running(&r) {
+	if _, known := exchange.Duration(&r, time.Unix(103, 0)); known || r.InFlight() {
 		t.Error("an end that was not seen has a duration, or still runs")
 	}
 }

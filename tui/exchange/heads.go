@@ -61,7 +61,7 @@ func DrawHead(a canvas.Area, f *pane.Frame, head string, from int, revealed bool
 // NoHeads says why a record has no header fields.
 func NoHeads(r *engine.Request) string {
 	switch {
-	case Running(r):
+	case r.InFlight():
 		if r.Status == 0 && r.Way != engine.WayTCP {
 			return "Header fields come with the answer."
 		}

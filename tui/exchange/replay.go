@@ -19,21 +19,6 @@ import (
 // replayMost is how many requests are replayed at once at most.
 const replayMost = 100
 
-// Fetch returns an exchange with what is kept of its content; Content is nil
-// where nothing is.
-func Fetch(ctx context.Context, log engine.RequestLog, id engine.RequestID) (inspect.Exchange, error) {
-	r, err := log.Request(ctx, id)
-	if err != nil {
-		return inspect.Exchange{}, err
-	}
-	x := inspect.Exchange{Request: r, Content: new(engine.Content)}
-	err = log.Content(ctx, id, x.Content)
-	if errors.Is(err, engine.ErrNotFound) {
-		x.Content, err = nil, nil
-	}
-	return x, err
-}
-
 // Replay asks how requests are to be sent again: one as it was, through another
 // client or edited, several as they were.
 func Replay(f *pane.Frame, ids []engine.RequestID, hidden int) pane.Effect {
@@ -60,7 +45,7 @@ func Replay(f *pane.Frame, ids []engine.RequestID, hidden int) pane.Effect {
 		}
 		ask := pane.Ask{Action: keys.Replay, Hidden: hidden}
 		for _, id := range ids {
-			x, err := Fetch(ctx, s.Log, id)
+			x, err := inspect.Fetch(ctx, s.Log, id)
 			var p engine.Replay
 			if err == nil {
 				p, err = inspect.Prepare(&x, nil)
@@ -79,7 +64,7 @@ func Replay(f *pane.Frame, ids []engine.RequestID, hidden int) pane.Effect {
 }
 
 func replayOne(ctx context.Context, s pane.Source, id engine.RequestID, clients []string, remote bool) pane.Effect {
-	x, err := Fetch(ctx, s.Log, id)
+	x, err := inspect.Fetch(ctx, s.Log, id)
 	if err != nil {
 		return pane.Say{Text: "replay " + id.String() + ": " + err.Error(), Bad: true}
 	}

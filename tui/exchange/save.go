@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// HARMost is how many requests are exported at most.
-	HARMost = 10_000
 	harPage = 500
 	// harBytes bounds a HAR: it is held in memory until it is written.
 	harBytes = 512 << 20
@@ -37,12 +35,12 @@ func HAR(f *pane.Frame, name string, n int, q engine.RequestQuery) pane.Effect {
 			return har(ctx, s.Log, q, version, inspect.Options{Secrets: secrets})
 		}}
 	}
-	e := pane.Choose{Title: "Export " + format.Plural(min(n, HARMost), "request") + " as HAR", Options: []pane.Option{
+	e := pane.Choose{Title: "Export " + format.Plural(min(n, inspect.MaxExport), "request") + " as HAR", Options: []pane.Option{
 		{Title: "secrets masked", Note: "credentials, and what is named like one", Effect: write(false)},
 		{Title: "with secrets", Note: "as they went through the tunnel", Effect: write(true)},
 	}}
-	if n > HARMost {
-		e.Lines = []string{"The filter selects " + strconv.Itoa(n) + ": the first " + strconv.Itoa(HARMost) + " are exported. Narrow it to reach the others."}
+	if n > inspect.MaxExport {
+		e.Lines = []string{"The filter selects " + strconv.Itoa(n) + ": the first " + strconv.Itoa(inspect.MaxExport) + " are exported. Narrow it to reach the others."}
 	}
 	return e
 }
@@ -62,7 +60,7 @@ func har(ctx context.Context, log engine.RequestLog, q engine.RequestQuery, vers
 		}
 		if at == len(page.Requests) {
 			q.Offset += len(page.Requests)
-			q.Count = min(harPage, HARMost-given)
+			q.Count = min(harPage, inspect.MaxExport-given)
 			if given > 0 && len(page.Requests) < harPage || q.Count == 0 {
 				return inspect.Exchange{}, io.EOF
 			}
@@ -76,7 +74,7 @@ func har(ctx context.Context, log engine.RequestLog, q engine.RequestQuery, vers
 		row := &page.Requests[at]
 		at++
 		given++
-		x, err := Fetch(ctx, log, row.ID)
+		x, err := inspect.Fetch(ctx, log, row.ID)
 		if errors.Is(err, engine.ErrNotFound) { // it left the log meanwhile
 			return inspect.Exchange{Request: *row}, nil
 		}

@@ -27,7 +27,7 @@ func Phases(r *engine.Request, now time.Time, into []Phase) []Phase {
 	if !known {
 		return into
 	}
-	running := Running(r)
+	running := r.InFlight()
 	answer, receive := "wait for first byte", "receive response"
 	switch {
 	case Raw(r):

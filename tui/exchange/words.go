@@ -14,10 +14,6 @@ import (
 	"adit/tui/prompt"
 )
 
-// Running reports whether an exchange is in flight. One whose end was not seen
-// has no outcome either, and a reason that says so.
-func Running(r *engine.Request) bool { return r.Outcome == engine.OutcomeNone && r.Reason == "" }
-
 // Failed reports whether r counts as failed: its end was neither completion nor
 // the caller's will, or the answer was an error of the origin.
 func Failed(r *engine.Request) bool {
@@ -30,7 +26,7 @@ func Failed(r *engine.Request) bool {
 // Duration returns how long r took, or has taken at now; false if nobody knows.
 func Duration(r *engine.Request, now time.Time) (time.Duration, bool) {
 	switch {
-	case Running(r):
+	case r.InFlight():
 		return max(now.Sub(r.Arrived), 0), true
 	case r.Outcome == engine.OutcomeNone || r.LastByte < 0:
 		return 0, false
@@ -102,7 +98,7 @@ func Raw(r *engine.Request) bool {
 func Outcome(r *engine.Request) string {
 	switch r.Outcome {
 	case engine.OutcomeNone:
-		if Running(r) {
+		if r.InFlight() {
 			return "in flight"
 		}
 		return "not known"

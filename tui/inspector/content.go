@@ -30,7 +30,7 @@ func (s *Screen) writeContent(p *pen, direction int) {
 	if v != nil && v.Kind != inspect.KindNone {
 		b = append(append(b, ' '), v.Title...)
 	}
-	if exchange.Running(r) {
+	if r.InFlight() {
 		b = append(b, " so far"...)
 	}
 	s.text = b
@@ -62,7 +62,7 @@ func (s *Screen) absent(f *pane.Frame) string {
 		return ""
 	case s.talks():
 		return "What was said is in Messages."
-	case s.reading.content != nil && exchange.Running(r):
+	case s.reading.content != nil && r.InFlight():
 		return "None of it is here yet."
 	case f.Snapshot == nil:
 		return "Its content is not kept."

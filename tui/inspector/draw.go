@@ -353,7 +353,7 @@ func (s *Screen) drawSummary(a canvas.Area, f *pane.Frame) {
 	muted := canvas.Of(themes.Muted)
 	x := 1
 	switch {
-	case exchange.Running(r):
+	case r.InFlight():
 		x = in.Text(x, 0, "in flight", canvas.Of(themes.Info))
 	case r.Outcome == engine.OutcomeNone:
 		x = in.Text(x, 0, "its end was not seen", canvas.Of(themes.Warn))

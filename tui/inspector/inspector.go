@@ -96,7 +96,7 @@ func (s *Screen) Crumbs(*pane.Frame) []string {
 // Status implements [pane.Screen].
 func (s *Screen) Status(*pane.Frame) string {
 	switch {
-	case s.have && exchange.Running(&s.record) && !s.gone:
+	case s.have && s.record.InFlight() && !s.gone:
 		return "in flight"
 	case s.gone:
 		return "not in the log"
@@ -110,7 +110,7 @@ func (s *Screen) Status(*pane.Frame) string {
 func (s *Screen) Hints(*pane.Frame) []keys.Action {
 	hints := []keys.Action{keys.CopyCurl, keys.Copy, keys.Replay, keys.HAR, keys.SaveContent, keys.Filter, keys.Pretty, keys.Hex, keys.Reveal,
 		keys.ItemPrevious, keys.ItemNext, keys.PaneNext, keys.PaneZoom, keys.Open, keys.Back}
-	if s.have && exchange.Running(&s.record) {
+	if s.have && s.record.InFlight() {
 		return append([]keys.Action{keys.Cancel}, hints...)
 	}
 	return hints
@@ -131,9 +131,9 @@ func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 		return wants
 	case !s.have && !s.gone:
 		every = liveEvery
-	case exchange.Running(&s.record) && f.Link != nil:
+	case s.record.InFlight() && f.Link != nil:
 		every = remoteEvery
-	case exchange.Running(&s.record):
+	case s.record.InFlight():
 		every = liveEvery
 	}
 	if !s.asked.IsZero() && f.Wall().Sub(s.asked) < every {
@@ -233,7 +233,7 @@ func (s *Screen) concerns(e *engine.Event) bool {
 		return true
 	}
 	end := r.Arrived.Add(max(r.LastByte, 0))
-	if exchange.Running(r) {
+	if r.InFlight() {
 		end = s.asOf
 	}
 	if e.Time.Before(r.Arrived.Add(-aroundIt)) || e.Time.After(end.Add(aroundIt)) {
@@ -372,7 +372,7 @@ func (s *Screen) scroll(p part, by int) {
 func (s *Screen) Off(a keys.Action, _ *pane.Frame) string {
 	switch a {
 	case keys.Cancel:
-		if !s.have || !exchange.Running(&s.record) {
+		if !s.have || !s.record.InFlight() {
 			return "not in flight"
 		}
 	case keys.CopyCurl:

@@ -7,7 +7,6 @@ import (
 	"adit/engine/inspect"
 	"adit/themes"
 	"adit/tui/canvas"
-	"adit/tui/exchange"
 	"adit/tui/format"
 )
 
@@ -183,7 +182,7 @@ func (s *Screen) messagesTitle() string {
 	n := uint64(len(s.reading.messages)) + s.reading.lost
 	s.text = append(strconv.AppendUint(append(s.text[:0], "Messages ("...), n, 10), ')')
 	title := string(s.text)
-	if exchange.Running(&s.record) && !s.still {
+	if s.record.InFlight() && !s.still {
 		title += " following"
 	}
 	return title

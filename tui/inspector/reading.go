@@ -66,7 +66,7 @@ const lineMost = 600
 // read asks the log for the content where that may have changed, and reads it
 // anew where it has, or is wanted in another way.
 func (g *reading) read(ctx context.Context, log engine.RequestLog, r *engine.Request, known bool) {
-	over := r.Outcome != engine.OutcomeNone || r.Reason != ""
+	over := !r.InFlight()
 	bytes := [2]int64{r.RequestBytes, r.ResponseBytes}
 	fresh := false
 	if !known && (!g.asked || !g.settled && (over || bytes != g.bytes || g.err != nil) && (over || g.moves())) {

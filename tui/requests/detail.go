@@ -39,7 +39,7 @@ func (l *List) wantDetail(wants []pane.Want, f *pane.Frame) []pane.Want {
 	if f.Link != nil && l.following && !(l.o.Full && f.Class == pane.Wide) {
 		return wants // nobody looks at it, and each row would cost a question
 	}
-	if r == nil || l.detail.id == r.ID && (f.Paused || !exchange.Running(&l.detail.record) || f.Wall().Sub(l.detail.at) < tailEvery) {
+	if r == nil || l.detail.id == r.ID && (f.Paused || !l.detail.record.InFlight() || f.Wall().Sub(l.detail.at) < tailEvery) {
 		return wants
 	}
 	return append(wants, &detail{l: l, id: r.ID})
@@ -105,7 +105,7 @@ func (l *List) withContent(f *pane.Frame, do func(*inspect.Exchange, inspect.Opt
 	}
 	id, o := r.ID, inspect.Options{Secrets: l.Revealed(), Via: exchange.Via(f)}
 	return pane.Perform{Do: func(ctx context.Context, s pane.Source, _ string) pane.Effect {
-		x, err := exchange.Fetch(ctx, s.Log, id)
+		x, err := inspect.Fetch(ctx, s.Log, id)
 		switch {
 		case errors.Is(err, engine.ErrNotFound):
 			return pane.Say{Text: id.String() + " is not in the log any more"}

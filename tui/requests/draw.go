@@ -230,7 +230,7 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 	case colOutcome:
 		outcome := r.Outcome.String()
 		switch {
-		case exchange.Running(r):
+		case r.InFlight():
 			outcome = "in flight"
 		case r.Outcome == engine.OutcomeNone:
 			outcome = "unknown"
@@ -246,7 +246,7 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 // may still change, and one where it is not known.
 func (l *List) appendStatus(b []byte, r *engine.Request, f *pane.Frame) []byte {
 	switch {
-	case exchange.Running(r):
+	case r.InFlight():
 		return append(b, f.Glyphs.Cut...)
 	case r.Outcome == engine.OutcomeNone:
 		return append(b, '?')
@@ -258,7 +258,7 @@ func (l *List) appendStatus(b []byte, r *engine.Request, f *pane.Frame) []byte {
 
 func statusStyle(r *engine.Request) canvas.Style {
 	switch {
-	case exchange.Running(r):
+	case r.InFlight():
 		return canvas.Of(themes.Info)
 	case r.Outcome == engine.OutcomeNone:
 		return canvas.Of(themes.Warn)

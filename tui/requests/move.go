@@ -215,14 +215,14 @@ func (l *List) cancel() pane.Effect {
 // is not known whether they run; the engine says so if not.
 func (l *List) inFlight() []engine.RequestID {
 	if len(l.marks) == 0 {
-		if r := l.Selected(); r != nil && exchange.Running(r) {
+		if r := l.Selected(); r != nil && r.InFlight() {
 			return []engine.RequestID{r.ID}
 		}
 		return nil
 	}
 	var ids []engine.RequestID
 	for _, id := range l.sorted {
-		if r := l.find(id); r == nil || exchange.Running(r) {
+		if r := l.find(id); r == nil || r.InFlight() {
 			ids = append(ids, id)
 		}
 	}
