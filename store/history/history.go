@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"adit/engine"
 )
@@ -42,6 +46,11 @@ type File struct {
 	lock    *conn // nil where nothing is written
 	writer  *writer
 	readers atomic.Pointer[sql.DB]
+
+	// Of a file that is only read.
+	inPlace   atomic.Bool // readers take it as one that nobody writes to
+	leftover  bool        // an empty log beside it is nobody's
+	reopening sync.Mutex
 
 	firstRequest    engine.RequestID
 	firstConnection engine.ConnectionID
@@ -79,16 +88,59 @@ func Open(path string, o Options) (*File, error) {
 	return f, nil
 }
 
-// OpenReadOnly opens a database that nobody changes, whatever wrote it.
+// OpenReadOnly opens a database to be read, whatever wrote it, or writes to it. One
+// that was closed well is read in place, with nothing made beside it, until somebody
+// begins to write to it.
 func OpenReadOnly(path string) (*File, error) {
 	f := &File{path: path, o: Options{Logger: slog.New(slog.DiscardHandler)}}
-	if err := f.openReaders(false); err != nil {
+	err := f.openToRead(!f.written())
+	if code(err) == sqlite3.SQLITE_CANTOPEN && !f.inPlace.Load() {
+		// In a directory where nothing can be made: what a killed process left there
+		// is as good, if there is nothing in its log.
+		if f.leftover = true; !f.written() {
+			err = f.openToRead(true)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	if err := f.Read(context.Background(), f.check); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), f.readers.Load().Close())
-	}
 	return f, nil
+}
+
+func (f *File) openToRead(inPlace bool) error {
+	if err := f.openReaders(inPlace); err != nil {
+		return err
+	}
+	f.inPlace.Store(inPlace)
+	if err := f.Read(context.Background(), f.check); err != nil {
+		return errors.Join(err, f.readers.Load().Close())
+	}
+	return nil
+}
+
+// written reports whether somebody may write to the database: who does keeps a log
+// beside it from before the first change on, which may be empty.
+func (f *File) written() bool {
+	log, err := os.Stat(f.path + "-wal")
+	return err == nil && (!f.leftover || log.Size() > 0)
+}
+
+// errWritten ends what reads a file in place that somebody has begun to write to.
+var errWritten = errors.New("another program begins to write to it")
+
+// pool returns what readers take their connections from.
+func (f *File) pool() (*sql.DB, error) {
+	if f.inPlace.Load() && f.written() {
+		f.reopening.Lock()
+		defer f.reopening.Unlock()
+		if f.inPlace.Load() {
+			if err := f.openReaders(false); err != nil {
+				return nil, err
+			}
+			f.inPlace.Store(false)
+		}
+	}
+	return f.readers.Load(), nil
 }
 
 // check refuses what is not a history, and notes where it begins.
@@ -119,8 +171,8 @@ func (f *File) check(db *sql.Conn) error {
 	return nil
 }
 
-func (f *File) openReaders(live bool) error {
-	name, err := reader(f.path, live)
+func (f *File) openReaders(inPlace bool) error {
+	name, err := reader(f.path, inPlace)
 	if err != nil {
 		return err
 	}
@@ -208,10 +260,19 @@ func (f *File) Oldest() engine.RequestID { return engine.RequestID(f.oldest.Load
 // Read calls f with a connection for reading, of those that never hold up the
 // writer. Recordings are read so.
 func (f *File) Read(ctx context.Context, read func(db *sql.Conn) error) error {
-	c, err := f.readers.Load().Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("read the history %s: %w", f.path, err)
+	for {
+		db, err := f.pool()
+		if err != nil {
+			return fmt.Errorf("read the history %s: %w", f.path, err)
+		}
+		c, err := db.Conn(ctx)
+		if err != nil && f.readers.Load() != db {
+			continue // it was closed for a new one
+		}
+		if err != nil {
+			return fmt.Errorf("read the history %s: %w", f.path, err)
+		}
+		err = read(c)
+		return errors.Join(err, c.Close())
 	}
-	err = read(c)
-	return errors.Join(err, c.Close())
 }

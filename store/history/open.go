@@ -166,14 +166,12 @@ func undo(c *conn) error {
 	return nil
 }
 
-// reader returns how a database is opened to be read. One that nobody writes to
-// and that was closed well is taken as it is: then nothing is made beside it.
-func reader(path string, live bool) (string, error) {
+// reader returns how a database is opened to be read: in place where nothing is to
+// be made beside it, which is right as long as nobody writes to it.
+func reader(path string, inPlace bool) (string, error) {
 	parameters := []string{"mode=ro", "_pragma=busy_timeout(1000)", "_pragma=query_only(1)", "_pragma=cache_size(-8192)"}
-	if !live {
-		if log, err := os.Stat(path + "-wal"); err != nil || log.Size() == 0 {
-			parameters = append(parameters, "immutable=1")
-		}
+	if inPlace {
+		parameters = append(parameters, "immutable=1")
 	}
 	return sourceName(path, parameters...)
 }

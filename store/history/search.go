@@ -38,6 +38,7 @@ func (f *File) Search(ctx context.Context, fl *filter.Filter, c *filter.Context,
 				return errors.ErrUnsupported
 			}
 			s := newSearch(&conn{dc}, fl, c, order)
+			s.f, s.inPlace = f, f.inPlace.Load()
 			return s.run(ctx, int64(from), int64(min(before, math.MaxInt64)), found)
 		})
 	})
@@ -45,6 +46,8 @@ func (f *File) Search(ctx context.Context, fl *filter.Filter, c *filter.Context,
 
 // A search is one way down through the requests.
 type search struct {
+	f       *File
+	inPlace bool // c takes the file as one that nobody writes to
 	c       *conn
 	filter  *filter.Filter
 	context *filter.Context
@@ -138,6 +141,9 @@ func (s *search) run(ctx context.Context, from, before int64, found func([]Entry
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if s.inPlace && s.f.written() {
+			return errWritten
 		}
 		// Ids that nobody has are stepped over.
 		newest, err := s.c.number("SELECT max(id) FROM requests WHERE id >= ? AND id < ?", from, before)

@@ -64,7 +64,7 @@ func (w *writer) open() error {
 		return err
 	}
 	if w.opened == nil || !os.SameFile(now, w.opened) {
-		if err := w.f.openReaders(true); err != nil {
+		if err := w.f.openReaders(false); err != nil {
 			return err
 		}
 		w.opened = now
@@ -338,6 +338,11 @@ func (w *writer) finish() {
 	w.err = w.turn(time.Now().Add(closing / 2))
 	if w.err == nil {
 		w.err = w.c.exec("UPDATE runs SET ended = ? WHERE id = ?", time.Now().UnixNano(), w.run)
+	}
+	// The last one to close takes the log into the database, so that this is one file
+	// again; those that only read can't.
+	if err := w.f.readers.Load().Close(); w.err == nil {
+		w.err = err
 	}
 	w.drop()
 }
