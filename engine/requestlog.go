@@ -31,9 +31,10 @@ type RequestLog interface {
 
 // An EventQuery selects past events.
 type EventQuery struct {
-	Filter string // language of engine/filter, of events; "" everything
-	Before uint64 // only those whose Key is less; 0 all
-	Count  int    // at most 1,000
+	Filter string    // language of engine/filter, of events; "" everything
+	Before uint64    // only those whose Key is less; 0 all
+	Count  int       // at most 1,000
+	Now    time.Time // what the times of Filter count from, in a recording; zero: the clock
 }
 
 // An EventPage is what a query for events found.

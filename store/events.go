@@ -49,6 +49,9 @@ func (l *Log) Events(ctx context.Context, q engine.EventQuery, into *engine.Even
 		return err
 	}
 	q.Count = min(max(q.Count, 0), maxCount)
+	if q.Now.IsZero() {
+		q.Now = time.Now()
+	}
 	oldest := l.recent(&q, f, into)
 	if l.file == nil || into.More {
 		return nil
@@ -75,7 +78,7 @@ func (l *Log) Events(ctx context.Context, q engine.EventQuery, into *engine.Even
 // recent fills into from memory and returns the oldest key there, else the one to
 // come.
 func (l *Log) recent(q *engine.EventQuery, f *filter.Filter, into *engine.EventPage) uint64 {
-	c := filter.Context{Now: time.Now()}
+	c := filter.Context{Now: q.Now}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	m := &l.memory

@@ -103,7 +103,7 @@ func TestNextRunShowsTheLastOne(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "adit", "server-edge.db")
 	var newest engine.RequestID
 	for n := range 3 {
-		f := enginetest.NewFake(engine.Snapshot{})
+		f := enginetest.NewFake(engine.Snapshot{Instance: "i-7"})
 		k, err := store.OpenAt(store.FileOptions{Path: path, Role: "server", Name: "edge"})
 		if err != nil {
 			t.Fatal(err)
@@ -142,5 +142,14 @@ func TestNextRunShowsTheLastOne(t *testing.T) {
 			t.Errorf("run %d: %+v, %v", n, r, err)
 		}
 		k.Close()
+	}
+	r, err := playback.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var s engine.Snapshot
+	if err := r.Snapshot(t.Context(), &s); err != nil || s.Instance != "i-7" {
+		t.Errorf("the process is called %q; %v", s.Instance, err)
 	}
 }

@@ -110,6 +110,9 @@ func Open(e engine.Engine, o Options) (*Log, error) {
 		for i := range s.Connections {
 			l.labels.learn(s.Connections[i].Greeting)
 		}
+		if o.History != nil {
+			o.History.Identify(s.Instance)
+		}
 	}
 	go l.ingest(batches)
 	return l, nil

@@ -58,6 +58,7 @@ type File struct {
 	readable atomic.Uint64
 	oldest   atomic.Uint64
 	problem  atomic.Pointer[string]
+	instance atomic.Pointer[string] // to be written with the next batch
 }
 
 // closing is for how long Close writes what is queued.
@@ -188,6 +189,14 @@ func (f *File) openReaders(inPlace bool) error {
 		return old.Close()
 	}
 	return nil
+}
+
+// Identify says which process this is, as its snapshots tell it, where that was not
+// known when the file was opened.
+func (f *File) Identify(instance string) {
+	if instance != "" {
+		f.instance.Store(&instance)
+	}
 }
 
 // Next returns the first ids that no former run has used.

@@ -165,7 +165,10 @@ func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.Eve
 		return err
 	}
 	count := min(max(q.Count, 0), maxEvents)
-	c := &filter.Context{Now: time.Now()}
+	c := &filter.Context{Now: q.Now}
+	if q.Now.IsZero() {
+		c.Now = time.Now()
+	}
 	before := int64(q.Before)
 	if before <= 0 {
 		before = 1<<63 - 1

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -281,8 +282,8 @@ func (w *writer) write(batch []item) error {
 		w.f.queue.mu.Lock()
 		request, connection := w.f.queue.request, w.f.queue.conn
 		w.f.queue.mu.Unlock()
-		err = w.c.exec("UPDATE runs SET last_request = max(last_request, ?), last_conn = max(last_conn, ?), last_key = ? WHERE id = ?",
-			int64(request), int64(connection), int64(w.key)+int64(len(batch)), w.run)
+		err = w.c.exec("UPDATE runs SET last_request = max(last_request, ?), last_conn = max(last_conn, ?), last_key = ?, instance = ifnull(?, instance) WHERE id = ?",
+			int64(request), int64(connection), int64(w.key)+int64(len(batch)), w.f.identity(), w.run)
 	}
 	if err == nil && rows > 0 {
 		err = w.c.exec("UPDATE kept SET requests = ?", w.kept+rows)
@@ -328,6 +329,14 @@ func (w *writer) resume() {
 	w.f.o.Logger.Info("history goes on", "path", w.f.path)
 }
 
+// identity returns what Identify has said, NULL where it has not.
+func (f *File) identity() driver.Value {
+	if s := f.instance.Load(); s != nil {
+		return text(*s)
+	}
+	return nil
+}
+
 func (f *File) notice(text string) { f.o.Notice(text) }
 
 // finish writes what is left and ends the run.
@@ -337,7 +346,7 @@ func (w *writer) finish() {
 	w.f.queue.mu.Unlock()
 	w.err = w.turn(time.Now().Add(closing / 2))
 	if w.err == nil {
-		w.err = w.c.exec("UPDATE runs SET ended = ? WHERE id = ?", time.Now().UnixNano(), w.run)
+		w.err = w.c.exec("UPDATE runs SET ended = ?, instance = ifnull(?, instance) WHERE id = ?", time.Now().UnixNano(), w.f.identity(), w.run)
 	}
 	// The last one to close takes the log into the database, so that this is one file
 	// again; those that only read can't.

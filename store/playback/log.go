@@ -109,7 +109,8 @@ func (r *Recording) Content(ctx context.Context, id engine.RequestID, into *engi
 	return r.log.Content(ctx, id, into)
 }
 
-// Events implements [engine.RequestLog] with those that had happened.
+// Events implements [engine.RequestLog] with those that had happened. Times in filters
+// count from the moment that is shown.
 func (r *Recording) Events(ctx context.Context, q engine.EventQuery, into *engine.EventPage) error {
 	at, _ := r.now()
 	m, err := r.moment(ctx, at)
@@ -119,6 +120,7 @@ func (r *Recording) Events(ctx context.Context, q engine.EventQuery, into *engin
 	if q.Before == 0 || q.Before > m.event+1 {
 		q.Before = m.event + 1
 	}
+	q.Now = at.Local()
 	if err := r.file.Events(ctx, q, into); err != nil {
 		return err
 	}

@@ -234,6 +234,11 @@ func TestFilterCountsFromTheMoment(t *testing.T) {
 	if err := r.Requests(t.Context(), engine.RequestQuery{Filter: "time:" + after(0).Local().Format("15:04"), Count: 100, Complete: true}, &page); err != nil || page.Matched != 4 {
 		t.Errorf("of the day: %d, %v", page.Matched, err)
 	}
+	r.Seek(after(16.5))
+	var events engine.EventPage
+	if err := r.Events(t.Context(), engine.EventQuery{Filter: "age:<5s", Count: 100}, &events); err != nil || len(events.Events) != 2 {
+		t.Errorf("events of the last 5 s: %+v, %v", events.Events, err)
+	}
 }
 
 // What has not begun is empty, and a filter is refused all the same.
