@@ -58,6 +58,7 @@ type File struct {
 	readable atomic.Uint64
 	oldest   atomic.Uint64
 	problem  atomic.Pointer[string]
+	beside   atomic.Bool            // a search has a second goroutine
 	instance atomic.Pointer[string] // to be written with the next batch
 }
 
@@ -181,7 +182,7 @@ func (f *File) openReaders(inPlace bool) error {
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(4)
+	db.SetMaxOpenConns(5) // two searches, one more goroutine of them, two others
 	db.SetMaxIdleConns(2)
 	db.SetConnMaxIdleTime(time.Minute)
 	if old := f.readers.Swap(db); old != nil {

@@ -18,6 +18,11 @@ type selection struct {
 	where string // never leaves out what is selected
 	args  []driver.Value
 
+	// sure is true only for what is selected, "0" where SQL can't say so of any. It is
+	// where if that is exact.
+	sure     string
+	sureArgs []driver.Value
+
 	// odd is true for rows where SQLite's notion of texts may be another than the
 	// filter's, because they are not plain ASCII. where does not count for them.
 	odd   []string
@@ -31,7 +36,7 @@ type selection struct {
 func compile(fl *filter.Filter, c *filter.Context) *selection {
 	s := &selection{exact: true, columns: map[string]bool{}}
 	if fl == nil || fl.Empty() {
-		s.where = "1"
+		s.where, s.sure = "1", "1"
 		return s
 	}
 	k := compiler{s: s, fields: filter.Fields(filter.Requests)}
@@ -39,6 +44,10 @@ func compile(fl *filter.Filter, c *filter.Context) *selection {
 		k.now = c.Now
 	}
 	s.where = k.node(fl.Tree(), false)
+	s.args, k.args = k.args, nil
+	k.sure = true
+	s.sure = k.node(fl.Tree(), false)
+	s.sureArgs = k.args
 	return s
 }
 
@@ -51,6 +60,8 @@ type compiler struct {
 	s      *selection
 	fields []filter.Field
 	now    time.Time
+	args   []driver.Value
+	sure   bool // rather too few rows than too many
 }
 
 // node writes n, or its contrary. What is not known to SQL (NULL) is not selected;
@@ -60,22 +71,46 @@ func (k *compiler) node(n *filter.Node, not bool) string {
 	case filter.Not:
 		return k.node(n.Nodes[0], !not)
 	case filter.And, filter.Or:
-		join := " AND "
+		join, all, nothing := " AND ", "0", "1"
 		if (n.Kind == filter.Or) != not {
-			join = " OR "
+			join, all, nothing = " OR ", "1", "0"
 		}
-		parts := make([]string, len(n.Nodes))
-		for i, child := range n.Nodes {
-			parts[i] = k.node(child, not)
+		mark, decided, parts := len(k.args), false, []string{}
+		// All of them, for the columns that they need.
+		for _, child := range n.Nodes {
+			switch part := k.node(child, not); part {
+			case all:
+				decided = true
+			case nothing:
+			default:
+				parts = append(parts, part)
+			}
+		}
+		switch {
+		case decided:
+			k.args = k.args[:mark]
+			return all
+		case len(parts) == 0:
+			return nothing
 		}
 		return "(" + strings.Join(parts, join) + ")"
 	}
-	mark := len(k.s.args)
+	if n.None && k.ofText(n) {
+		// What is said of the contrary may be more.
+		positive := *n
+		positive.None = false
+		return k.node(&positive, !not)
+	}
+	mark := len(k.args)
 	where, exact := k.clause(n)
 	if !exact {
 		k.s.exact = false
-		if not {
-			k.s.args = k.s.args[:mark]
+		if k.sure != not || where == "1" {
+			// What is known says nothing in this direction.
+			k.args = k.args[:mark]
+			if k.sure {
+				return "0"
+			}
 			return "1"
 		}
 	}
@@ -83,6 +118,15 @@ func (k *compiler) node(n *filter.Node, not bool) string {
 		return "(" + where + ") IS NOT TRUE"
 	}
 	return "(" + where + ")"
+}
+
+// ofText reports whether a clause asks for a text, which is never NULL.
+func (k *compiler) ofText(n *filter.Node) bool {
+	switch n.Field {
+	case "", "f", "host", "path", "query", "method", "client", "caller", "reason":
+		return true
+	}
+	return false
 }
 
 // clause writes one clause, and reports whether it says all.
@@ -145,7 +189,7 @@ func (k *compiler) need(columns ...string) {
 }
 
 func (k *compiler) arg(v driver.Value) string {
-	k.s.args = append(k.s.args, v)
+	k.args = append(k.args, v)
 	return "?"
 }
 
@@ -303,7 +347,7 @@ func (k *compiler) text(n *filter.Node, column string, whole bool) (string, bool
 		expr = "ifnull(reason, '')"
 	}
 	parts, exact, folds := []string{}, true, false
-	mark := len(k.s.args)
+	mark := len(k.args)
 	for i := range n.Values {
 		v := &n.Values[i]
 		folds = folds || v.Match == filter.Pattern || v.Fold && (v.Match != filter.Substring || !ascii(v.Text))
@@ -312,7 +356,7 @@ func (k *compiler) text(n *filter.Node, column string, whole bool) (string, bool
 		parts = append(parts, part)
 	}
 	if !exact && (n.None || slices.Contains(parts, "1")) {
-		k.s.args = k.s.args[:mark]
+		k.args = k.args[:mark]
 		return "1", false
 	}
 	odd := "typeof(" + column + ") = 'blob'"
