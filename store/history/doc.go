@@ -8,7 +8,7 @@
 // # Writing
 //
 // [File.Add] puts what happened into a bounded queue and never waits. The writer
-// takes it from there and writes a transaction 200 ms after the first row that
+// takes it from there and writes a transaction 150 ms after the first row that
 // waits, or as soon as 4,096 wait, so that a kill loses at most the last 250 ms.
 // What the queue has no room for is counted and becomes a row of gaps: rows of
 // requests and the counts of gaps make all that ended.

@@ -40,6 +40,7 @@ func schema(t *testing.T) string {
 
 // What doc.go says of the schema is what migrations make. ADIT_UPDATE=1 writes it.
 func TestSchemaOtherThanDocumented(t *testing.T) {
+	t.Parallel()
 	data, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,7 @@ func TestSchemaOtherThanDocumented(t *testing.T) {
 // The columns of requests are called as in JSON (product.md), durations and sizes
 // with their units.
 func TestColumnsNotCalledAsInJSON(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"id", "way", "caller", "method", "target", "status", "request_bytes", "response_bytes", "queued_us", "sent_us", "connect_us",
 		"first_byte_us", "last_byte_us", "outcome", "reason", "client", "conn", "protocol"} {
 		if !slices.Contains(strings.Split(requestColumns, ", "), name) {

@@ -44,6 +44,7 @@ func accounted(t *testing.T, f *File, finished int) (gap int64) {
 }
 
 func TestDiskFull(t *testing.T) {
+	t.Parallel()
 	var said notices
 	var full atomic.Bool
 	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond, opened: func(c *conn) error {
@@ -94,6 +95,7 @@ func TestDiskFull(t *testing.T) {
 }
 
 func TestLockOfAnotherProgram(t *testing.T) {
+	t.Parallel()
 	var said notices
 	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond})
 	other, err := dial(f.path)
@@ -118,6 +120,7 @@ func TestLockOfAnotherProgram(t *testing.T) {
 }
 
 func TestFileTakenAway(t *testing.T) {
+	t.Parallel()
 	var said notices
 	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond})
 	settle(t, f, f.Add(finished(1)))
@@ -139,6 +142,7 @@ func TestFileTakenAway(t *testing.T) {
 }
 
 func TestDamagedFile(t *testing.T) {
+	t.Parallel()
 	for name, damage := range map[string]func(data []byte) []byte{
 		"no database": func([]byte) []byte { return []byte(strings.Repeat("what is this? ", 1000)) },
 		"first page":  func(data []byte) []byte { copy(data[100:4000], strings.Repeat("\xAA", 3900)); return data },
@@ -182,6 +186,7 @@ func TestDamagedFile(t *testing.T) {
 }
 
 func TestFileOfAnotherKind(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "h.db")
 	c, err := dial(path)
 	if err != nil {
@@ -226,6 +231,7 @@ func TestFileOfAnotherKind(t *testing.T) {
 }
 
 func TestFileThatOthersCanRead(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "not", "there")
 	f := open(t, filepath.Join(dir, "h.db"), Options{})
 	settle(t, f, f.Add(finished(1)))
@@ -241,6 +247,7 @@ func TestFileThatOthersCanRead(t *testing.T) {
 
 // What is added after the queue is full must cost no memory, and be counted.
 func TestQueueWithoutABound(t *testing.T) {
+	t.Parallel()
 	q := newQueue()
 	for n := range maxRows + 1000 {
 		q.add(item{request: finished(1).Request, bytes: 100}, finished(n+1))

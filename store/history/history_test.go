@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,13 @@ func finished(n int) *engine.Event {
 	}}
 }
 
+// large is finished with a target of 512 bytes.
+func large(n int) *engine.Event {
+	e := finished(n)
+	e.Request.Target += strings.Repeat("x", 512-len(e.Request.Target))
+	return e
+}
+
 // settle waits until everything that was added can be read.
 func settle(t testing.TB, f *File, number uint64) {
 	t.Helper()
@@ -58,6 +66,7 @@ func settle(t testing.TB, f *File, number uint64) {
 }
 
 func TestRequestComesBackOtherThanItWas(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	want := *finished(4711).Request
 	want.Reason, want.Upgraded, want.Replay, want.Connect = "why", true, true, -1
@@ -75,6 +84,7 @@ func TestRequestComesBackOtherThanItWas(t *testing.T) {
 }
 
 func TestIDUsedTwice(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "h.db")
 	for run, want := range []engine.RequestID{1, 11, 21} {
 		f, err := Open(path, Options{})
@@ -100,6 +110,7 @@ func TestIDUsedTwice(t *testing.T) {
 }
 
 func TestSecondWriter(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "h.db")
 	open(t, path, Options{})
 	if f, err := Open(path, Options{}); !errors.Is(err, ErrInUse) {

@@ -22,6 +22,7 @@ func logSize(f *File) int64 {
 // Searches one after the other, without a pause between them, leave the writer
 // times at which the log can be taken into the database.
 func TestLogGrowsWhileReadersRead(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	settle(t, f, f.Add(finished(1)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -56,6 +57,7 @@ func TestLogGrowsWhileReadersRead(t *testing.T) {
 
 // A program that does not end reading must not fill the disk.
 func TestReaderThatDoesNotEnd(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{Bytes: 8 << 20, retry: 20 * time.Millisecond})
 	settle(t, f, f.Add(finished(1)))
 	other, err := dial(f.path)
@@ -68,9 +70,9 @@ func TestReaderThatDoesNotEnd(t *testing.T) {
 	}
 	n := 1
 	eventually(t, "suspended", func() bool {
-		for range 4096 {
+		for range 512 {
 			n++
-			f.Add(finished(n))
+			f.Add(large(n))
 		}
 		return strings.HasPrefix(f.Problem(), "another program reads")
 	})

@@ -17,6 +17,7 @@ import (
 
 // Whatever peers send comes back as it was, byte for byte.
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	hostile := []string{"", "\x00", "a\x00b", "\xff\xfe", "\xed\xa0\x80", "\u202Eevil", "\x1b[2J", "'; DROP TABLE requests; --", strings.Repeat("\xC3\xA9", 32<<10), strings.Repeat("\x00", 64<<10)}
 	var last uint64
@@ -67,6 +68,7 @@ func lifecycle() ([]engine.Event, time.Time) {
 }
 
 func TestEventComesBackOtherThanItWas(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	events, at := lifecycle()
 	var last uint64
@@ -117,6 +119,7 @@ type captured struct{ kept engine.Content }
 func (c *captured) Content(into *engine.Content) bool { *into = c.kept; return true }
 
 func TestCredentialOnDisk(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "h.db")
 	f := open(t, path, Options{Captures: true})
 	const secret = "hunter2hunter2"
@@ -165,6 +168,7 @@ func TestCredentialOnDisk(t *testing.T) {
 }
 
 func TestCapturesWithoutBeingAsked(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	e := finished(1)
 	e.Request.Heads = &engine.Heads{Request: "host: a\n"}
@@ -175,6 +179,7 @@ func TestCapturesWithoutBeingAsked(t *testing.T) {
 }
 
 func TestReadOnlyChangesTheFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "h.db")
 	f, err := Open(path, Options{Samples: true})

@@ -46,6 +46,9 @@ func (o *Options) checkpointPages() int64 {
 // trim lets retention take a few steps. It is called after each batch.
 func (w *writer) trim() error {
 	o := &w.f.o
+	if err := w.checkpoint(); err != nil {
+		return err
+	}
 	if o.Rows > 0 {
 		for range trimSteps {
 			if w.kept <= o.Rows {
@@ -89,6 +92,20 @@ func (w *writer) trimAge(now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// checkpoint takes the database's log into it once it has grown enough. SQLite would
+// do it by itself, but never say that the disk fails.
+func (w *writer) checkpoint() error {
+	var grown int64
+	err := w.c.query("PRAGMA wal_checkpoint(noop)", func(row []driver.Value) error {
+		grown = integer(row[1]) - integer(row[2])
+		return nil
+	})
+	if err != nil || grown < w.f.o.checkpointPages() {
+		return err
+	}
+	return w.c.exec("PRAGMA wal_checkpoint(passive)")
 }
 
 // checkLog looks at how large the database's log is.
@@ -179,7 +196,7 @@ func (w *writer) forget(most, before int64) (int64, error) {
 		return 0, errors.Join(err, undo(w.c))
 	}
 	w.kept = max(w.kept-gone, 0)
-	return gone, w.noteOldest()
+	return gone, errors.Join(w.noteOldest(), w.checkpoint())
 }
 
 func (w *writer) forgetTo(last int64) (int64, error) {
@@ -224,7 +241,7 @@ func (w *writer) forgetOthers(before int64) (int64, error) {
 	if err != nil {
 		return 0, errors.Join(err, undo(w.c))
 	}
-	return gone, nil
+	return gone, w.checkpoint()
 }
 
 // remove runs a statement and returns how many rows it took away.

@@ -95,6 +95,7 @@ func filters() *rapid.Generator[string] {
 
 // SQL and the predicate must select the same.
 func TestSearchAnswersOtherThanTheFilter(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{Captures: true})
 	source := requests()
 	var all []engine.Request
@@ -164,6 +165,7 @@ func TestFilterAskedOfEveryRow(t *testing.T) {
 }
 
 func TestSearchOrderAndEnds(t *testing.T) {
+	t.Parallel()
 	f := open(t, "", Options{})
 	var last uint64
 	for n := 1; n <= 25_000; n++ {

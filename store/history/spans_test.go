@@ -11,6 +11,7 @@ import (
 
 // However many ids are missing, each that is there is told once, the newest first.
 func TestSpansAreTheIDsThatAreThere(t *testing.T) {
+	t.Parallel()
 	f, err := Open(filepath.Join(t.TempDir(), "spans.db"), Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 const (
 	// delay is for how long the first row of a batch waits for others. With what
 	// writing takes it is how much a kill may lose: 250 ms.
-	delay = 200 * time.Millisecond
+	delay = 150 * time.Millisecond
 
 	// look is how often retention and the file are looked at while nothing comes.
 	look = 10 * time.Second
@@ -70,7 +70,7 @@ func (w *writer) open() error {
 		}
 		w.opened = now
 	}
-	if err := c.exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", w.f.o.checkpointPages())); err != nil {
+	if err := c.exec(fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", 2*w.f.o.checkpointPages())); err != nil {
 		return err
 	}
 	if w.f.o.opened != nil {
