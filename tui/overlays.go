@@ -16,7 +16,7 @@ func titles() [screenCount]string {
 }
 
 func (m *model) help() pane.Overlay {
-	return help.New(titles()[m.shown], m.top().Contexts(&m.frame)...)
+	return help.New(titles()[m.shown], m.contexts()...)
 }
 
 func (m *model) palette() pane.Overlay {
@@ -26,7 +26,7 @@ func (m *model) palette() pane.Overlay {
 	}
 	return palette.New(&m.frame, palette.Options{
 		Marks:    marks,
-		Contexts: slices.Clone(m.top().Contexts(&m.frame)),
+		Contexts: slices.Clone(m.contexts()),
 		Off:      m.off,
 		Saved:    prompt.AllSaved(m.memory),
 		Themes:   m.themes.Names(),

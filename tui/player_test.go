@@ -156,3 +156,36 @@ func TestClockOfARecording(t *testing.T) {
 		t.Errorf("a note stays for ever while the recording stands\n%s", got)
 	}
 }
+
+// Help named none of the keys that a recording has, and space as what marks a row.
+func TestHelpOfARecording(t *testing.T) {
+	p := play(t, Options{})
+	got := p.press("?").text()
+	for _, want := range []string{"recording: 1 s", "recording: start / end", "recording: speed"} {
+		if i, j := strings.Index(got, want), strings.Index(got, "ELSEWHERE"); i < 0 || j >= 0 && j < i && !strings.Contains(got[:i], "VIEW") {
+			t.Errorf("no %q among the keys that work\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "space m") {
+		t.Errorf("space pauses a recording\n%s", got)
+	}
+}
+
+// A recording has the numbers of frames, not what they looked like.
+func TestFramesThatWereNotRecordedAreNotInvented(t *testing.T) {
+	p := play(t, Options{})
+	p.player.Update(func(s *engine.Snapshot) {
+		for i := range s.Connections {
+			s.Connections[i].ShapeIn, s.Connections[i].ShapeOut = engine.FrameShape{}, engine.FrameShape{}
+		}
+	})
+	p.show2()
+	p.at(200, 60)
+	if got := p.text(); strings.Contains(got, "cont 0 ") || strings.Contains(got, "fragmented msgs 0") {
+		t.Errorf("%s", got)
+	}
+	p.press("2", "t", "enter")
+	if got := p.text(); !strings.Contains(got, "fragmented not recorded") || strings.Contains(got, "no frame with data yet") {
+		t.Errorf("%s", got)
+	}
+}

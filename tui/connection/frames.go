@@ -21,6 +21,12 @@ type Counts struct {
 	Since             time.Time // zero: the start
 }
 
+// ShapeKnown reports whether what the frames looked like is known: a recording has
+// their numbers alone.
+func (c *Counts) ShapeKnown(f *pane.Frame) bool {
+	return f.Playback == nil || c.ShapeIn != engine.FrameShape{} || c.ShapeOut != engine.FrameShape{}
+}
+
 // less returns what came to c since base.
 func (c Counts) less(base Counts) Counts {
 	c.In, c.Out = lessFrames(c.In, base.In), lessFrames(c.Out, base.Out)

@@ -148,7 +148,7 @@ func (s *Screen) drawFrames(a canvas.Area, f *pane.Frame) {
 		s.pen.sparkline(in.Sub(4, y+1, in.W()-5, 1), f, &gauge.Out, themes.GraphOut)
 		y += 2
 	}
-	if in.H()-y >= 6 {
+	if in.H()-y >= 6 && counts.ShapeKnown(f) {
 		s.pen.histogram(in.Sub(0, y+1, in.W(), 1), f, "in", &counts.ShapeIn, themes.GraphIn)
 		s.pen.histogram(in.Sub(0, y+2, in.W(), 1), f, "out", &counts.ShapeOut, themes.GraphOut)
 		s.pen.Volume(in.Sub(0, y+4, in.W(), 1), &counts)
@@ -194,7 +194,11 @@ func Violation(c engine.CloseCode) bool {
 func (p *Pen) shape(a canvas.Area, f *pane.Frame, c *Counts, e frameEnds) {
 	style := canvas.Of(themes.Muted)
 	b := append(p.buf[:0], "fragmented "...)
-	b = format.AppendCount(b, c.ShapeIn.Fragmented+c.ShapeOut.Fragmented)
+	if c.ShapeKnown(f) {
+		b = format.AppendCount(b, c.ShapeIn.Fragmented+c.ShapeOut.Fragmented)
+	} else {
+		b = append(b, "not recorded"...)
+	}
 	if a.W() >= 62 {
 		b = p.dot(b, f)
 		b = append(b, "control "...)

@@ -257,7 +257,9 @@ func (t *Table) connectionCell(i, column int, c table.Cell) {
 			if m.LastOut {
 				shape = &x.ShapeOut
 			}
-			c.PutBytes(appendFrame(c.Buffer, shape), muted)
+			if *shape != (engine.FrameShape{}) { // else a recording does not say
+				c.PutBytes(appendFrame(c.Buffer, shape), muted)
+			}
 		}
 	case colSpark:
 		graph.Spark(c.Area, 0, 0, c.W(), t.f.Glyphs, m.Out.Values[:], 0, canvas.Of(themes.GraphOut))

@@ -143,9 +143,12 @@ func (s *Screen) drawFrames(a canvas.Area, f *pane.Frame, focused bool) {
 	s.pen.Volume(in.Sub(0, y+1, in.W(), 1), &counts)
 	b := append(s.buf[:0], "protocol errors "...)
 	b = format.AppendCount(b, violations(f.Snapshot.Closes))
-	b = append(b, "   fragmented msgs "...)
-	b = format.AppendCount(b, counts.ShapeIn.Fragmented+counts.ShapeOut.Fragmented)
-	s.buf = append(b, " (open conns)"...)
+	if counts.ShapeKnown(f) {
+		b = append(b, "   fragmented msgs "...)
+		b = format.AppendCount(b, counts.ShapeIn.Fragmented+counts.ShapeOut.Fragmented)
+		b = append(b, " (open conns)"...)
+	}
+	s.buf = b
 	in.Bytes(0, y+2, s.buf, canvas.Of(themes.Muted))
 	s.drawCloses(in.Sub(0, y+3, in.W(), 1), f, false)
 }
