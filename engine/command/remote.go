@@ -293,6 +293,12 @@ func (s *session) unreachable(l engine.Link, err error) error {
 	if isRefusal(&l) {
 		return &exit{codeRefused, fmt.Errorf("%s refuses: %s", s.address, printable(cause))}
 	}
+	if l.Lost && l.Attempt == 0 {
+		cause = "nothing whole came in time; it is stuck, or the way to it is slow"
+	}
+	if strings.Contains(cause, "certificate") {
+		return &exit{codeUnreachable, fmt.Errorf("%s: %s", s.address, printable(cause))} // waiting would not help
+	}
 	return &exit{codeUnreachable, fmt.Errorf("%s does not answer: %s; --wait-ready 10s waits for it", s.address, printable(cause))}
 }
 

@@ -117,7 +117,7 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
-		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; send it as Authorization: Bearer TOKEN")
+		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; give it with --token, or as Authorization: Bearer TOKEN")
 	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(given)))
 	found := -1

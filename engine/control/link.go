@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,7 +102,10 @@ func (r *Remote) lose(err error, wait time.Duration) {
 func causeOf(err error) string {
 	var cause string
 	var network net.Error
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &certificate):
+		cause = "its certificate is not trusted; --ca says whose are: " + certificate.Err.Error()
 	case errors.Is(err, fs.ErrNotExist):
 		cause = "there is no socket at this path; is it running, and is this its path?"
 	case errors.Is(err, syscall.ECONNREFUSED):

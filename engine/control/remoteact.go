@@ -22,7 +22,7 @@ func (r *Remote) act(ctx context.Context, method, path string, content any, out 
 	case link.Lost:
 		return r.lost(&link)
 	case link.ReadOnly:
-		return fmt.Errorf("%w: %s may only look; use a token that may do more", engine.ErrReadOnly, link.Name)
+		return fmt.Errorf("%w: %s may only look", engine.ErrReadOnly, link.Name)
 	}
 	b, err := json.Marshal(content)
 	if err != nil {

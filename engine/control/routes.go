@@ -190,7 +190,7 @@ func (s *Server) check(x *exchange, c *call) error {
 		return fail(http.StatusUnsupportedMediaType, `what changes something needs Content-Type: application/json, and {"reason":"..."}`)
 	}
 	if x.by.readOnly {
-		return fail(http.StatusForbidden, "%w: %s may only look; use a token that may do more", engine.ErrReadOnly, x.by.name)
+		return fail(http.StatusForbidden, "%w: %s may only look", engine.ErrReadOnly, x.by.name)
 	}
 	return nil
 }
