@@ -124,13 +124,13 @@ func (r *run) endControl(told <-chan struct{}) {
 	if r.control == nil {
 		return
 	}
-	late := time.NewTimer(lastWords)
-	defer late.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
 	select {
 	case <-told:
-	case <-late.C:
+	case <-ctx.Done():
 	}
-	if err := r.control.Close(); err != nil {
+	if err := r.control.Shutdown(ctx); err != nil {
 		r.log.Warn("control", "err", err)
 	}
 	r.serving.Wait()

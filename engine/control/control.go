@@ -116,6 +116,13 @@ func (s *Server) Serve(ln net.Listener) error {
 	return fmt.Errorf("control listener: %w", err)
 }
 
+// Shutdown lets streams say their last words, those of an engine that has ended,
+// until ctx ends, and closes.
+func (s *Server) Shutdown(ctx context.Context) error {
+	_ = s.http.Shutdown(ctx) // what it did not wait for Close ends
+	return s.Close()
+}
+
 // Close ends what runs and returns when it has ended.
 func (s *Server) Close() error {
 	s.mu.Lock()

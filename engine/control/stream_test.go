@@ -314,3 +314,28 @@ func TestFilterThatIsNotPushed(t *testing.T) {
 		t.Error("a filter that does not parse is taken")
 	}
 }
+
+// The bus closes when its readers have taken the last events, not when these
+// have been sent: a tail missed the end of a run.
+func TestLastWordsThatAreCutOff(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		rig := newRig(t, scene(1))
+		tail, stream := watch(t, rig, "/v1/tail", false), watch(t, rig, "/v1/stream", false)
+		eventually(t, "attached", func() bool { return rig.server.streams.Load() == 2 })
+		rig.engine.Publish(engine.Event{Kind: engine.KindStopped, Totals: &engine.Totals{}})
+		rig.engine.End()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := rig.server.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		for _, c := range []net.Conn{tail, stream} {
+			_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+			b, _ := io.ReadAll(c)
+			if text := string(b); !strings.Contains(text, `"kind":"stopped"`) || c == stream && !strings.Contains(text, `{"end":`) {
+				t.Fatalf("it ends with %s", text[max(0, len(text)-200):])
+			}
+		}
+	}
+}
