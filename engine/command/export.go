@@ -116,12 +116,18 @@ func (s *session) selected(ctx context.Context, number int) ([]engine.RequestID,
 }
 
 func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportFlags) error {
+	if err := s.checkSecrets(o.secrets); err != nil {
+		return err
+	}
 	options := inspect.Options{Secrets: o.secrets}
+	if s.onlyLooks() {
+		options.Missing = "not shown to those who may only look"
+	}
 	switch {
 	case o.curl:
 		return s.into(o.output, func(w io.Writer) error {
 			for _, id := range ids {
-				x, err := inspect.Fetch(ctx, s.remote, id)
+				x, err := s.fetch(ctx, id)
 				if err != nil {
 					return fmt.Errorf("%v: %w", id, err)
 				}
@@ -143,7 +149,7 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 		for len(rest) > 0 {
 			id := rest[0]
 			rest = rest[1:]
-			x, err := inspect.Fetch(ctx, s.remote, id)
+			x, err := s.fetch(ctx, id)
 			if errors.Is(err, engine.ErrNotFound) && s.flags.filter != "" {
 				gone++ // it was there when the filter was asked
 				continue
@@ -166,9 +172,12 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 
 // exportContent writes the content of one direction.
 func (s *session) exportContent(ctx context.Context, id engine.RequestID, o *exportFlags) error {
-	x, err := inspect.Fetch(ctx, s.remote, id)
+	x, err := s.fetch(ctx, id)
 	if err != nil {
 		return fmt.Errorf("%v: %w", id, err)
+	}
+	if s.withheld != nil {
+		return s.withheld
 	}
 	if x.Content == nil {
 		return fmt.Errorf("the content of %v was not kept; --capture content on the run keeps it from then on", id)

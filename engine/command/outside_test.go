@@ -91,3 +91,29 @@ func TestContentThatATerminalWouldObey(t *testing.T) {
 		}
 	}
 }
+
+// Who may only look is told what is not shown, and gets all that is.
+func TestVerbsOfAReader(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args        []string
+		code        int
+		out, report string
+	}{
+		{[]string{"show", "r-4711", "--content"}, 0, "r-4711", "read-only"},
+		{[]string{"show", "r-4711", "--secrets"}, codeRefused, "", "--secrets"},
+		{[]string{"export", "r-4711", "--har", "-"}, 0, "not shown to those who may only look", ""},
+		{[]string{"export", "r-4711", "--curl"}, 0, "not shown to those who may only look", ""},
+		{[]string{"export", "r-4711", "--curl", "--secrets"}, codeRefused, "", "--secrets"},
+		{[]string{"export", "r-4711", "--content", "request"}, codeRefused, "", "read-only"},
+		{[]string{"replay", "r-4711"}, codeRefused, "", "read-only"},
+	} {
+		run := newFakeRun().add(request(4711, 200, func(r *engine.Request) { r.RequestBytes = 3 }))
+		run.content[4711] = engine.Content{Request: engine.Part{Data: []byte("a=b"), Size: 3, Over: true}}
+		run.SetLink(func(l *engine.Link) { l.ReadOnly, l.Name = true, "reader-1" })
+		code, out, report := run.ask(t, c.args...)
+		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(report, c.report) || strings.Contains(out, "content was not kept") {
+			t.Errorf("%v: code %d\n%s\n%s", c.args, code, out, report)
+		}
+	}
+}

@@ -88,6 +88,23 @@ type session struct {
 	flags   *remoteFlags
 	remote  remote
 	address string
+
+	withheld error // why content that was kept was not shown to us; nil it was
+}
+
+// onlyLooks reports whether we may not see everything. What a recording has is
+// anybody's.
+func (s *session) onlyLooks() bool {
+	_, recording := s.remote.(engine.Player)
+	return !recording && s.remote.Link().ReadOnly
+}
+
+// checkSecrets reports why secrets can't be shown as they are.
+func (s *session) checkSecrets(asked bool) error {
+	if !asked || !s.onlyLooks() {
+		return nil
+	}
+	return fmt.Errorf("--secrets: %w: they are not shown to %s", engine.ErrReadOnly, s.remote.Link().Name)
 }
 
 // over makes what cobra runs of a verb that talks to a run.

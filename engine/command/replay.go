@@ -67,9 +67,12 @@ adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Ma
 			return p.refuseUsage(cmd, args, err)
 		}
 		return p.over(f, func(ctx context.Context, s *session, _ []string) error {
-			original, err := inspect.Fetch(ctx, s.remote, id)
+			original, err := s.fetch(ctx, id)
 			if err != nil {
 				return fmt.Errorf("%v: %w", id, err)
+			}
+			if s.withheld != nil {
+				return s.withheld
 			}
 			what, err := inspect.Prepare(&original, &edits)
 			if err == nil {
@@ -122,6 +125,16 @@ func readContent(v string) ([]byte, error) {
 	return data, nil
 }
 
+// fetch returns a request with what was kept of its content, as far as we may see
+// it.
+func (s *session) fetch(ctx context.Context, id engine.RequestID) (inspect.Exchange, error) {
+	x, err := inspect.Fetch(ctx, s.remote, id)
+	if errors.Is(err, engine.ErrReadOnly) {
+		x.Content, s.withheld, err = nil, err, nil
+	}
+	return x, err
+}
+
 // replay sends what and prints what came of it.
 func (s *session) replay(ctx context.Context, original *inspect.Exchange, what engine.Replay, wait, diff, secrets bool) error {
 	id, err := s.remote.Replay(ctx, what, s.operator())
@@ -160,7 +173,7 @@ func (s *session) ended(ctx context.Context, id engine.RequestID) (*inspect.Exch
 		case err != nil && !errors.Is(err, engine.ErrNotFound): // its record may be on the way
 			return nil, err
 		case err == nil && !r.InFlight():
-			x, err := inspect.Fetch(ctx, s.remote, id)
+			x, err := s.fetch(ctx, id)
 			return &x, err
 		}
 		select {

@@ -197,15 +197,22 @@ func (s *session) showClient(snap *engine.Snapshot, id string) error {
 }
 
 func (s *session) showRequest(ctx context.Context, id engine.RequestID, o showOptions) error {
+	if err := s.checkSecrets(o.secrets); err != nil {
+		return err
+	}
 	var x inspect.Exchange
 	var err error
 	if o.content {
-		x, err = inspect.Fetch(ctx, s.remote, id)
+		x, err = s.fetch(ctx, id)
 	} else {
 		x.Request, err = s.remote.Request(ctx, id)
 	}
 	if err != nil {
 		return err
+	}
+	if o.content && s.withheld != nil {
+		s.say("%v: %v", id, s.withheld)
+		o.content = false
 	}
 	if !o.secrets && x.Request.Heads != nil {
 		x.Request.Heads = inspect.MaskHeads(x.Request.Heads)

@@ -84,6 +84,9 @@ func (f *fakeRun) Request(_ context.Context, id engine.RequestID) (engine.Reques
 }
 
 func (f *fakeRun) Content(_ context.Context, id engine.RequestID, into *engine.Content) error {
+	if f.Link().ReadOnly {
+		return engine.ErrReadOnly
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c, ok := f.content[id]

@@ -310,6 +310,10 @@ func (s *Server) exportHAR(x *exchange) error {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Disposition", `attachment; filename="requests.har"`)
+	options := inspect.Options{Secrets: secrets}
+	if x.by.readOnly {
+		options.Missing = "not shown to those who may only look"
+	}
 	w := &patientWriter{w: x.w, control: http.NewResponseController(x.w)}
 	err = inspect.HAR(w, "adit", snap.Version, func() (inspect.Exchange, error) {
 		for len(list) > 0 {
@@ -325,7 +329,7 @@ func (s *Server) exportHAR(x *exchange) error {
 			return exchange, err
 		}
 		return inspect.Exchange{}, io.EOF
-	}, inspect.Options{Secrets: secrets})
+	}, options)
 	if err != nil && !w.begun {
 		return err
 	}

@@ -102,8 +102,15 @@ func (r *Remote) wishes() wish {
 // that a filter would not have selected count too. Where the stream has to carry more
 // than before it is opened anew, which Subscribe waits for, but for at most 2 s.
 func (r *Remote) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-chan engine.Batch, error) {
-	if _, err := filter.Parse(filter.Requests, o.Filter); err != nil {
+	f, err := filter.Parse(filter.Requests, o.Filter)
+	if err != nil {
 		return nil, err
+	}
+	// A stream that is refused for its filter would take the link with it.
+	if l := r.Link(); l.ReadOnly {
+		if err := (operator{l.Name, true}).mayFilter(f); err != nil {
+			return nil, err
+		}
 	}
 	s := &subscription{wish: wish{o.Kinds, o.Heads, o.Filter}, slots: o.Slots, wake: make(chan struct{}, 1)}
 	if s.kinds == 0 {

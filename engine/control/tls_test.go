@@ -6,12 +6,15 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"adit/engine"
 )
 
 // certificate is one for 127.0.0.1 and adit.test, and who trusts it.
@@ -154,6 +157,9 @@ func TestSecretThatALookerSees(t *testing.T) {
 	r := dial(t, "https://"+addr, DialOptions{Token: "only-looking", TLS: trust})
 	if l := r.Link(); !l.ReadOnly || !strings.HasPrefix(l.Name, "reader-1") {
 		t.Errorf("link of a reader: %+v", l)
+	}
+	if _, err := r.Subscribe(t.Context(), engine.SubscribeOptions{Filter: "header.cookie:a*"}); !errors.Is(err, engine.ErrReadOnly) {
+		t.Errorf("a filter that would be refused is asked for: %v", err)
 	}
 	x, err := r.Request(t.Context(), 2)
 	if err != nil || x.Heads == nil || strings.Contains(x.Heads.Request, "abcdef") {

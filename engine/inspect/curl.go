@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"net/http"
 	"strings"
@@ -177,6 +178,9 @@ func isFormat(r rune) bool {
 	return r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x2069 || r == 0xfeff || r == 0xad
 }
 
+// notKept is why there is no content where nothing else is said.
+const notKept = "not kept"
+
 // requestBody returns the content of the request as it can be shown, nil where
 // it is not all there, and what is to be said of it.
 func requestBody(x *Exchange, o Options) (body []byte, notes []string) {
@@ -194,7 +198,7 @@ func requestBody(x *Exchange, o Options) (body []byte, notes []string) {
 	case c != nil && len(c.Request.Data) > 0:
 		return nil, []string{"its content is not all there: put it into the file content"}
 	default:
-		return nil, []string{"its content was not kept: put it into the file content"}
+		return nil, []string{"its content was " + cmp.Or(o.Missing, notKept) + ": put it into the file content"}
 	}
 	if o.Secrets {
 		return body, nil

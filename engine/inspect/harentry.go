@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"math"
 	"net/http"
@@ -101,7 +102,7 @@ func harRequestOf(x *Exchange, heads *engine.Heads, o Options) harRequest {
 	}
 	q.PostData = &harPostData{MimeType: Get(heads.Request, "content-type"), Params: []harPair{}}
 	if x.Content == nil || len(x.Content.Request.Data) == 0 {
-		q.PostData.Comment = notKept(x.Content)
+		q.PostData.Comment = missing(x.Content, o)
 		return q
 	}
 	t := harText(heads.Request, &x.Content.Request, o)
@@ -141,7 +142,7 @@ func harResponseOf(x *Exchange, heads *engine.Heads, o Options) harResponse {
 	switch {
 	case r.ResponseBytes <= 0 && (x.Content == nil || len(x.Content.Response.Data) == 0):
 	case x.Content == nil || len(x.Content.Response.Data) == 0:
-		p.Content.Comment = notKept(x.Content)
+		p.Content.Comment = missing(x.Content, o)
 	default:
 		t := harText(heads.Response, &x.Content.Response, o)
 		p.Content.Text, p.Content.Encoding, p.Content.Comment = t.text, t.encoding, t.comment
@@ -153,12 +154,12 @@ func harResponseOf(x *Exchange, heads *engine.Heads, o Options) harResponse {
 	return p
 }
 
-// notKept says why there is no content where some passed.
-func notKept(c *engine.Content) string {
+// missing says why there is no content where some passed.
+func missing(c *engine.Content, o Options) string {
 	if c != nil && len(c.Messages) > 0 {
 		return "what was said stands in the messages"
 	}
-	return "the content was not kept"
+	return "the content was " + cmp.Or(o.Missing, notKept)
 }
 
 // A harBody is content as HAR has it: text, its codings undone, or base64.

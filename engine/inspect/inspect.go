@@ -37,5 +37,6 @@ func Fetch(ctx context.Context, log engine.RequestLog, id engine.RequestID) (Exc
 // Options of what is written.
 type Options struct {
 	Secrets bool   // as they are, else masked
+	Missing string // why an Exchange has no content; "" it was not kept
 	Via     string // for Curl: URL of the server that a request of the forward proxy's ways goes through; "" directly
 }
