@@ -87,6 +87,9 @@ func (p *Process) look(ctx context.Context, v View, f front) error {
 // view returns what a dashboard of the run is opened with.
 func (s *session) view(ctx context.Context, d config.Dashboard) View {
 	v := View{Engine: s.remote, Log: s.remote, Options: d}
+	if x, ok := s.remote.(*played); ok {
+		v.Engine, v.Log = x.Recording, x.Recording // a link would be lost since its end
+	}
 	bounded, cancel := context.WithTimeout(ctx, reachWait)
 	defer cancel()
 	v.Settings, v.Commands, _ = s.remote.About(bounded) // without them two panes are empty

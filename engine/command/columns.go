@@ -191,7 +191,7 @@ func verdict(r *engine.Request) string {
 		return r.Reason
 	case r.Outcome == engine.OutcomeCompleted:
 		return ""
-	case r.Reason == "":
+	case r.Reason == "", r.Reason == strings.ReplaceAll(r.Outcome.String(), "_", " "):
 		return r.Outcome.String()
 	}
 	return r.Outcome.String() + ": " + r.Reason

@@ -165,10 +165,15 @@ func (p *Pen) OpcodeTable(a canvas.Area, f *pane.Frame, c *Counts, gauge *observ
 		first = 1
 	}
 	total := c.Out.Total()
+	// The history of a run, unlike what record writes, has no counters.
+	known := f.Playback == nil || !c.Since.IsZero() || c.In.Total()+total > 0
 	for i, op := range opcodes {
 		y := first + i
 		a.Text(0, y, op.code, muted)
 		a.Text(3, y, op.name, fg)
+		if !known {
+			continue
+		}
 		p.buf = format.AppendCount(p.buf[:0], op.count(&c.In))
 		a.RightBytes(in, y, count, p.buf, fg)
 		p.buf = format.AppendCount(p.buf[:0], op.count(&c.Out))
