@@ -102,6 +102,7 @@ func (l *Log) finished(r *engine.Request, kept bool) {
 	g := &l.ring
 	var x *record
 	if p, known := g.find(r.ID); !known {
+		delete(g.aloft, r.ID)
 		if x = g.add(r); x == nil {
 			if kept && l.shelf != nil {
 				l.shelf.add(r)
@@ -133,6 +134,7 @@ func (l *Log) finished(r *engine.Request, kept bool) {
 // more. An end that comes all the same is believed. mu is held.
 func (l *Log) distrust(all bool) {
 	g := &l.ring
+	g.aloft.distrust(all)
 	// The last first: who lands gives its place to the last.
 	for i := len(g.flight) - 1; i >= 0; i-- {
 		x := g.slot(g.flight[i])

@@ -46,6 +46,8 @@ type ring struct {
 	seq     uint64
 	epoch   uint64 // changes when a record that rested moves again
 
+	aloft aloft // in flight and pushed out
+
 	unmoved *engine.Live // of records that are in flight and tell nothing; nobody writes to it
 
 	leaving func(*ring, *record) // told of each record that is pushed out; nil: nobody
@@ -198,6 +200,7 @@ func (g *ring) evict() {
 	r := g.slot(s)
 	if r.settled == 0 {
 		g.land(r)
+		g.aloft.keep(g, r)
 	}
 	g.gone = max(g.gone, r.ID)
 	g.floor = max(g.floor, r.ID+1)

@@ -185,6 +185,9 @@ func (l *Log) inMemory(id engine.RequestID) (engine.Request, bool) {
 		r.Captured = l.ring.content(x)
 		return r, r.Heads != nil || p >= l.ring.heads || l.ring.live(x) != nil
 	}
+	if r, ok := l.ring.aloft.now(id, time.Now()); ok {
+		return r, true
+	}
 	if l.shelf != nil {
 		if late := l.shelf.find(id); late != nil {
 			r = *late
@@ -214,6 +217,9 @@ func (l *Log) content(id engine.RequestID) engine.Captured {
 	defer l.mu.Unlock()
 	if p, ok := l.ring.find(id); ok {
 		return l.ring.content(l.ring.at(p))
+	}
+	if r, ok := l.ring.aloft.now(id, time.Now()); ok {
+		return r.Captured
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func TestIDsBeginWhereTheyAreTold(t *testing.T) {
 
 // Content far above what is kept passes as it did, and costs what is kept.
 func TestCaptureOfALotOfContent(t *testing.T) {
-	const pieces = 512
+	const pieces = 64
 	piece := make([]byte, 256<<10)
 	b := exposed(t, func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)
