@@ -75,9 +75,8 @@ type Request struct {
 }
 
 // Heads are the header fields of one exchange as they went through the tunnel,
-// trailer sections aside:
-// our own credentials are not among them, those of the traffic are, so a front
-// end masks them. Each is lines "name: value", ended by \n, in the order in which
+// trailer sections aside: our own credentials are not among them, those of the
+// traffic are, so a front end masks them. Each is lines "name: value", ended by \n, in the order in which
 // they went. A request begins with its host; at a server it has lost the caller's
 // order and case of names (net/http).
 type Heads struct {

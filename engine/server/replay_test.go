@@ -242,6 +242,19 @@ func TestReplayWhileDraining(t *testing.T) {
 	}
 }
 
+// awaitBytes waits until so much of a response has come.
+func (b *bench) awaitBytes(id engine.RequestID, n int64) {
+	b.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for _, e := range b.seen(engine.KindRequestStarted) {
+			if e.Request.ID == id && e.Request.Live.ResponseBytes.Load() >= n {
+				return
+			}
+		}
+	}
+	b.t.Fatalf("%d bytes of %v never came", n, id)
+}
+
 func TestReplayThatDoesNotEnd(t *testing.T) {
 	began := make(chan struct{}, maxReplays)
 	b := exposed(t, func(in tunnel.Incoming) {
@@ -259,6 +272,7 @@ func TestReplayThatDoesNotEnd(t *testing.T) {
 		}
 		ids = append(ids, id)
 		<-began
+		b.awaitBytes(id, 6)
 	}
 	if _, err := b.s.Replay(t.Context(), r, by("ann")); !errors.Is(err, engine.ErrTooMuch) {
 		t.Errorf("one too many: %v", err)
