@@ -114,6 +114,12 @@ func (m *model) say(s pane.Say) {
 	m.dirty = true
 }
 
+// news says what nobody here asked for.
+func (m *model) news(text string) {
+	m.notes.tell(text)
+	m.dirty = true
+}
+
 // openOverlay puts o on top of what is open; nil does nothing.
 func (m *model) openOverlay(o pane.Overlay) tea.Cmd {
 	if o == nil || len(m.overlays) == maxOverlays {

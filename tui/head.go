@@ -12,6 +12,10 @@ import (
 	"adit/tui/pane"
 )
 
+// noteWidth is how many cells a note has at least: where there are not so many
+// beside what stands at the right, it takes them all.
+const noteWidth = 48
+
 // drawHead draws who this is and, in the second row, where on it we are, or that
 // the data is old.
 func (m *model) drawHead(a canvas.Area) {
@@ -35,11 +39,15 @@ func (m *model) drawFoot(a canvas.Area) {
 		return
 	}
 	text, bad, more := m.notes.line()
-	if text == "" {
-		if text := m.beside(); text != "" && len(m.overlays) == 0 {
-			a.Right(0, 0, a.W()-1, text, canvas.Of(themes.Info))
-		}
-		bars.Foot(a.Sub(0, 0, m.footWidth(), 1), m.footHints())
+	w := m.footWidth()
+	if text != "" && w < noteWidth {
+		w = a.W()
+	}
+	if beside := m.beside(); w < a.W() {
+		a.Right(0, 0, a.W()-1, beside, canvas.Of(themes.Info))
+	}
+	if a = a.Sub(0, 0, w, 1); text == "" {
+		bars.Foot(a, m.footHints())
 		return
 	}
 	note := bars.Note{Text: text, Bad: bad, More: more}

@@ -67,7 +67,7 @@ func (m *model) watch(link engine.Link) {
 	}
 	if link.Notice != "" && link.Notice != r.told {
 		r.told = link.Notice
-		m.say(pane.Say{Text: link.Notice})
+		m.news(link.Notice)
 	}
 	if !seen {
 		return
@@ -148,7 +148,7 @@ func (m *model) came() {
 	if n := m.forget(gap.Restarted); n > 0 {
 		text += "; " + format.Plural(n, "mark") + " dropped: what they were on is gone"
 	}
-	m.say(pane.Say{Text: text})
+	m.news(text)
 }
 
 // forget has every screen drop the marks whose targets are gone; all of them,

@@ -217,6 +217,10 @@ func TestOtherOperatorsAreTold(t *testing.T) {
 	}
 	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "root", Target: "c-3"}) // another root
 	a.fake.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Operator: "anna", Target: "c-4"})
+	if !tells("root: kill c-3") {
+		t.Errorf("%s", a.text())
+	}
+	a.clock = a.clock.Add(newsLeast) // one after the other
 	if !tells("anna: kill c-4") {
 		t.Errorf("%s", a.text())
 	}

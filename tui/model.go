@@ -13,6 +13,7 @@ import (
 	"adit/themes"
 	"adit/tui/bars"
 	"adit/tui/canvas"
+	"adit/tui/format"
 	"adit/tui/memory"
 	"adit/tui/pane"
 	"adit/tui/vitals"
@@ -352,7 +353,9 @@ func (m *model) deliver() tea.Cmd {
 	if len(got.batches) > 0 || m.awaited || len(m.overlays) > 0 || f.Clock.Sub(m.moved) < settled || f.Clock.Unix() != m.clock {
 		m.dirty = true
 	}
-	m.notes.expire(f.Clock)
+	if m.notes.expire(f.Clock) {
+		m.dirty = true
+	}
 	// The last events of a wheel that stopped have none after them.
 	cmd := tea.Batch(m.keep(), m.scrolled(m.mouse.at))
 	if m.ended {
@@ -376,7 +379,7 @@ func (m *model) arrived(got *collected) {
 		return
 	}
 	if m.remote.linked == nil && !f.Stale.IsZero() {
-		m.say(pane.Say{Text: "back: " + f.Now.Sub(f.Stale).Round(time.Second).String() + " without data"})
+		m.news("back: " + format.Age(f.Now.Sub(f.Stale)) + " without data")
 		f.Stale, m.failure = time.Time{}, ""
 	}
 	m.lastGood = f.Now
@@ -422,7 +425,7 @@ func (m *model) told(got *collected) {
 		}
 		for i := range batch.Events {
 			if e := &batch.Events[i]; e.Kind == engine.KindOperatorAction && !m.own(e.Operator) {
-				m.say(pane.Say{Text: e.Operator + ": " + string(e.Action) + " " + e.Target})
+				m.news(e.Operator + ": " + string(e.Action) + " " + e.Target)
 			}
 		}
 	}

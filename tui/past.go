@@ -122,7 +122,7 @@ func (m *model) keeps(s pane.Store) {
 	case s.Problem != "":
 		m.say(pane.Say{Text: "STORE SUSPENDED: " + s.Problem, Bad: true})
 	default:
-		m.say(pane.Say{Text: "the store is written again"})
+		m.news("the store is written again")
 	}
 }
 
