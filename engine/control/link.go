@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -284,7 +283,7 @@ func (s *stream) line(b []byte) error {
 		return nil
 	}
 	var w wireLine
-	if err := json.Unmarshal(b, &w); err != nil {
+	if err := unmarshal(b, &w); err != nil {
 		return fmt.Errorf("the other end sent what is no line of a stream: %w", err)
 	}
 	switch {

@@ -79,11 +79,11 @@ func (r *Remote) get(ctx context.Context, path string, out any) error {
 		if kept.body == nil {
 			return r.lost(&link)
 		}
-		return json.Unmarshal(kept.body, out)
+		return unmarshal(kept.body, out)
 	}
 	now := time.Now()
 	if !r.local && kept.body != nil && now.Sub(kept.asked) < askedEvery && !kept.asked.Before(r.acted()) {
-		return json.Unmarshal(kept.body, out)
+		return unmarshal(kept.body, out)
 	}
 	body, tag, err := r.call(ctx, http.MethodGet, path, nil, kept.tag)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r *Remote) get(ctx context.Context, path string, out any) error {
 	if tag != "" && len(body) <= maxLine {
 		r.cache.put(answer{path, tag, body, now})
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := unmarshal(body, out); err != nil {
 		return fmt.Errorf("the answer of the other end can't be read: %w", err)
 	}
 	return nil
