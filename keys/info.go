@@ -90,7 +90,7 @@ var infos = []Info{
 	{Open, everywhere, "open", "open what is selected", GroupMove, false},
 	{Back, everywhere, "back", "back, or clear filter and marks", GroupMove, false},
 
-	{Filter, everywhere, "filter", "filter this view", GroupFind, false},
+	{Filter, everywhere, "filter", "filter this view, or search in it", GroupFind, false},
 	{MatchNext, everywhere, "match", "next match", GroupFind, false},
 	{MatchPrevious, everywhere, "previous match", "previous match", GroupFind, false},
 	{Palette, everywhere, "cmd", "command palette", GroupFind, false},
@@ -169,7 +169,7 @@ var rows = []Row{
 	{GroupMove, "recording: 1 min", []Action{PlayBackFar, PlayForwardFar}},
 	{GroupMove, "recording: start / end", []Action{PlayFirst, PlayLast}},
 
-	{GroupFind, "filter (this view)", []Action{Filter}},
+	{GroupFind, "filter / search in it", []Action{Filter}},
 	{GroupFind, "next / prev match", []Action{MatchNext, MatchPrevious}},
 	{GroupFind, "command palette", []Action{Palette}},
 	{GroupFind, "sort column / reverse", []Action{Sort, SortReverse}},

@@ -137,6 +137,9 @@ func (m *model) footHints() []pane.Hint {
 		if info.Mutating && f.ReadOnly || slices.Contains(list[:i], a) {
 			continue
 		}
+		if a == keys.Filter && slices.Contains(contexts, keys.Request) {
+			info.Short = "search" // there is one row, and text in it
+		}
 		if k := f.Keys.Keys(a, f.Glyphs.ASCII, all...); len(k) > 0 {
 			n := len(c.hints)
 			if n > 0 && i > 0 && pair(list[i-1], a) {

@@ -198,7 +198,7 @@ func harText(head string, part *engine.Part, o Options) harBody {
 		}
 	}
 	text, ok := Text(d.Data, parameters["charset"])
-	ok = ok && d.Left == "" && (t.kind != KindBinary && t.kind != KindGRPC)
+	ok = ok && (d.Left == "" || d.Problem != "" && looksLikeText(d.Data)) && (t.kind != KindBinary && t.kind != KindGRPC)
 	if t.kind == KindImage && media != "image/svg+xml" {
 		ok = false
 	}

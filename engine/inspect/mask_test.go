@@ -160,9 +160,9 @@ func gzipped(t *testing.T, data []byte) []byte {
 
 // Content of 256 KiB in the worst shape was read in the square of its length.
 func TestContentThatTakesTheSquareOfItsLength(t *testing.T) {
-	for _, s := range []string{"@", "://@", "&a=", "?key=", "data:\n", "data:a\n", "\"", "[\"", "{\"a\":", "\"{\\\"", "--b\n", "\n--b\r\n\r\n", "\\", "\"key\":["} {
+	for _, s := range []string{"@", "://@", "&a=", "?key=", "data:\n", "data:a\n", "\"", "[\"", "{\"a\":", "\"{\\\"", "--b\n", "\n--b\r\n\r\n", "\\", "\"key\":[", "<key>", "<key a=", "key='", "\nkey: ", " key "} {
 		content := []byte("--b\n" + strings.Repeat(s, 256<<10/len(s)))
-		for _, media := range []string{"application/json", "text/event-stream", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "application/x-ndjson", ""} {
+		for _, media := range []string{"application/json", "text/event-stream", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "text/html", "application/x-ndjson", ""} {
 			begun := time.Now()
 			inspect.Read("content-type: "+media+"\n", &engine.Part{Data: content[4:], Size: int64(len(content)), Over: true}, inspect.Look{})
 			inspect.Read("content-type: "+media+"\n", &engine.Part{Data: content, Size: int64(len(content)), Over: true}, inspect.Look{})

@@ -55,6 +55,9 @@ func MaskText(kind Kind, text []byte) []byte {
 	default:
 		text = MaskJSON(text)
 	}
+	if kind == KindText || kind == KindXML || kind == KindEvents {
+		text = maskNamed(text)
+	}
 	return maskLoose(text)
 }
 

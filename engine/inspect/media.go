@@ -126,11 +126,11 @@ func Text(data []byte, charset string) (text []byte, ok bool) {
 		}
 	}
 	switch {
-	case binary*20 > len(data), charset == "" && binary > 0:
+	case binary*20 > len(data):
 		return data, false
 	case utf8.Valid(data):
 		return data, true
-	case !other && binary > 0:
+	case charset == "" && binary > 0, !other && binary > 0:
 		return data, false
 	}
 	b := make([]byte, 0, len(data)+len(data)/8)

@@ -119,7 +119,7 @@ func TestContentIsLaidOut(t *testing.T) {
 		"sniffed json":       {"", `[1,{"a":2}]`, inspect.Look{}, "json", "[\n  1,\n  { \"a\": 2 }\n]"},
 		"sniffed text":       {"application/octet-stream", "hello", inspect.Look{}, "text", "hello"},
 		"binary":             {"", "\x00\x01abc\xff", inspect.Look{}, "binary", "00000000  00 01 61 62 63 ff                                 ..abc."},
-		"text that is not":   {"text/plain", "\x00\x01\x02\x03", inspect.Look{}, "text", "00000000  00 01 02 03                                       ...."},
+		"text that is not":   {"text/plain", "\x00\x01\x02\x03", inspect.Look{}, "binary", "00000000  00 01 02 03                                       ...."},
 		"hex":                {"text/plain", "0123456789abcdefg", inspect.Look{Hex: true}, "text, hex", "00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  0123456789abcdef\n00000010  67                                                g"},
 		"hex of secrets":     {"application/json", `{"key":"s"}`, inspect.Look{Hex: true}, "json, hex", "00000000  7b 22 6b 65 79 22 3a 22  2a 2a 2a 22 7d           {\"key\":\"***\"}"},
 		"events":             {"text/event-stream", "event: tick\nid: 7\ndata: {\"a\":1}\n\n: hi\nretry: 5\ndata: x\ndata:y\n\n", inspect.Look{}, "events", "event: tick\nid: 7\n{\n  \"a\": 1\n}\n\nretry: 5\n: hi\nx\ny"},

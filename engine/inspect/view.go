@@ -18,6 +18,18 @@ type Look struct {
 	Plain   bool // as it came, only its codings undone; else laid out
 	Hex     bool
 	Secrets bool // as they are, else masked
+	Columns int  // that there are for a line of a hex dump; 0 as many as it takes
+}
+
+// bytesOf returns how many bytes a line of a hex dump shows.
+func (l *Look) bytesOf() int {
+	switch {
+	case l.Columns <= 0 || l.Columns >= 76:
+		return 16
+	case l.Columns >= 43:
+		return 8
+	}
+	return 4
 }
 
 const (
@@ -59,13 +71,20 @@ func Read(head string, part *engine.Part, look Look) *View {
 	switch {
 	case d.Bounded:
 		v.note("only the first " + size(len(d.Data)) + " of what it decodes to are shown")
-	case d.Problem != "":
+	case d.Problem != "" && d.Left == "":
 		v.note("decoding ends early: " + d.Problem)
 	case d.Cut && part.Whole():
 		v.note("its " + strings.Join(d.Undone, ", ") + " ends in the middle")
 	}
 	v.Kind = KindOf(media, d.Data)
-	if d.Left != "" {
+	switch {
+	case d.Left == "":
+	case d.Problem != "" && looksLikeText(d.Data):
+		v.note("said to be coded with " + d.Left + ", but is not")
+	case d.Problem != "":
+		v.Kind = KindBinary
+		v.note("coded with " + d.Left + ", which can't be undone: " + d.Problem)
+	default:
 		v.Kind = KindBinary
 		v.note("coded with " + d.Left + ", which can't be undone")
 	}
@@ -73,6 +92,9 @@ func Read(head string, part *engine.Part, look Look) *View {
 	v.partial = !whole
 	v.read(part.Data, d.Data, parameters["charset"], whole, look)
 	v.Title = v.Kind.String()
+	if v.Kind == KindXML && v.Media == "text/html" {
+		v.Title = "html"
+	}
 	if look.Hex && v.Kind != KindNone {
 		v.Title += ", hex"
 	}
@@ -107,15 +129,19 @@ func (v *View) read(raw, decoded []byte, charset string, whole bool, look Look) 
 	}
 	switch {
 	case look.Hex && v.Masked:
-		v.dump(text)
+		v.dump(text, look.bytesOf())
 	case look.Hex:
-		v.dump(raw)
+		v.dump(raw, look.bytesOf())
 	case v.Kind == KindImage:
 		v.image(decoded)
 	case v.Kind == KindGRPC:
-		v.grpc(decoded, whole)
+		v.grpc(decoded, whole, look.bytesOf())
+	case !isText && v.Kind != KindBinary:
+		v.note("not text, though it is said to be " + v.Kind.String())
+		v.Kind = KindBinary
+		v.dump(text, look.bytesOf())
 	case !isText:
-		v.dump(decoded)
+		v.dump(decoded, look.bytesOf())
 	case look.Plain:
 		v.split(text)
 	default:
@@ -244,7 +270,7 @@ func (v *View) image(data []byte) {
 
 // grpc says what messages there are (length-prefixed messages of gRPC over
 // HTTP/2): what is in them only their schema tells.
-func (v *View) grpc(data []byte, whole bool) {
+func (v *View) grpc(data []byte, whole bool, width int) {
 	n := 0
 	for len(data) >= 5 && len(v.Lines) < MaxLines {
 		n++
@@ -261,7 +287,7 @@ func (v *View) grpc(data []byte, whole bool) {
 			return
 		}
 		v.line(words)
-		for _, line := range hexLines(data[5:5+min(length, 64)], 0) {
+		for _, line := range hexLines(data[5:5+min(length, 64)], width) {
 			v.line("  " + line)
 		}
 		data = data[5+length:]
@@ -271,29 +297,29 @@ func (v *View) grpc(data []byte, whole bool) {
 	}
 }
 
-// dump appends data as a hex dump.
-func (v *View) dump(data []byte) {
-	const most = MaxLines * 16
+// dump appends data as a hex dump, width bytes a line.
+func (v *View) dump(data []byte, width int) {
+	most := MaxLines * width
 	if len(data) > most {
 		data = data[:most]
 		v.note("only the first " + size(most) + " are shown")
 	}
-	v.Lines = append(v.Lines, hexLines(data, 0)...)
+	v.Lines = append(v.Lines, hexLines(data, width)...)
 }
 
-// hexLines returns 16 bytes a line: offset, hex, and what is printable.
-func hexLines(data []byte, from int) []string {
+// hexLines returns so many bytes a line: offset, hex, and what is printable.
+func hexLines(data []byte, width int) []string {
 	const digits = "0123456789abcdef"
-	lines := make([]string, 0, (len(data)+15)/16)
+	lines := make([]string, 0, (len(data)+width-1)/width)
 	var b []byte
-	for i := 0; i < len(data); i += 16 {
-		row := data[i:min(i+16, len(data))]
+	for i := 0; i < len(data); i += width {
+		row := data[i:min(i+width, len(data))]
 		b = b[:0]
 		for shift := 28; shift >= 0; shift -= 4 {
-			b = append(b, digits[(from+i)>>shift&15])
+			b = append(b, digits[i>>shift&15])
 		}
 		b = append(b, ' ', ' ')
-		for j := range 16 {
+		for j := range width {
 			if j == 8 {
 				b = append(b, ' ')
 			}

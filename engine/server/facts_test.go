@@ -112,9 +112,7 @@ func TestHeadsAsTheyWentThroughTheTunnel(t *testing.T) {
 // TestLiveTellsWhatARequestWaitsFor: first a connection, then content.
 func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 	b := serve(t, Options{Wait: patience})
-	if _, err := b.s.Subscribe(t.Context(), engine.SubscribeOptions{Heads: true, Kinds: engine.KindSet(engine.KindRequestFinished)}); err != nil {
-		t.Fatal(err)
-	}
+	b.wantHeads()
 	answered := make(chan string, 1)
 	body, send := io.Pipe()
 	go func() {

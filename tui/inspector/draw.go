@@ -44,7 +44,11 @@ func (s *Screen) Draw(a canvas.Area, f *pane.Frame) {
 		timing := s.timingRows(h)
 		if s.talks() {
 			timing = min(timing, len(s.phases)+4)
+			// What has the focus is read: it has the room.
 			heads := max(h/4, 6)
+			if s.focus <= partResponse {
+				heads = max((h-timing)*3/5, 6)
+			}
 			s.drawPart(partRequest, body.Sub(0, 0, w/2, heads), f)
 			s.drawPart(partResponse, body.Sub(w/2, 0, w-w/2, heads), f)
 			s.drawPart(partMessages, body.Sub(0, heads, w, h-heads-timing), f)

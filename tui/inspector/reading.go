@@ -112,8 +112,8 @@ func (g *reading) lay(r *engine.Request, fresh bool) {
 	if heads == nil {
 		heads = &engine.Heads{}
 	}
-	g.views[0] = broken(inspect.Read(heads.Request, &g.content.Request, g.wanted.look), g.wanted.width[0])
-	g.views[1] = broken(inspect.Read(heads.Response, &g.content.Response, g.wanted.look), g.wanted.width[1])
+	g.views[0] = broken(inspect.Read(heads.Request, &g.content.Request, g.lookAt(0)), g.wanted.width[0])
+	g.views[1] = broken(inspect.Read(heads.Response, &g.content.Response, g.lookAt(1)), g.wanted.width[1])
 	g.lost = g.content.MessagesLost
 	if len(g.content.Messages) == 0 {
 		return
@@ -133,8 +133,15 @@ func (g *reading) lay(r *engine.Request, fresh bool) {
 func (g *reading) open() {
 	g.one = nil
 	if m := g.message(g.wanted.message); g.wanted.opened && m != nil {
-		g.one = broken(m.note.View(g.wanted.look), g.wanted.width[2])
+		g.one = broken(m.note.View(g.lookAt(2)), g.wanted.width[2])
 	}
+}
+
+// lookAt is how one of the three is read, which are as wide as they are.
+func (g *reading) lookAt(i int) inspect.Look {
+	look := g.wanted.look
+	look.Columns = g.wanted.width[i]
+	return look
 }
 
 // message returns the n-th of all messages, nil if it is not here.

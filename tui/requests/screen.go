@@ -78,7 +78,7 @@ func (s *Screen) Status(f *pane.Frame) string {
 
 // Hints implements [pane.Screen].
 func (s *Screen) Hints(*pane.Frame) []keys.Action {
-	return []keys.Action{keys.Open, keys.Mark, keys.Filter, keys.CopyCurl, keys.Follow, keys.Pause, keys.Sort, keys.Columns, keys.MatchNext, keys.Back}
+	return []keys.Action{keys.Open, keys.Mark, keys.Filter, keys.Replay, keys.Follow, keys.Pause, keys.CopyCurl, keys.HAR, keys.SaveContent, keys.Sort, keys.Columns, keys.MatchNext, keys.Back}
 }
 
 // Wants implements [pane.Screen].

@@ -82,7 +82,7 @@ func (s *Scene) contentOf(id engine.RequestID) *engine.Content {
 	switch id {
 	case s.Upload():
 		order := `{"order":8812,"customer":{"name":"Jürgen Möller","email":"j@example.com","password":"hunter2"},"items":[{"sku":"A-1","qty":2},{"sku":"B-7","qty":1}],"note":"ring bell","photos":["` +
-			strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", 1480)
+			strings.Repeat("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", 1500)
 		return &engine.Content{
 			Request:  engine.Part{Data: []byte(order)[:engine.MaxContent], Size: 4 << 20, Over: true},
 			Response: whole([]byte("upstream did not answer in 5s.\n"))}
