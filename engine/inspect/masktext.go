@@ -183,7 +183,7 @@ func maskTags(text []byte) []byte {
 			continue
 		}
 		at++
-		const most = 16 << 10 // that an element may hold: not all is searched for each
+		const most = 4 << 10 // that an element may hold: not all is searched for each
 		end := bytes.Index(text[at:min(at+most, len(text))], append([]byte("</"), name...))
 		if end < 0 {
 			if end = bytes.IndexByte(text[at:], '<'); end < 0 {
