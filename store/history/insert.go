@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"database/sql/driver"
 	"encoding/json"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -28,10 +30,45 @@ const eventColumns = "id, run, time, seq, kind, conn, client, peer, protocol, wa
 const frameColumns = "frames_in_text, frames_in_binary, frames_in_continuation, frames_in_close, frames_in_ping, frames_in_pong, " +
 	"frames_out_text, frames_out_binary, frames_out_continuation, frames_out_close, frames_out_ping, frames_out_pong"
 
-// into returns the statement that inserts rows with columns.
+// into returns the statement that inserts rows with columns, those of named by
+// number: a number costs a third of what a text does on its way into SQLite.
 func into(table, columns string, rows int) string {
-	row := "(?" + strings.Repeat(", ?", strings.Count(columns, ",")) + ")"
+	list := strings.Split(columns, ", ")
+	for i, c := range list {
+		list[i] = "?"
+		if table == "requests" {
+			list[i] = numbered(c)
+		}
+	}
+	row := "(" + strings.Join(list, ", ") + ")"
 	return "INTO " + table + " (" + columns + ") VALUES " + row + strings.Repeat(", "+row, rows-1)
+}
+
+// numbered returns what stands for the value of a column of requests: the name of
+// the constant whose number it is given, where it is such a one.
+func numbered(column string) string {
+	switch column {
+	case "outcome":
+		return names[engine.Outcome]()
+	case "way":
+		return names[engine.Way]()
+	case "protocol":
+		return names[engine.Protocol]()
+	}
+	return "?"
+}
+
+// names returns an expression for the name of a constant by its number; NULL for
+// one that has none.
+func names[T interface {
+	~uint8
+	String() string
+}]() string {
+	b := "CASE ?"
+	for v := T(1); v.String() != T(math.MaxUint8).String(); v++ {
+		b += fmt.Sprintf(" WHEN %d THEN '%s'", v, v)
+	}
+	return b + " END"
 }
 
 // excluded returns the assignments of an upsert.
@@ -214,7 +251,7 @@ func (s *statement) common(r *engine.Request) {
 	if !r.Arrived.IsZero() {
 		arrived = r.Arrived.UnixNano()
 	}
-	s.puts(int64(r.ID), arrived, int64(r.Status), name(r.Outcome), name(r.Way), name(r.Protocol), numberOrNull(r.Connection),
+	s.puts(int64(r.ID), arrived, int64(r.Status), int64(r.Outcome), int64(r.Way), int64(r.Protocol), numberOrNull(r.Connection),
 		text(r.Method), text(r.Target), text(r.Client), text(r.Caller), r.RequestBytes, r.ResponseBytes,
 		microseconds(r.Queued), microseconds(r.Sent), microseconds(r.Connect), microseconds(r.FirstByte), microseconds(r.LastByte))
 }
