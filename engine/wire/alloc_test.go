@@ -92,3 +92,18 @@ func TestPromisedSizesAreNotAllocated(t *testing.T) {
 		}
 	}
 }
+
+// What is left out takes no memory: who keeps heads counts what it sees of them.
+func TestLinesTakeNoMoreThanTheyHold(t *testing.T) {
+	fields := []wire.Field{field("cookie", strings.Repeat("x", 9000)), field("a", "b")}
+	var kept [1000]string
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for i := range kept {
+		kept[i], _ = wire.Lines("h", fields, 8<<10)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 200*uint64(len(kept)) {
+		t.Errorf("%d lines of %d bytes took %d", len(kept), len(kept[0]), n)
+	}
+}
