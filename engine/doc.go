@@ -44,7 +44,9 @@
 //	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle
 //	engine/chaos      tests of the whole binary under faults (build tag chaos)
 //
-//	store             what is recorded of requests, kept in bounds: engine.RequestLog
+//	store             what is recorded of requests, kept in bounds: engine.RequestLog; recordings are written here
+//	store/history     the database behind it: schema, one writer, readers
+//	store/playback    a database shown as an engine: a recording, the history of a run
 //	tui               the dashboard: one Bubble Tea model, screens and overlays as plain structs below it
 //	keys, themes      what keys do, and how everything looks
 //
@@ -132,7 +134,8 @@
 // Order: server claims → dispatcher, callerConn → callerWatch, server links and
 // client → totals, whoever asks for a frame tape → the tape. All others are
 // leaves: nobody holds one while taking another, calling out, sending on a channel
-// that could block, or doing I/O. The bus's lock is a leaf below all. A tunnel
+// that could block, or doing I/O; but store/playback, which no tunnel is near, reads
+// its database under two of its own (moments, details). The bus's lock is a leaf below all. A tunnel
 // connection has one mutex, for its outbox and all of its exchanges; no lock is
 // shared by all connections on the way of a request.
 //
@@ -140,10 +143,10 @@
 //
 // Nothing may slow or block the tunnel: who watches is handed copies through a
 // fixed ring and loses the oldest, counted. What costs more than a count is made
-// only while somebody wants it: records, heads, live counts, frame tapes. A response never reaches the wrong
-// caller: an exchange is known by an id that is never reused, and a connection
-// (to a wsp client, to an origin) is used again only when its last exchange was
-// proven finished. A truncated response is never taken for complete: END is
+// only while somebody wants it: records, heads, live counts, frame tapes. A
+// response never reaches the wrong caller: an exchange is known by an id that is
+// never reused, and a connection (to a wsp client, to an origin) is used again only
+// when its last exchange was proven finished. A truncated response is never taken for complete: END is
 // sent only at the true end, and after the head a failure aborts the caller.
 //
 // What a request costs, what was done about it and what did not help is in

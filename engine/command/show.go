@@ -40,7 +40,7 @@ adit show edge-3`,
 	f := addRemote(cmd)
 	f.addJSON(cmd)
 	cmd.Flags().BoolVar(&o.content, "content", false, "of requests: content and messages too, decoded")
-	cmd.Flags().BoolVar(&o.secrets, "secrets", false, "of requests: credentials as they are")
+	cmd.Flags().BoolVar(&o.secrets, "secrets", false, "credentials as they are, also where the name of a label says that it is one")
 	cmd.RunE = p.over(f, func(ctx context.Context, s *session, args []string) error {
 		var missing []string
 		for i, what := range args {
@@ -80,9 +80,9 @@ func (s *session) show(ctx context.Context, what string, o showOptions) error {
 		if i < 0 {
 			return engine.ErrNotFound
 		}
-		return s.showConnection(&snap.Connections[i], snap.Time)
+		return s.showConnection(&snap.Connections[i], snap.Time, o)
 	}
-	return s.showClient(snap, what)
+	return s.showClient(snap, what, o)
 }
 
 // facts are names with their values, one a line.
@@ -114,7 +114,7 @@ func framesText(f engine.Frames) string {
 	return fmt.Sprintf("%d text, %d binary, %d continuation, %d close, %d ping, %d pong", f.Text, f.Binary, f.Continuation, f.Close, f.Ping, f.Pong)
 }
 
-func (s *session) showConnection(c *engine.Connection, now time.Time) error {
+func (s *session) showConnection(c *engine.Connection, now time.Time, o showOptions) error {
 	if s.flags.json {
 		return s.write(append(control.AppendConnection(nil, c), '\n'))
 	}
@@ -135,11 +135,11 @@ func (s *session) showConnection(c *engine.Connection, now time.Time) error {
 		f.add("late", countText(c.LateRecords)+" records came after their exchange was over")
 	}
 	f.add("credential", c.Credential)
-	f.greeting(c.Greeting)
+	f.greeting(c.Greeting, o.secrets)
 	return s.write(f.b)
 }
 
-func (f *facts) greeting(g *engine.Greeting) {
+func (f *facts) greeting(g *engine.Greeting, secrets bool) {
 	if g == nil {
 		f.title("no greeting yet")
 		return
@@ -156,15 +156,23 @@ func (f *facts) greeting(g *engine.Greeting) {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		f.add("label", name+"="+g.Labels[name])
+		value := g.Labels[name]
+		if !secrets && inspect.Secret(name) {
+			value = inspect.Masked
+		}
+		f.add("label", name+"="+value)
 	}
 	for _, x := range g.Expose {
 		f.add("exposes", exposeText(x))
 	}
-	f.add("as it came", g.Raw)
+	raw := g.Raw
+	if !secrets {
+		raw = string(inspect.MaskJSON([]byte(raw)))
+	}
+	f.add("as it came", raw)
 }
 
-func (s *session) showClient(snap *engine.Snapshot, id string) error {
+func (s *session) showClient(snap *engine.Snapshot, id string, o showOptions) error {
 	var list []*engine.Connection
 	for i := range snap.Connections {
 		if c := &snap.Connections[i]; c.Client == id {
@@ -190,7 +198,7 @@ func (s *session) showClient(snap *engine.Snapshot, id string) error {
 	f.add("in, out", sizeText(r.in)+", "+sizeText(r.out))
 	f.add("oldest", momentText(r.since, snap.Time))
 	if r.greeting != nil {
-		f.greeting(r.greeting)
+		f.greeting(r.greeting, o.secrets)
 	}
 	f.b = s.appendConnections(f.b, list, snap.Time)
 	return s.write(f.b)

@@ -93,7 +93,7 @@ func (s *Screen) Hints(*pane.Frame) []keys.Action {
 // Wants implements [pane.Screen].
 func (s *Screen) Wants(f *pane.Frame) []pane.Want {
 	switch {
-	case s.rows != nil && s.of == s.look, s.b.gone && s.asked.Sub(s.asOf) > waitFor:
+	case s.rows != nil && s.of == s.look, s.b.gone && s.asked.Sub(s.asOf) > waitFor, s.a.gone && s.b.over():
 		return nil
 	case s.rows == nil && !s.asked.IsZero() && f.Now.Sub(s.asked) < liveEvery:
 		return nil

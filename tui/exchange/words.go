@@ -1,6 +1,6 @@
-// Package exchange has what several screens say of one exchange: how it ended,
-// where its time went, its header fields with credentials masked, and the line
-// for a shell that asks again.
+// Package exchange has what several screens say of one exchange, and do with it:
+// how it ended, where its time went, its header fields with credentials masked; to
+// copy, save, export it and send it again.
 package exchange
 
 import (

@@ -225,11 +225,14 @@ func (p *printer) requests(ctx context.Context, filter string) {
 	}
 	for i := range page.Requests {
 		r := &page.Requests[i]
-		status, took := "-", "in flight"
+		status, took := "-", "?"
 		if r.Status > 0 {
 			status = fmt.Sprint(r.Status)
 		}
-		if r.Outcome != engine.OutcomeNone {
+		switch {
+		case r.InFlight():
+			took = "in flight"
+		case r.Outcome != engine.OutcomeNone: // else its end was not seen
 			took = format.Duration(r.LastByte)
 		}
 		p.out = append(p.out, "  "...)
