@@ -25,7 +25,7 @@ func ControlSettings(c *Control) []Setting {
 		textSetting(&c.Listen, "control-listen", "HOST:PORT", "", "serve the same over TLS, to those who have a token (default: not)", checkControlListen),
 		textSetting(&c.Cert, "control-cert", "FILE", "", "certificate of --control-listen, PEM", notEmpty),
 		textSetting(&c.Key, "control-key", "FILE", "", "private key of --control-cert, PEM", notEmpty),
-		secretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen"),
+		secretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen, as NAME=SECRET to have NAME in the log of what they did"),
 		secretsSetting(&c.ReadTokens, "control-read-token", "credential of those who may only look"),
 	}
 }

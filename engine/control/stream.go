@@ -177,11 +177,13 @@ func (s *Server) stream(x *exchange) error {
 	defer leave()
 	ctx, cancel := context.WithCancel(x.r.Context())
 	defer cancel()
-	snap, err := s.take(ctx)
+	// First, so that nothing falls between: what comes before the snapshot is both
+	// told and counted, as missed at most.
+	batches, err := s.o.Engine.Subscribe(ctx, engine.SubscribeOptions{Kinds: kinds, Heads: heads || sel.filter.Needs()&filter.NeedsHeads != 0})
 	if err != nil {
 		return err
 	}
-	batches, err := s.o.Engine.Subscribe(ctx, engine.SubscribeOptions{Kinds: kinds, Heads: heads || sel.filter.Needs()&filter.NeedsHeads != 0})
+	snap, err := s.take(ctx)
 	if err != nil {
 		return err
 	}

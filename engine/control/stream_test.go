@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -338,4 +339,35 @@ func TestLastWordsThatAreCutOff(t *testing.T) {
 			}
 		}
 	}
+}
+
+// An event that came between the snapshot that a stream begins with and its
+// subscription was neither told nor counted.
+func TestEventThatFallsBetween(t *testing.T) {
+	t.Parallel()
+	rig := newRig(t, scene(1), func(o *Options) { o.Engine = &lateEngine{Engine: o.Engine} })
+	c := watch(t, rig, "/v1/stream", false)
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	var text strings.Builder
+	b := make([]byte, 4096)
+	for !strings.Contains(text.String(), "it fell between") {
+		n, err := c.Read(b)
+		if text.Write(b[:n]); err != nil {
+			t.Fatalf("%v; %s", err, text.String())
+		}
+	}
+}
+
+// A lateEngine has something happen when its state was taken for the first time.
+type lateEngine struct {
+	engine.Engine
+	once sync.Once
+}
+
+func (e *lateEngine) Snapshot(ctx context.Context, into *engine.Snapshot) error {
+	err := e.Engine.Snapshot(ctx, into)
+	e.once.Do(func() {
+		e.Engine.(*enginetest.Fake).Publish(engine.Event{Kind: engine.KindNotice, Reason: "it fell between"})
+	})
+	return err
 }
