@@ -146,6 +146,7 @@ func TestDamagedFile(t *testing.T) {
 	for name, damage := range map[string]func(data []byte) []byte{
 		"no database": func([]byte) []byte { return []byte(strings.Repeat("what is this? ", 1000)) },
 		"first page":  func(data []byte) []byte { copy(data[100:4000], strings.Repeat("\xAA", 3900)); return data },
+		"rows":        func(data []byte) []byte { copy(data[len(data)/2:], strings.Repeat("\xAA", len(data))); return data },
 		"cut":         func(data []byte) []byte { return data[:len(data)/3] },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,6 +184,31 @@ func TestDamagedFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Damage may show only when something is written, or never again if it is not looked
+// for: then the history would be suspended for ever.
+func TestDamageFoundWhileWriting(t *testing.T) {
+	t.Parallel()
+	var said notices
+	var damaged atomic.Bool
+	f := open(t, "", Options{Notice: said.add, retry: 10 * time.Millisecond, opened: func(c *conn) error {
+		if !damaged.CompareAndSwap(true, false) {
+			return nil
+		}
+		// As a page that the disk has changed: of a table that opening does not read.
+		return c.exec("PRAGMA writable_schema = on; UPDATE sqlite_schema SET rootpage = 2 WHERE name = 'gaps'; PRAGMA writable_schema = reset")
+	}})
+	settle(t, f, f.Add(finished(1)))
+	damaged.Store(true)
+	if err := os.Rename(f.path, f.path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, f, f.Add(finished(2)))
+	f.Lost(5)
+	eventually(t, "moved aside", func() bool { return strings.Contains(said.String(), "was damaged") })
+	settle(t, f, f.Add(finished(3)))
+	eventually(t, "resumed", func() bool { return f.Problem() == "" && count(t, f, "SELECT count(*) FROM requests") == 1 })
 }
 
 func TestFileOfAnotherKind(t *testing.T) {

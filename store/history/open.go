@@ -1,6 +1,7 @@
 package history
 
 import (
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -73,9 +74,15 @@ func create(path string) error {
 }
 
 // openWriter opens the database at path for writing and brings it to the newest
-// schema. One that is damaged is moved aside: moved says where to.
-func openWriter(path string, now time.Time) (c *conn, moved string, err error) {
+// schema. One that is damaged is moved aside: moved says where to. suspect says that
+// something was wrong with its pages, which opening it does not show.
+func openWriter(path string, suspect bool, now time.Time) (c *conn, moved string, err error) {
 	c, err = tryWriter(path)
+	if err == nil && suspect {
+		if err = sound(c); err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}
 	if err == nil || !isCorrupt(err) {
 		return c, "", err
 	}
@@ -88,6 +95,24 @@ func openWriter(path string, now time.Time) (c *conn, moved string, err error) {
 	}
 	c, err = tryWriter(path)
 	return c, moved, err
+}
+
+// errDamaged says what SQLite has found.
+type errDamaged string
+
+func (e errDamaged) Error() string { return "damaged: " + string(e) }
+
+// sound looks at every page.
+func sound(c *conn) error {
+	said := ""
+	err := c.query("PRAGMA quick_check(1)", func(row []driver.Value) error {
+		said = words(row[0])
+		return nil
+	})
+	if err == nil && said != "ok" {
+		err = errDamaged(said)
+	}
+	return err
 }
 
 func tryWriter(path string) (*conn, error) {
@@ -190,6 +215,9 @@ func isBusy(err error) bool {
 }
 
 func isCorrupt(err error) bool {
+	if _, damaged := errors.AsType[errDamaged](err); damaged {
+		return true
+	}
 	c := code(err)
 	return c == sqlite3.SQLITE_CORRUPT || c == sqlite3.SQLITE_NOTADB
 }

@@ -226,8 +226,9 @@ func (w *writer) forgetOthers(before int64) (int64, error) {
 		"DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?) AND time < ?",
 		"DELETE FROM samples WHERE (time, conn) IN (SELECT time, conn FROM samples ORDER BY time, conn LIMIT ?) AND time < ?",
 		"DELETE FROM totals WHERE time IN (SELECT time FROM totals ORDER BY time LIMIT ?) AND time < ?",
-		"DELETE FROM gaps WHERE id IN (SELECT id FROM gaps ORDER BY id LIMIT ?) AND to_time < ?",
-		"DELETE FROM connections WHERE id IN (SELECT id FROM connections WHERE closed IS NOT NULL ORDER BY id LIMIT ?) AND closed < ?",
+		"DELETE FROM gaps WHERE id IN (SELECT id FROM gaps ORDER BY id LIMIT ?) AND coalesce(to_time, from_time, (SELECT started FROM runs WHERE runs.id = run), 0) < ?",
+		// Of those that a run left open nobody will say any more that they are closed.
+		"DELETE FROM connections WHERE id IN (SELECT id FROM connections WHERE closed IS NOT NULL OR id < (SELECT max(first_conn) FROM runs) ORDER BY id LIMIT ?) AND ifnull(closed, ifnull(opened, 0)) < ?",
 		"DELETE FROM runs WHERE id IN (SELECT id FROM runs ORDER BY id LIMIT ?) AND started < ? AND id < (SELECT max(id) FROM runs)",
 	} {
 		var n int64

@@ -52,7 +52,17 @@ func newWriter(f *File) *writer {
 
 // open opens the database and lists this run in it.
 func (w *writer) open() error {
-	c, moved, err := openWriter(w.f.path, time.Now())
+	suspect := isCorrupt(w.err)
+	err := w.openOnce(suspect)
+	if !suspect && isCorrupt(err) {
+		w.drop()
+		err = w.openOnce(true)
+	}
+	return err
+}
+
+func (w *writer) openOnce(suspect bool) error {
+	c, moved, err := openWriter(w.f.path, suspect, time.Now())
 	if err != nil {
 		return err
 	}
