@@ -167,4 +167,6 @@ const (
 type Batch struct {
 	Events  []Event
 	Dropped uint64
+	Ended   uint64 // of Dropped, those that told of the end of a request
+	Sorted  bool   // Ended is known: not over a link
 }

@@ -25,7 +25,7 @@ func (l *Log) ingest(batches <-chan engine.Batch) {
 		if l.file != nil {
 			// First, and beside the lock: what the ring pushes out is in the history.
 			if b.Dropped > 0 {
-				l.file.Lost(b.Dropped)
+				l.file.Lost(b)
 			}
 			for i := range b.Events {
 				key := l.file.Add(&b.Events[i])

@@ -119,7 +119,7 @@ func (r *recorder) run(ctx context.Context, batches <-chan engine.Batch) {
 
 func (r *recorder) take(b *engine.Batch) {
 	if b.Dropped > 0 {
-		r.file.Lost(b.Dropped)
+		r.file.Lost(*b)
 	}
 	for i := range b.Events {
 		e := &b.Events[i]

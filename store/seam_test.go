@@ -63,7 +63,7 @@ func (f *shelfDB) commit() {
 	f.pending, f.readable = nil, f.key
 }
 
-func (f *shelfDB) Lost(uint64) {}
+func (f *shelfDB) Lost(engine.Batch) {}
 
 func (f *shelfDB) Readable() uint64 { f.mu.Lock(); defer f.mu.Unlock(); return f.readable }
 

@@ -13,7 +13,7 @@ import (
 type database interface {
 	Next() (engine.RequestID, engine.ConnectionID)
 	Add(e *engine.Event) uint64
-	Lost(n uint64)
+	Lost(b engine.Batch)
 	Readable() uint64
 	Oldest() engine.RequestID
 	Problem() string

@@ -116,7 +116,8 @@ func diskFails(t *testing.T, fault string) {
 	r.client.kill()
 
 	wrapper := []string{"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=" + calls, "-e", "inject=" + fault + when}
-	r = newRig(t, kept(path), wrapped(wrapper))
+	// A small one takes its log in, and flushes it, every few seconds.
+	r = newRig(t, kept(path, "--store-bytes", "16MiB"), wrapped(wrapper))
 	r.works(t, 10*time.Second)
 	p := r.pour(8, 2000)
 	// A flush comes with a checkpoint, at the latest when the server ends.

@@ -72,6 +72,33 @@ func TestStalledSubscriberLosesTheOldestAndIsTold(t *testing.T) {
 	})
 }
 
+// Whoever keeps what has ended has to know how much of it is missing.
+func TestLossSaysHowManyRequestsEnded(t *testing.T) {
+	b := NewBus()
+	batches := subscribe(t, b, t.Context(), engine.SubscribeOptions{Slots: 4})
+	const each = 2000
+	for n := range engine.RequestID(each) {
+		b.Publish(engine.Event{Kind: engine.KindRequestStarted, Request: &engine.Request{ID: n + 1}})
+		b.Publish(engine.Event{Kind: engine.KindRequestFinished, Request: &engine.Request{ID: n + 1}})
+	}
+	go b.Close()
+	var ended, dropped uint64
+	for batch := range batches {
+		for i := range batch.Events {
+			if batch.Events[i].Kind == engine.KindRequestFinished {
+				ended++
+			}
+		}
+		if ended += batch.Ended; batch.Dropped > 0 && !batch.Sorted {
+			t.Error("it is not said how many had ended")
+		}
+		dropped += batch.Dropped
+	}
+	if ended != each || dropped == 0 {
+		t.Errorf("%d of %d ended, %d events were lost", ended, each, dropped)
+	}
+}
+
 func TestStalledSubscriberDoesNotHoldUpAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBus()

@@ -31,6 +31,7 @@ type subscriber struct {
 	head    uint64           // events written since the ring was empty
 	tail    uint64           // of these, read or overwritten
 	dropped uint64           // overwritten since the last batch
+	ended   uint64           // of these, ends of requests
 	behind  bool             // more than maxWithHeads wait: no heads
 	wakeAt  uint64           // events in the ring at which the pump is woken
 }
@@ -48,11 +49,14 @@ func newSubscriber(kinds engine.Kinds, slots int) *subscriber {
 
 // put stores e, over the oldest event if the ring is full. Bus.mu is held.
 func (s *subscriber) put(e *engine.Event) {
+	i := s.head & (s.slots - 1)
 	if s.head-s.tail >= s.slots {
 		s.tail++
 		s.dropped++
+		if s.ring[i/room][i%room].Kind == engine.KindRequestFinished {
+			s.ended++
+		}
 	}
-	i := s.head & (s.slots - 1)
 	part := s.ring[i/room]
 	if part == nil {
 		part = make([]engine.Event, min(room, s.slots))
@@ -87,7 +91,8 @@ func (b *Bus) take(s *subscriber, events []engine.Event) (batch engine.Batch) {
 				b.mu.Unlock()
 				break
 			}
-			batch.Dropped, s.dropped = s.dropped, 0
+			batch.Dropped, batch.Ended, batch.Sorted = s.dropped, s.ended, true
+			s.dropped, s.ended = 0, 0
 		}
 		n := min(s.head-s.tail, uint64(cap(events)-len(events)), chunk)
 		for range n {

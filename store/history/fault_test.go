@@ -205,7 +205,7 @@ func TestDamageFoundWhileWriting(t *testing.T) {
 		t.Fatal(err)
 	}
 	settle(t, f, f.Add(finished(2)))
-	f.Lost(5)
+	f.Lost(engine.Batch{Dropped: 5})
 	eventually(t, "moved aside", func() bool { return strings.Contains(said.String(), "was damaged") })
 	settle(t, f, f.Add(finished(3)))
 	eventually(t, "resumed", func() bool { return f.Problem() == "" && count(t, f, "SELECT count(*) FROM requests") == 1 })
@@ -269,6 +269,16 @@ func TestFileThatOthersCanRead(t *testing.T) {
 			t.Errorf("%s: %v, %v", suffix, s, err)
 		}
 	}
+}
+
+// What was lost before it came here is counted as far as it is known.
+func TestLossBeforeTheHistory(t *testing.T) {
+	t.Parallel()
+	f := open(t, "", Options{})
+	f.Lost(engine.Batch{Dropped: 9, Ended: 4, Sorted: true})
+	eventually(t, "a gap", func() bool { return count(t, f, "SELECT count(*) FROM gaps WHERE count = 4 AND events = 5") == 1 })
+	f.Lost(engine.Batch{Dropped: 7})
+	eventually(t, "a gap", func() bool { return count(t, f, "SELECT count(*) FROM gaps WHERE count IS NULL AND events = 7") == 1 })
 }
 
 // What is added after the queue is full must cost no memory, and be counted.

@@ -233,10 +233,10 @@ func (f *File) Add(e *engine.Event) uint64 {
 // or is known to be lost.
 func (f *File) Readable() uint64 { return f.readable.Load() }
 
-// Lost notes that n events were lost before they came here.
-func (f *File) Lost(n uint64) {
-	if f.writer != nil && n > 0 {
-		f.queue.lost(n, time.Now())
+// Lost notes what was lost before a batch came here.
+func (f *File) Lost(b engine.Batch) {
+	if f.writer != nil && b.Dropped > 0 {
+		f.queue.lost(&b, time.Now())
 	}
 }
 

@@ -121,16 +121,17 @@ func (q *queue) gap(why string) *gap {
 	return &q.gaps[n-1]
 }
 
-// lost notes n events of which nothing else is known.
-func (q *queue) lost(n uint64, now time.Time) {
+// lost notes what was lost before a batch, of which little else is known.
+func (q *queue) lost(b *engine.Batch, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g := q.gap(whyBefore)
 	if g.from.IsZero() {
 		g.from = now
 	}
-	g.to, g.unknown = now, true
-	g.events += n
+	g.to, g.unknown = now, g.unknown || !b.Sorted
+	g.requests += b.Ended
+	g.events += b.Dropped - b.Ended
 	q.signal()
 }
 
