@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -39,7 +38,7 @@ func OpenAt(o FileOptions) (*Kept, error) {
 		Notice: o.Notice, Logger: o.Logger,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open the history: %w", err)
+		return nil, err // it says of what
 	}
 	return &Kept{file: file}, nil
 }

@@ -77,6 +77,7 @@ func Open(path string, o Options) (*File, error) {
 	if o.retry == 0 {
 		o.retry = minRetry
 	}
+	path = real(path)
 	lock, err := take(path)
 	if err != nil {
 		return nil, fmt.Errorf("open the history %s: %w", path, err)
@@ -94,7 +95,7 @@ func Open(path string, o Options) (*File, error) {
 // that was closed well is read in place, with nothing made beside it, until somebody
 // begins to write to it.
 func OpenReadOnly(path string) (*File, error) {
-	f := &File{path: path, o: Options{Logger: slog.New(slog.DiscardHandler)}}
+	f := &File{path: real(path), o: Options{Logger: slog.New(slog.DiscardHandler)}}
 	err := f.openToRead(!f.written())
 	if code(err) == sqlite3.SQLITE_CANTOPEN && !f.inPlace.Load() {
 		// In a directory where nothing can be made: what a killed process left there

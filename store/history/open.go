@@ -56,6 +56,15 @@ func take(path string) (*conn, error) {
 	return c, nil
 }
 
+// real returns where a path leads to: there stand the log and the lock, whatever name
+// somebody else knows the database by.
+func real(path string) string {
+	if to, err := filepath.EvalSymlinks(path); err == nil {
+		return to
+	}
+	return path
+}
+
 // create makes a file that only its owner can read, if there is none.
 func create(path string) error {
 	// Not to be opened where it exists: to close it again would drop this

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,8 @@ type counters struct {
 const (
 	maxDetails = 20_000 // connections
 	maxSums    = 64
+
+	maxParameters = 250 // connections that one query asks for
 )
 
 func (d *details) snapshot(ctx context.Context, r *Recording, at time.Time, m moment, into *engine.Snapshot) error {
@@ -174,16 +177,32 @@ func (d *details) readConnections(ctx context.Context, db *sql.Conn, ids []engin
 	if len(d.connections)+len(ids) > maxDetails || d.connections == nil {
 		d.connections, ids = map[engine.ConnectionID]engine.Connection{}, d.open
 	}
-	one, err := db.PrepareContext(ctx, "SELECT client, peer, ifnull(protocol, ''), ifnull(opened, 0), ifnull(greeted, 0), ifnull(greeting, '') FROM connections WHERE id = ?")
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), maxParameters)]
+		ids = ids[len(some):]
+		if err := d.readSome(ctx, db, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSome reads connections, at most maxParameters.
+func (d *details) readSome(ctx context.Context, db *sql.Conn, ids []engine.ConnectionID) error {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = int64(id)
+	}
+	rows, err := db.QueryContext(ctx, "SELECT id, client, peer, ifnull(protocol, ''), ifnull(opened, 0), ifnull(greeted, 0), ifnull(greeting, '') FROM connections WHERE id IN (?"+strings.Repeat(", ?", len(ids)-1)+")", args...)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = one.Close() }() // nothing was written
-	for _, id := range ids {
-		c := engine.Connection{ID: id}
+	defer func() { _ = rows.Close() }() // Err tells
+	for rows.Next() {
+		var c engine.Connection
 		var protocol, greeting string
 		var opened, greeted int64
-		if err := one.QueryRowContext(ctx, int64(id)).Scan(&c.Client, &c.Peer, &protocol, &opened, &greeted, &greeting); err != nil {
+		if err := rows.Scan(&c.ID, &c.Client, &c.Peer, &protocol, &opened, &greeted, &greeting); err != nil {
 			return err
 		}
 		switch protocol {
@@ -202,9 +221,9 @@ func (d *details) readConnections(ctx context.Context, db *sql.Conn, ids []engin
 		if greeting != "" && json.Unmarshal([]byte(greeting), &g) == nil {
 			c.Greeting = &g
 		}
-		d.connections[id] = c
+		d.connections[c.ID] = c
 	}
-	return nil
+	return rows.Err()
 }
 
 func (d *details) readSample(ctx context.Context, db *sql.Conn, at int64) error {
