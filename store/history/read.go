@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -178,19 +179,18 @@ func (f *File) Events(ctx context.Context, q engine.EventQuery, into *engine.Eve
 			// A slice at a time, as in a search.
 			looked := 0
 			err := scan(ctx, db, "SELECT "+eventColumns+" FROM events WHERE id < ? ORDER BY id DESC LIMIT ?", func(row []driver.Value) error {
-				if looked++; into.More {
-					return nil
-				}
+				looked++
 				var e engine.Event
 				eventOf(row, &e)
 				before = integer(row[0])
 				if !fl.Event(&e, c) {
 					return nil
 				}
-				if into.More = len(into.Events) == count; !into.More {
-					into.Events = append(into.Events, e)
-					into.Keys = append(into.Keys, uint64(before))
+				if into.More = len(into.Events) == count; into.More {
+					return io.EOF // enough
 				}
+				into.Events = append(into.Events, e)
+				into.Keys = append(into.Keys, uint64(before))
 				return nil
 			}, before, int64(eventSlice))
 			if err != nil || looked < eventSlice || into.More {
