@@ -22,6 +22,9 @@ const (
 	// while another program does not end reading.
 	maxLog = 512 << 20
 
+	// logSlack is by how much the log may be larger before that is a fault.
+	logSlack = 16 << 20
+
 	// vacuumPages is how many free pages are given back at a time.
 	vacuumPages = 64
 )
@@ -106,17 +109,20 @@ func (w *writer) checkpoint() error {
 	if err != nil || grown < w.f.o.checkpointPages() {
 		return err
 	}
-	return w.c.exec("PRAGMA wal_checkpoint(passive)")
+	if err := w.c.exec("PRAGMA wal_checkpoint(passive)"); err != nil || grown*pageSize <= w.f.o.logBound()+logSlack {
+		return err
+	}
+	return w.checkLog()
 }
 
 // checkLog looks at how large the database's log is.
 func (w *writer) checkLog() error {
-	if log, err := os.Stat(w.f.path + "-wal"); err == nil && log.Size() > w.f.o.logBound()+16<<20 {
+	if log, err := os.Stat(w.f.path + "-wal"); err == nil && log.Size() > w.f.o.logBound()+logSlack {
 		// Only reading that does not end leaves it that large.
 		if err := w.c.exec("PRAGMA wal_checkpoint(truncate)"); err != nil && !isBusy(err) {
 			return err
 		}
-		if log, err := os.Stat(w.f.path + "-wal"); err == nil && log.Size() > w.f.o.logBound()+16<<20 {
+		if log, err := os.Stat(w.f.path + "-wal"); err == nil && log.Size() > w.f.o.logBound()+logSlack {
 			return errPinned
 		}
 	}
