@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,11 +188,21 @@ func (c *Comparison) contents(a, b *Exchange, look Look) {
 		c.add(Row{Left: left.Title, Right: "not kept"})
 		return
 	}
-	c.Partial = c.Partial || left.Partial() || right.Partial()
+	c.Partial = c.Partial || left.partial || right.partial
 	rows, bounded := diff(left.Lines, right.Lines, left.Kind == KindJSON && right.Kind == KindJSON)
 	c.Partial = c.Partial || bounded
+	before := c.Differences
 	for _, r := range rows {
 		c.add(r)
+	}
+	if (left.Masked || right.Masked) && c.Differences == before {
+		// What is masked is compared all the same.
+		look.Secrets = true
+		l, _ := responseView(a, look)
+		r, _ := responseView(b, look)
+		if !slices.Equal(l.Lines, r.Lines) {
+			c.add(Row{Change: Changed, Left: "(values that are masked)", Right: "(are others here)"})
+		}
 	}
 	for _, v := range [...]*View{left, right} {
 		for _, n := range v.Notes {

@@ -91,3 +91,21 @@ func FuzzMaskText(f *testing.F) {
 		}
 	})
 }
+
+// Every answer with a secret in it was said to be known in part only, and secrets
+// that differ did so unseen.
+func TestMaskedContentIsComparedAllTheSame(t *testing.T) {
+	answer := func(token string) *inspect.Exchange {
+		data := []byte(`{"token":"` + token + `","a":1}`)
+		return &inspect.Exchange{
+			Request: engine.Request{Status: 200, ResponseBytes: int64(len(data)), Heads: &engine.Heads{Response: "content-type: application/json\n"}},
+			Content: &engine.Content{Response: engine.Part{Data: data, Size: int64(len(data)), Over: true}},
+		}
+	}
+	if c := inspect.Compare(answer("a"), answer("a"), inspect.Look{}); c.Partial || c.Differences != 0 {
+		t.Errorf("the same: %+v", c)
+	}
+	if c := inspect.Compare(answer("a"), answer("b"), inspect.Look{}); c.Partial || c.Differences != 1 {
+		t.Errorf("another secret: %+v", c)
+	}
+}
