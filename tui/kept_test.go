@@ -53,6 +53,10 @@ func TestStoreThatGoesOnSaysSo(t *testing.T) {
 	if got := s.text(); strings.Contains(got, "SUSPENDED · ") || !strings.Contains(got, "the store is written again") {
 		t.Errorf("%s", got)
 	}
+	s.clock = s.clock.Add(time.Minute)
+	if got := s.text(); strings.Contains(got, "SUSPENDED") || !strings.Contains(got, "! the store was suspended for a while: disk full") {
+		t.Errorf("what is over is told as what is\n%s", got)
+	}
 }
 
 // performs presses a key and does what takes time at once.

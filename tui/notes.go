@@ -91,6 +91,15 @@ func (n *notes) expire(now time.Time) bool {
 	return true
 }
 
+// over has a fault that is not there any more told as what has been.
+func (n *notes) over(fault, text string) {
+	for i := range n.faults {
+		if n.faults[i] == fault {
+			n.faults[i] = text
+		}
+	}
+}
+
 // acknowledge forgets the faults and reports whether there were any.
 func (n *notes) acknowledge() bool {
 	was := len(n.faults) > 0

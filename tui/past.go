@@ -122,6 +122,7 @@ func (m *model) keeps(s pane.Store) {
 	case s.Problem != "":
 		m.say(pane.Say{Text: "STORE SUSPENDED: " + s.Problem, Bad: true})
 	default:
+		m.notes.over("STORE SUSPENDED: "+old.Problem, "the store was suspended for a while: "+old.Problem)
 		m.news("the store is written again")
 	}
 }

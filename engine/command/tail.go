@@ -237,7 +237,12 @@ func (t *follower) gap(batch *engine.Batch) {
 	}
 	t.line = append(t.line, "── "...)
 	t.line = strconv.AppendUint(t.line, batch.Dropped, 10)
-	t.line = append(t.line, " events did not come here ──\n"...)
+	if batch.Dropped == 1 {
+		t.line = append(t.line, " event"...)
+	} else {
+		t.line = append(t.line, " events"...)
+	}
+	t.line = append(t.line, " did not come here ──\n"...)
 }
 
 // link says when the run goes away and when it comes back.
