@@ -141,12 +141,14 @@ func flow(p *pen, f *pane.Frame, b []byte, gap string, short bool) {
 	if short {
 		unit = ""
 	}
-	b = append(b[:0], gap...)
-	b = append(AppendFlow(append(b, f.Glyphs.In...), total.BytesIn), unit...)
-	p.text(b, canvas.Of(themes.GraphIn))
-	b = append(b[:0], ' ')
-	b = append(AppendFlow(append(b, f.Glyphs.Out...), total.BytesOut), unit...)
-	p.text(b, canvas.Of(themes.GraphOut))
+	if f.Counted() {
+		b = append(b[:0], gap...)
+		b = append(AppendFlow(append(b, f.Glyphs.In...), total.BytesIn), unit...)
+		p.text(b, canvas.Of(themes.GraphIn))
+		b = append(b[:0], ' ')
+		b = append(AppendFlow(append(b, f.Glyphs.Out...), total.BytesOut), unit...)
+		p.text(b, canvas.Of(themes.GraphOut))
+	}
 	b = format.AppendRate(append(b[:0], gap...), total.Requests)
 	p.text(append(b, " rq/s"...), canvas.Of(themes.Fg))
 	if total.Server < 0 {

@@ -165,8 +165,7 @@ func (p *Pen) OpcodeTable(a canvas.Area, f *pane.Frame, c *Counts, gauge *observ
 		first = 1
 	}
 	total := c.Out.Total()
-	// The history of a run, unlike what record writes, has no counters.
-	known := f.Playback == nil || !c.Since.IsZero() || c.In.Total()+total > 0
+	known := f.Counted()
 	for i, op := range opcodes {
 		y := first + i
 		a.Text(0, y, op.code, muted)

@@ -149,15 +149,15 @@ func (t *Table) clientCell(x *pane.Client, r row, column int, c table.Cell) {
 			c.PutBytes(format.AppendMillis(c.Buffer, x.RTT), fg)
 		}
 	case colIn:
-		if x.Known {
+		if x.Known && t.f.Counted() {
 			c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesIn), fg)
 		}
 	case colOut:
-		if x.Known {
+		if x.Known && t.f.Counted() {
 			c.PutBytes(format.AppendByteRate(c.Buffer, x.BytesOut), fg)
 		}
 	case colRequests:
-		if x.Known {
+		if x.Known && t.f.Counted() {
 			c.PutBytes(format.AppendRate(c.Buffer, x.Requests), fg)
 		}
 	case colFailed:
@@ -238,15 +238,15 @@ func (t *Table) connectionCell(i, column int, c table.Cell) {
 			c.PutBytes(format.AppendMillis(c.Buffer, float64(x.RTT)/float64(time.Millisecond)), fg)
 		}
 	case colIn:
-		if m.Known {
+		if m.Known && t.f.Counted() {
 			c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesIn), fg)
 		}
 	case colOut:
-		if m.Known {
+		if m.Known && t.f.Counted() {
 			c.PutBytes(format.AppendByteRate(c.Buffer, m.BytesOut), fg)
 		}
 	case colRequests:
-		if m.Known {
+		if m.Known && t.f.Counted() {
 			c.PutBytes(format.AppendRate(c.Buffer, m.Requests), fg)
 		}
 	case colFailed:

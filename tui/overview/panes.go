@@ -67,7 +67,7 @@ func (s *Screen) drawStrip(a canvas.Area, f *pane.Frame, focused bool) {
 		at := in.Sub(x, 0, half, 1)
 		at.Text(0, 0, arrow, muted)
 		graph.Spark(at, 2, 0, half-14, f.Glyphs, values, 0, canvas.Of(role))
-		if s.buf = append(s.buf[:0], '?'); total.Known {
+		if s.buf = append(s.buf[:0], '?'); total.Known && f.Counted() {
 			s.buf = format.AppendByteRate(s.buf[:0], rate)
 		}
 		at.RightBytes(half-12, 0, 9, s.buf, fg)
@@ -86,7 +86,7 @@ func (s *Screen) drawStrip(a canvas.Area, f *pane.Frame, focused bool) {
 		b = append(b, op.code...)
 		b = format.AppendShort(b, op.n)
 	}
-	if total.Known {
+	if total.Known && f.Counted() {
 		b = append(b, "   in "...)
 		b = format.AppendRate(b, framesPerSecond(&total.FramesIn))
 		b = append(b, "/s out "...)

@@ -115,6 +115,16 @@ type Capturable interface {
 	Captures(a keys.Action, f *Frame) (filter, what string)
 }
 
+// Counted reports whether the counters of frames and bytes mean something: the
+// history of a run, unlike what record writes, has none.
+func (f *Frame) Counted() bool {
+	if f.Playback == nil || f.Snapshot == nil {
+		return true
+	}
+	t := &f.Snapshot.Totals
+	return t.FramesIn.Total()+t.FramesOut.Total() > 0 || t.BytesIn+t.BytesOut > 0
+}
+
 // Wall returns the time of this machine, as what the operator does is timed by.
 func (f *Frame) Wall() time.Time {
 	if f.Clock.IsZero() {

@@ -89,7 +89,7 @@ func conns(a canvas.Area, f *pane.Frame) {
 
 func flow(a canvas.Area, f *pane.Frame) {
 	total := f.Meter.Total()
-	if !total.Known {
+	if !total.Known || !f.Counted() {
 		return
 	}
 	var buffer [32]byte
