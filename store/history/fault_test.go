@@ -155,9 +155,11 @@ func TestDamagedFile(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			last := uint64(0)
 			for n := range 2000 {
-				f.Add(finished(n + 1))
+				last = f.Add(finished(n + 1))
 			}
+			settle(t, f, last) // Close waits for 2 s at most
 			if err := f.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -77,7 +77,7 @@ func TestRowsOlderThanTheBound(t *testing.T) {
 	f.Add(&engine.Event{Seq: 1, Kind: engine.KindNotice, Reason: "old", Time: year})
 	f.Add(&engine.Event{Seq: 2, Kind: engine.KindNotice, Reason: "new", Time: time.Now()})
 	f.Add(&engine.Event{Seq: 3, Kind: engine.KindConnectionOpened, Connection: 2, Time: year})
-	f.Add(&engine.Event{Seq: 3, Kind: engine.KindConnectionClosed, Connection: 3, Time: year, Closed: &engine.Traffic{}})
+	settle(t, f, f.Add(&engine.Event{Seq: 3, Kind: engine.KindConnectionClosed, Connection: 3, Time: year, Closed: &engine.Traffic{}}))
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
