@@ -259,7 +259,7 @@ func (m *model) pause(on bool) {
 	f.Paused, f.Until, f.EventsUntil = on, 0, 0
 	if on {
 		f.Until = m.newest
-		if s, ok := m.top().(interface{ Newest() engine.RequestID }); ok {
+		if s, ok := m.top().(pane.Listing); ok {
 			f.Until = max(f.Until, s.Newest())
 		}
 		f.EventsUntil = f.Events.Next()

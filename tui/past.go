@@ -70,7 +70,7 @@ func (m *model) aside() (wants []pane.Want) {
 		p.asking = true
 		wants = append(wants, &pastWant{m: m, after: p.after})
 	}
-	if s, ok := m.top().(interface{ Page() *engine.RequestPage }); ok && s.Page() != nil && m.remote.linked != nil {
+	if s, ok := m.top().(pane.Listing); ok && s.Page() != nil && m.remote.linked != nil {
 		m.newest = s.Page().Newest // the screen asks often enough
 		m.keeps(storeOf(s.Page()))
 		return wants

@@ -89,10 +89,10 @@ func (s *Screen) Hints(f *pane.Frame) []keys.Action {
 		keys.Follow, keys.Pause, keys.PaneNext, keys.Palette, keys.Help}
 }
 
-// Page returns the page of requests that is shown, nil before the first.
+// Page implements [pane.Listing].
 func (s *Screen) Page() *engine.RequestPage { return s.tail.Page() }
 
-// Newest returns the newest record that the screen knows of.
+// Newest implements [pane.Listing].
 func (s *Screen) Newest() engine.RequestID { return s.tail.Newest() }
 
 // Captures implements [pane.Capturable].

@@ -125,6 +125,16 @@ func (f *Frame) Counted() bool {
 	return t.FramesIn.Total()+t.FramesOut.Total() > 0 || t.BytesIn+t.BytesOut > 0
 }
 
+// A Listing is a screen that asks the log of requests for every frame, so that the
+// dashboard need not.
+type Listing interface {
+	// Page returns the page that is shown, nil before the first.
+	Page() *engine.RequestPage
+
+	// Newest returns the newest record that is known, 0 if none is.
+	Newest() engine.RequestID
+}
+
 // Wall returns the time of this machine, as what the operator does is timed by.
 func (f *Frame) Wall() time.Time {
 	if f.Clock.IsZero() {

@@ -54,10 +54,10 @@ func (s *Screen) Contexts(*pane.Frame) []keys.Context {
 // Forget implements [pane.Marking].
 func (s *Screen) Forget(_ *pane.Frame, all bool) int { return s.list.Forget(all) }
 
-// Page returns the page of requests that is shown, nil before the first.
+// Page implements [pane.Listing].
 func (s *Screen) Page() *engine.RequestPage { return s.list.Page() }
 
-// Newest returns the newest record that the screen knows of.
+// Newest implements [pane.Listing].
 func (s *Screen) Newest() engine.RequestID { return s.list.Newest() }
 
 // Captures implements [pane.Capturable].
