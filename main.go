@@ -103,6 +103,7 @@ func look(v command.View) tui.Options {
 		NoSync:    v.Options.NoSync,
 		NoMouse:   v.Options.NoMouse,
 		ReadOnly:  v.Options.ReadOnly,
+		Filter:    v.Filter,
 		Remote:    v.Remote,
 		Attached:  v.Attached,
 		Input:     os.Stdin,

@@ -180,6 +180,9 @@ func newModelAt(ctx context.Context, o Options, now func() time.Time) (*model, e
 	for i, s := range newScreens(o, m.terminal()) {
 		m.levels[i] = []level{{screen: s}}
 	}
+	if first, ok := m.top().(pane.Filtered); ok && o.Filter != "" {
+		first.SetFilter(o.Filter)
+	}
 	m.lastGood, m.moved = now(), now()
 	m.past.begin()
 	m.feed = newFeed(ctx, pane.Source{Engine: o.Engine, Log: o.Log}, m.remote.linked != nil)

@@ -32,6 +32,7 @@ type Options struct {
 	NoSync    bool   // without synchronised output
 	NoMouse   bool
 	ReadOnly  bool // no action on the engine
+	Filter    string // of the connections on the first screen; one that parses
 	Remote    bool // the engine is not in this process, or is a recording: quitting and suspending harm nothing
 
 	// Attached returns how many operators are attached to a local engine by its

@@ -40,7 +40,7 @@ adit kill --filter 'client:edge-* rtt:>2s' --yes`,
 	f.addJSON(cmd)
 	f.addFilter(cmd, "connections that this selects,", "client:edge-* rtt:>2s -state:busy")
 	f.addReason(cmd)
-	cmd.Flags().BoolVar(&yes, "yes", false, "do it to what --filter selects, instead of listing it")
+	addYes(cmd, &yes)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := filterOrArgs(filter.Connections, f, args, "c-ID or r-ID, or --filter"); err != nil {
 			return p.refuseUsage(cmd, args, err)
@@ -67,6 +67,11 @@ adit kill --filter 'client:edge-* rtt:>2s' --yes`,
 		})(cmd, args)
 	}
 	return cmd
+}
+
+// addYes gives an action the flag that turns listing into doing.
+func addYes(cmd *cobra.Command, yes *bool) {
+	cmd.Flags().BoolVar(yes, "yes", false, "do it to what --filter selects, instead of listing it")
 }
 
 // filterOrArgs checks that an action knows on what to act.
@@ -196,69 +201,6 @@ func (s *session) tellStep(x step, err error) error {
 	return s.write(append(b, "}\n"...))
 }
 
-func newCancel(p *Process) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "cancel r-ID...",
-		Short:   "Cancel requests in flight",
-		Long:    "Cancel requests in flight. Their callers get 502, or a broken response if it had begun; the connections stay.",
-		Example: "adit cancel r-4711\nadit cancel r-4711 r-4712 --reason 'wrong bucket'",
-	}
-	f := addRemote(cmd)
-	f.addJSON(cmd)
-	f.addReason(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var steps []step
-		for _, arg := range args {
-			id, err := engine.ParseRequestID(arg)
-			if err != nil {
-				return p.refuseUsage(cmd, args, err)
-			}
-			steps = append(steps, cancelRequest(id))
-		}
-		if len(steps) == 0 {
-			return p.refuseUsage(cmd, args, noArgsErr("r-ID, as adit ls requests --filter is:inflight shows them"))
-		}
-		return p.over(f, func(ctx context.Context, s *session, _ []string) error { return s.act(ctx, steps) })(cmd, args)
-	}
-	return cmd
-}
-
-// newBan is ban, and unban, which takes it back.
-func newBan(p *Process, back bool) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:     "ban CLIENT...",
-		Short:   "Close the connections of clients and refuse them from now on",
-		Long:    "Close the connections of clients, named by their ids, and refuse them until unban or the end of the server.",
-		Example: "adit ban edge-3 --reason 'floods'\nadit ls clients",
-	}
-	done := "banned"
-	act := func(client string) func(context.Context, *session) error {
-		return func(ctx context.Context, s *session) error { return s.remote.Ban(ctx, client, s.operator()) }
-	}
-	if back {
-		cmd.Use, cmd.Short = "unban CLIENT...", "Let clients in again that were banned"
-		cmd.Long, cmd.Example = "Let clients in again that were banned.", "adit unban edge-3"
-		done = "no longer banned"
-		act = func(client string) func(context.Context, *session) error {
-			return func(ctx context.Context, s *session) error { return s.remote.Unban(ctx, client, s.operator()) }
-		}
-	}
-	f := addRemote(cmd)
-	f.addJSON(cmd)
-	f.addReason(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var steps []step
-		for _, client := range args {
-			steps = append(steps, step{client, done, act(client), "it is not banned; adit ls clients shows those that are"})
-		}
-		if len(steps) == 0 {
-			return p.refuseUsage(cmd, args, noArgsErr("the id of a client, as adit ls clients shows them"))
-		}
-		return p.over(f, func(ctx context.Context, s *session, _ []string) error { return s.act(ctx, steps) })(cmd, args)
-	}
-	return cmd
-}
-
 func newDrain(p *Process) *cobra.Command {
 	var all, yes bool
 	cmd := &cobra.Command{
@@ -275,7 +217,7 @@ adit drain --all --reason 'new version'`,
 	f.addFilter(cmd, "connections that this selects,", "client:edge-* rtt:>2s -state:busy")
 	f.addReason(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "everything, and end the run")
-	cmd.Flags().BoolVar(&yes, "yes", false, "do it to what --filter selects, instead of listing it")
+	addYes(cmd, &yes)
 	drain := func(id engine.ConnectionID) step {
 		on := id.String()
 		if id == 0 {

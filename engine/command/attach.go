@@ -12,6 +12,8 @@ import (
 
 	"adit/engine"
 	"adit/engine/config"
+	"adit/engine/control"
+	"adit/engine/filter"
 )
 
 // A lookTable is the flags of a verb that opens a dashboard on something that is not
@@ -86,7 +88,7 @@ func (p *Process) look(ctx context.Context, v View, f front) error {
 
 // view returns what a dashboard of the run is opened with.
 func (s *session) view(ctx context.Context, d config.Dashboard) View {
-	v := View{Engine: s.remote, Log: s.remote, Options: d}
+	v := View{Engine: s.remote, Log: s.remote, Options: d, Filter: s.flags.filter}
 	if x, ok := s.remote.(*played); ok {
 		v.Engine, v.Log = x.Recording, x.Recording // a link would be lost since its end
 	}
@@ -138,16 +140,27 @@ func newTop(p *Process) *cobra.Command {
 		Use:   "top",
 		Short: "Print what the dashboard of a run shows",
 		Long: "Print one frame of the dashboard as text, which needs no terminal; with -n that many, one a second. " +
-			"Without -n it is attach.",
-		Example: "adit top -n1\nadit top -n1 --width 200 --height 60 --glyphs ascii",
-		Args:    cobra.NoArgs,
+			"Without -n it is attach. --json prints the state that a frame is drawn from instead, one object each time.",
+		Example: `adit top -n1
+adit top -n1 --width 200 --height 60 --glyphs ascii
+adit top -n1 --filter 'client:edge-* -state:idle'
+adit top -n1 --json`,
+		Args: cobra.NoArgs,
 	}
 	f := addRemote(cmd)
+	f.addJSON(cmd)
+	f.addFilter(cmd, "connections that this selects,", "client:edge-* rtt:>2s -state:busy")
 	t := addLook(cmd)
 	cmd.Flags().IntVarP(&number, "number", "n", 0, "frames to print; 0: open the dashboard [N]")
 	cmd.Flags().IntVar(&width, "width", 120, "of a frame, in cells [N]")
 	cmd.Flags().IntVar(&height, "height", 36, "of a frame, in cells [N]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := parseFilter(filter.Connections, f.filter); err != nil {
+			return p.refuseUsage(cmd, args, err)
+		}
+		if number == 0 && f.json {
+			return p.refuseUsage(cmd, args, errors.New("--json is of frames that are printed; want -n 1 or more"))
+		}
 		if number == 0 {
 			return p.attach(cmd, args, f, t)
 		}
@@ -157,20 +170,40 @@ func newTop(p *Process) *cobra.Command {
 		if number < 0 || width < 20 || height < 5 || width > 1000 || height > 1000 {
 			return p.refuseUsage(cmd, args, errors.New("want -n 1 or more, --width 20 to 1000 and --height 5 to 1000"))
 		}
-		if p.Still == nil {
+		if p.Still == nil && !f.json {
 			return p.refuseUsage(cmd, args, errors.New("there is no dashboard here"))
 		}
 		return p.over(f, func(ctx context.Context, s *session, _ []string) error {
+			if f.json {
+				return s.everySecond(ctx, number, s.state)
+			}
 			v := s.view(ctx, *t.dashboard)
 			v.Remote, v.Logger = true, slog.New(slog.DiscardHandler)
-			return s.frames(ctx, v, number, width, height)
+			return s.everySecond(ctx, number, func(ctx context.Context) ([]byte, error) {
+				frame, err := s.Still(ctx, v, width, height)
+				return []byte(frame + "\n"), err
+			})
 		})(cmd, args)
 	}
 	return cmd
 }
 
-// frames prints number frames, one a second.
-func (s *session) frames(ctx context.Context, v View, number, width, height int) error {
+// state is a snapshot with the connections that --filter selects, as one object.
+func (s *session) state(ctx context.Context) ([]byte, error) {
+	found, snap, err := s.filtered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	selected := make([]engine.Connection, 0, len(found))
+	for _, c := range found {
+		selected = append(selected, *c)
+	}
+	snap.Connections = selected
+	return append(control.AppendSnapshot(nil, snap), '\n'), nil
+}
+
+// everySecond prints number times what make returns, once a second.
+func (s *session) everySecond(ctx context.Context, number int, make func(context.Context) ([]byte, error)) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for i := range number {
@@ -181,11 +214,11 @@ func (s *session) frames(ctx context.Context, v View, number, width, height int)
 				return nil
 			}
 		}
-		frame, err := s.Still(ctx, v, width, height)
+		text, err := make(ctx)
 		if err != nil {
 			return err
 		}
-		if err := s.write([]byte(frame + "\n")); err != nil {
+		if err := s.write(text); err != nil {
 			return err
 		}
 	}

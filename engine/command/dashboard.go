@@ -32,6 +32,7 @@ type View struct {
 	State    string       // file for what the operator chose; "": it is not kept
 	Attached func() int   // operators that are attached over the control socket
 	Remote   bool         // Engine is not in this process
+	Filter   string       // of the connections on the first screen
 }
 
 // A Shown says why a dashboard ended.

@@ -91,13 +91,29 @@ func checkLine(t *testing.T, words []string) {
 	}
 	subject := filter.Requests
 	switch what := first(cmd.Flags().Args()); {
-	case cmd.Name() == "ls" && what != "requests" && what != "events", cmd.Name() == "kill", cmd.Name() == "drain":
+	case cmd.Name() == "ls" && what != "requests" && what != "events",
+		slices.Contains([]string{"kill", "drain", "ban", "unban", "top"}, cmd.Name()):
 		subject = filter.Connections
 	case what == "events", what == "connections":
 		subject = filter.Events
 	}
 	if _, err := filter.Parse(subject, text.Value.String()); err != nil {
 		t.Errorf("%v: %v", words, err)
+	}
+}
+
+// Who writes a script counts on these flags with each of them.
+func TestEveryVerbHasTheFlagsOfAll(t *testing.T) {
+	verbs := map[string]*cobra.Command{}
+	for _, cmd := range full().Commands() {
+		verbs[cmd.Name()] = cmd
+	}
+	for _, name := range []string{"ls", "tail", "show", "kill", "ban", "unban", "drain", "replay", "export", "top", "cancel"} {
+		for _, flag := range []string{"addr", "json", "filter", "wait-ready"} {
+			if verbs[name] == nil || verbs[name].Flags().Lookup(flag) == nil {
+				t.Errorf("adit %s has no --%s", name, flag)
+			}
+		}
 	}
 }
 

@@ -31,20 +31,22 @@ func newExport(p *Process) *cobra.Command {
 		Use:   "export r-ID...",
 		Short: "Write requests as HAR, as curl lines, or the content of one",
 		Long: "Write requests, named or selected by --filter, as HAR 1.2, which browsers and other tools open, or as " +
-			"lines for a shell that send them again; or the content of one as a file. Content is there as far as it was " +
-			"captured. Credentials of the traffic are masked unless --secrets is given.",
+			"lines for a shell that send them again, or as one JSON object a line with heads and content; or the content " +
+			"of one as a file. Content is there as far as it was captured. Credentials of the traffic are masked unless --secrets is given.",
 		Example: `adit export --filter 'status:>=500 time:-1h..' --har failures.har
 adit export r-4711 r-4712 --har -
 adit export r-4711 --curl --secrets
+adit export --filter 'status:>=500' --json -o failures.ndjson
 adit export r-4711 --content response -o answer.json`,
 	}
 	f := addRemote(cmd)
+	f.addJSON(cmd)
 	f.addFilter(cmd, "requests that this selects,", "status:>=500 dur:>200ms -path:/health")
 	flags := cmd.Flags()
 	flags.StringVar(&o.har, "har", "", "write HAR 1.2; - is stdout [FILE|-]")
 	flags.BoolVar(&o.curl, "curl", false, "print a line for a shell of each")
 	flags.StringVar(&o.content, "content", "", "write the content of one, its coding undone [request|response]")
-	flags.StringVarP(&o.output, "output", "o", "-", "where --content and --curl go [FILE|-]")
+	flags.StringVarP(&o.output, "output", "o", "-", "where --json, --content and --curl go [FILE|-]")
 	flags.BoolVar(&o.raw, "raw", false, "of --content: as it went through, its coding not undone")
 	flags.BoolVar(&o.secrets, "secrets", false, "credentials as they are")
 	flags.IntVarP(&o.number, "number", "n", inspect.MaxExport, "requests that --filter selects, the newest, at most [N]")
@@ -71,13 +73,13 @@ adit export r-4711 --content response -o answer.json`,
 // check reads the ids and reports what contradicts itself.
 func (o *exportFlags) check(f *remoteFlags, args []string) ([]engine.RequestID, error) {
 	forms := 0
-	for _, is := range []bool{o.har != "", o.curl, o.content != ""} {
+	for _, is := range []bool{o.har != "", o.curl, o.content != "", f.json} {
 		if is {
 			forms++
 		}
 	}
 	if forms != 1 {
-		return nil, errors.New("want one of --har FILE, --curl and --content request|response")
+		return nil, errors.New("want one of --har FILE, --curl, --json and --content request|response")
 	}
 	if err := filterOrArgs(filter.Requests, f, args, "r-ID or --filter"); err != nil {
 		return nil, err
@@ -141,6 +143,8 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 			}
 			return nil
 		})
+	case s.flags.json:
+		return s.into(o.output, func(w io.Writer) error { return s.exportJSON(ctx, w, ids, o.secrets) })
 	case o.content != "":
 		return s.exportContent(ctx, ids[0], o)
 	}
@@ -168,6 +172,23 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 		s.say("%s in %s", counted(len(ids)-gone, "request"), o.har)
 	}
 	return err
+}
+
+// exportJSON writes one object for each.
+func (s *session) exportJSON(ctx context.Context, w io.Writer, ids []engine.RequestID, secrets bool) error {
+	for _, id := range ids {
+		x, err := s.fetch(ctx, id)
+		if errors.Is(err, engine.ErrNotFound) && s.flags.filter != "" {
+			continue // it was there when the filter was asked
+		}
+		if err != nil {
+			return fmt.Errorf("%v: %w", id, err)
+		}
+		if _, err := w.Write(appendExchange(nil, &x, showOptions{content: true, secrets: secrets})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exportContent writes the content of one direction.

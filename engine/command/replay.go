@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"adit/engine"
+	"adit/engine/filter"
 	"adit/engine/inspect"
 )
 
@@ -21,26 +22,29 @@ const replayEvery = 50 * time.Millisecond
 
 func newReplay(p *Process) *cobra.Command {
 	var (
-		edits       inspect.Edits
-		set         []string
-		content     string
-		wait, diff  bool
-		withSecrets bool
+		edits   inspect.Edits
+		set     []string
+		content string
+		o       replayOptions
+		yes     bool
+		number  int
 	)
 	cmd := &cobra.Command{
-		Use:   "replay r-ID",
-		Short: "Send a captured request again, as it was or changed",
+		Use:   "replay r-ID...",
+		Short: "Send captured requests again, as they were or changed",
 		Long: "Send a captured request again, through the same way, as it was or changed by flags; the id of the new " +
 			"request is printed, and how it ended. Its record says that it is a replay. A request whose content was not " +
-			"kept, or not whole, is refused unless --content gives one.",
+			"kept, or not whole, is refused unless --content gives one. Several go one after the other. What --filter selects " +
+			"is only listed, unless --yes is there too.",
 		Example: `adit replay r-4711
 adit replay r-4711 --client edge-3 --diff
 adit replay r-4711 --method POST --set 'Content-Type: application/json' --content @body.json
-adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Match --wait=false`,
-		Args: cobra.ExactArgs(1),
+adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Match --wait=false
+adit replay --filter 'outcome:origin_failed path:/webhook' --yes`,
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
+	f.addFilter(cmd, "requests that this selects,", "outcome:origin_failed path:/webhook")
 	f.addReason(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&edits.Client, "client", "", "client that is to serve it (default: the same, or any that exposes the name) [CLIENT]")
@@ -49,15 +53,28 @@ adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Ma
 	flags.StringArrayVar(&set, "set", nil, "replace a header field [NAME: VALUE]...")
 	flags.StringArrayVar(&edits.Remove, "remove", nil, "leave a header field out [NAME]...")
 	flags.StringVar(&content, "content", "", "other content, read from the file after @, - for stdin [TEXT|@FILE]")
-	flags.BoolVar(&wait, "wait", true, "wait for the answer")
-	flags.BoolVar(&diff, "diff", false, "print how the answer differs from that of the original")
-	flags.BoolVar(&withSecrets, "secrets", false, "in differences: credentials as they are")
+	flags.BoolVar(&o.wait, "wait", true, "wait for the answer")
+	flags.BoolVar(&o.diff, "diff", false, "print how the answer differs from that of the original")
+	flags.BoolVar(&o.secrets, "secrets", false, "in differences: credentials as they are")
+	flags.IntVarP(&number, "number", "n", 100, "requests that --filter selects, the newest, at most [N]")
+	addYes(cmd, &yes)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		id, err := engine.ParseRequestID(args[0])
+		err := filterOrArgs(filter.Requests, f, args, "r-ID or --filter")
+		var ids []engine.RequestID
+		for _, arg := range args {
+			id, e := engine.ParseRequestID(arg)
+			if err == nil {
+				err = e
+			}
+			ids = append(ids, id)
+		}
+		if err == nil && (number < 1 || number > inspect.MaxExport) {
+			err = fmt.Errorf("-n is out of range; want 1 to %d", inspect.MaxExport)
+		}
 		if err == nil {
 			edits.Set, err = parseFields(set)
 		}
-		if err == nil && diff && !wait {
+		if err == nil && o.diff && !o.wait {
 			err = errors.New("--diff needs the answer; leave --wait=false out")
 		}
 		if err == nil && flags.Changed("content") {
@@ -67,24 +84,46 @@ adit replay r-4711 --target http://app.example.com/v2/orders --remove If-None-Ma
 			return p.refuseUsage(cmd, args, err)
 		}
 		return p.over(f, func(ctx context.Context, s *session, _ []string) error {
-			original, err := s.fetch(ctx, id)
-			if err != nil {
-				return fmt.Errorf("%v: %w", id, err)
+			if f.filter != "" {
+				if ids, err = s.selected(ctx, number); err != nil {
+					return err
+				}
+				if len(ids) == 0 {
+					return errors.New("the filter selects no request")
+				}
+				if !yes {
+					s.say("%s would be sent again; --yes does it", counted(len(ids), "request"))
+					return s.listRequests(ctx, engine.ByArrival, number)
+				}
 			}
-			if s.withheld != nil {
-				return s.withheld
-			}
-			what, err := inspect.Prepare(&original, &edits)
-			if err == nil {
-				err = inspect.Check(&what)
-			}
-			if err != nil {
-				return fmt.Errorf("not sent: %w", err)
-			}
-			return s.replay(ctx, &original, what, wait, diff, withSecrets)
+			return s.replayAll(ctx, ids, &edits, o)
 		})(cmd, args)
 	}
 	return cmd
+}
+
+type replayOptions struct{ wait, diff, secrets bool }
+
+// replayAll sends requests one after the other. One that can't be sent does not
+// keep the others from it.
+func (s *session) replayAll(ctx context.Context, ids []engine.RequestID, edits *inspect.Edits, o replayOptions) error {
+	var failed []string
+	for _, id := range ids {
+		err := s.replay(ctx, id, edits, o)
+		if err == nil {
+			continue
+		}
+		var given *exit
+		if len(ids) == 1 || errors.As(err, &given) || errors.Is(err, engine.ErrReadOnly) || errors.Is(err, engine.ErrLost) {
+			return err
+		}
+		s.say("%v: %v", id, err)
+		failed = append(failed, id.String())
+	}
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d were not sent: %s", len(failed), len(ids), strings.Join(failed, ", "))
+	}
+	return nil
 }
 
 // parseFields reads lines of a head.
@@ -135,13 +174,27 @@ func (s *session) fetch(ctx context.Context, id engine.RequestID) (inspect.Excha
 	return x, err
 }
 
-// replay sends what and prints what came of it.
-func (s *session) replay(ctx context.Context, original *inspect.Exchange, what engine.Replay, wait, diff, secrets bool) error {
+// replay sends a request again and prints what came of it.
+func (s *session) replay(ctx context.Context, of engine.RequestID, edits *inspect.Edits, o replayOptions) error {
+	original, err := s.fetch(ctx, of)
+	if err != nil {
+		return fmt.Errorf("%v: %w", of, err)
+	}
+	if s.withheld != nil {
+		return s.withheld
+	}
+	what, err := inspect.Prepare(&original, edits)
+	if err == nil {
+		err = inspect.Check(&what)
+	}
+	if err != nil {
+		return fmt.Errorf("not sent: %w", err)
+	}
 	id, err := s.remote.Replay(ctx, what, s.operator())
 	if err != nil {
 		return err
 	}
-	if !wait {
+	if !o.wait {
 		if s.flags.json {
 			return s.write(append(appendMember([]byte("{"), "id", id.String()), "}\n"...))
 		}
@@ -153,11 +206,11 @@ func (s *session) replay(ctx context.Context, original *inspect.Exchange, what e
 	}
 	var b []byte
 	if s.flags.json {
-		b = appendExchange(b, answer, showOptions{content: true, secrets: secrets})
+		b = appendExchange(b, answer, showOptions{content: true, secrets: o.secrets})
 	} else {
-		b = s.appendReplay(b, original, answer)
-		if diff {
-			b = appendDifferences(b, original, answer, secrets)
+		b = s.appendReplay(b, &original, answer)
+		if o.diff {
+			b = appendDifferences(b, &original, answer, o.secrets)
 		}
 	}
 	return s.write(b)

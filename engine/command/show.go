@@ -15,6 +15,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/control"
+	"adit/engine/filter"
 	"adit/engine/inspect"
 )
 
@@ -25,45 +26,74 @@ type showOptions struct {
 
 func newShow(p *Process) *cobra.Command {
 	var o showOptions
+	var number int
 	cmd := &cobra.Command{
 		Use:   "show ID|CLIENT...",
 		Short: "Show all that is known of a connection, a request or a client",
 		Long: "Show all that is known: of a connection its greeting and frames, of a request where its time went and " +
-			"its header fields, of a client its connections. Credentials of the traffic are masked unless --secrets is " +
+			"its header fields, of a client its connections. --filter names the newest requests that it selects. Credentials of the traffic are masked unless --secrets is " +
 			"given; adit's own are nowhere. Content is there as far as it was captured (--capture content).",
 		Example: `adit show c-17
 adit show r-4711 --content
 adit show r-4711 --json --secrets
+adit show --filter 'status:>=500' -n 3
 adit show edge-3`,
-		Args: cobra.MinimumNArgs(1),
 	}
 	f := addRemote(cmd)
 	f.addJSON(cmd)
+	f.addFilter(cmd, "requests that this selects,", "status:>=500 dur:>200ms -path:/health")
+	cmd.Flags().IntVarP(&number, "number", "n", 10, "requests that --filter selects, the newest, at most [N]")
 	cmd.Flags().BoolVar(&o.content, "content", false, "of requests: content and messages too, decoded")
 	cmd.Flags().BoolVar(&o.secrets, "secrets", false, "credentials as they are, also where the name of a label says that it is one")
-	cmd.RunE = p.over(f, func(ctx context.Context, s *session, args []string) error {
-		var missing []string
-		for i, what := range args {
-			if i > 0 && !f.json {
-				if err := s.write([]byte("\n")); err != nil {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := filterOrArgs(filter.Requests, f, args, "c-ID, r-ID, the id of a client, or --filter")
+		if err == nil && number < 1 {
+			err = errors.New("-n is out of range; want 1 or more")
+		}
+		if err != nil {
+			return p.refuseUsage(cmd, args, err)
+		}
+		return p.over(f, func(ctx context.Context, s *session, args []string) error {
+			if f.filter != "" {
+				ids, err := s.selected(ctx, number)
+				if err != nil {
 					return err
 				}
+				if len(ids) == 0 {
+					return errors.New("the filter selects no request")
+				}
+				for _, id := range ids {
+					args = append(args, id.String())
+				}
 			}
-			err := s.show(ctx, what, o)
-			if errors.Is(err, engine.ErrNotFound) {
-				missing = append(missing, printable(engine.Bound(what)))
-				continue
-			}
-			if err != nil {
+			return s.showAll(ctx, args, o)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// showAll prints what is known of each.
+func (s *session) showAll(ctx context.Context, args []string, o showOptions) error {
+	var missing []string
+	for i, what := range args {
+		if i > 0 && !s.flags.json {
+			if err := s.write([]byte("\n")); err != nil {
 				return err
 			}
 		}
-		if len(missing) > 0 {
-			return fmt.Errorf("%s: %w", strings.Join(missing, ", "), engine.ErrNotFound)
+		err := s.show(ctx, what, o)
+		if errors.Is(err, engine.ErrNotFound) {
+			missing = append(missing, printable(engine.Bound(what)))
+			continue
 		}
-		return nil
-	})
-	return cmd
+		if err != nil {
+			return err
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s: %w", strings.Join(missing, ", "), engine.ErrNotFound)
+	}
+	return nil
 }
 
 // show prints what is known of one thing.

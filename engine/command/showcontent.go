@@ -78,6 +78,9 @@ func appendExchange(b []byte, x *inspect.Exchange, o showOptions) []byte {
 	b = observe.AppendRequest(b, &x.Request)
 	b = b[:len(b)-1]
 	if h := x.Request.Heads; h != nil {
+		if !o.secrets {
+			h = inspect.MaskHeads(h)
+		}
 		b = append(appendName(b, "heads"), '{')
 		b = appendMember(b, "request", h.Request)
 		b = appendMember(b, "response", h.Response)
