@@ -31,9 +31,9 @@ type Options struct {
 	Inline    bool   // without the alternate screen
 	NoSync    bool   // without synchronised output
 	NoMouse   bool
-	ReadOnly  bool // no action on the engine
+	ReadOnly  bool   // no action on the engine
 	Filter    string // of the connections on the first screen; one that parses
-	Remote    bool // the engine is not in this process, or is a recording: quitting and suspending harm nothing
+	Remote    bool   // the engine is not in this process, or is a recording: quitting and suspending harm nothing
 
 	// Attached returns how many operators are attached to a local engine by its
 	// socket. Nil: nobody can be. A [engine.Linked] says so itself.
