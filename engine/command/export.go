@@ -32,7 +32,8 @@ func newExport(p *Process) *cobra.Command {
 		Short: "Write requests as HAR, as curl lines, or the content of one",
 		Long: "Write requests, named or selected by --filter, as HAR 1.2, which browsers and other tools open, or as " +
 			"lines for a shell that send them again, or as one JSON object a line with heads and content; or the content " +
-			"of one as a file. Content is there as far as it was captured. Credentials of the traffic are masked unless --secrets is given.",
+			"of one as a file. Content is there as far as it was captured. Credentials of the traffic are masked unless --secrets is given; content that is written as a file is " +
+			"what went through.",
 		Example: `adit export --filter 'status:>=500 time:-1h..' --har failures.har
 adit export r-4711 r-4712 --har -
 adit export r-4711 --curl --secrets
@@ -131,7 +132,7 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 			for _, id := range ids {
 				x, err := s.fetch(ctx, id)
 				if err != nil {
-					return fmt.Errorf("%v: %w", id, err)
+					return err
 				}
 				line := inspect.Curl(&x, options)
 				if line == "" {
@@ -158,10 +159,7 @@ func (s *session) export(ctx context.Context, ids []engine.RequestID, o *exportF
 				gone++ // it was there when the filter was asked
 				continue
 			}
-			if err != nil {
-				return inspect.Exchange{}, fmt.Errorf("%v: %w", id, err)
-			}
-			return x, nil
+			return x, err
 		}
 		return inspect.Exchange{}, io.EOF
 	}
@@ -182,7 +180,7 @@ func (s *session) exportJSON(ctx context.Context, w io.Writer, ids []engine.Requ
 			continue // it was there when the filter was asked
 		}
 		if err != nil {
-			return fmt.Errorf("%v: %w", id, err)
+			return err
 		}
 		if _, err := w.Write(appendExchange(nil, &x, showOptions{content: true, secrets: secrets})); err != nil {
 			return err
@@ -195,7 +193,7 @@ func (s *session) exportJSON(ctx context.Context, w io.Writer, ids []engine.Requ
 func (s *session) exportContent(ctx context.Context, id engine.RequestID, o *exportFlags) error {
 	x, err := s.fetch(ctx, id)
 	if err != nil {
-		return fmt.Errorf("%v: %w", id, err)
+		return err
 	}
 	if s.withheld != nil {
 		return s.withheld

@@ -117,7 +117,7 @@ func (s *session) replayAll(ctx context.Context, ids []engine.RequestID, edits *
 		if len(ids) == 1 || errors.As(err, &given) || errors.Is(err, engine.ErrReadOnly) || errors.Is(err, engine.ErrLost) {
 			return err
 		}
-		s.say("%v: %v", id, err)
+		s.say("%v", err)
 		failed = append(failed, id.String())
 	}
 	if len(failed) > 0 {
@@ -171,6 +171,12 @@ func (s *session) fetch(ctx context.Context, id engine.RequestID) (inspect.Excha
 	if errors.Is(err, engine.ErrReadOnly) {
 		x.Content, s.withheld, err = nil, err, nil
 	}
+	if errors.Is(err, engine.ErrNotFound) {
+		err = engine.ErrNotFound // who it is stands in front of it
+	}
+	if err != nil {
+		err = fmt.Errorf("%v: %w", id, err)
+	}
 	return x, err
 }
 
@@ -178,7 +184,7 @@ func (s *session) fetch(ctx context.Context, id engine.RequestID) (inspect.Excha
 func (s *session) replay(ctx context.Context, of engine.RequestID, edits *inspect.Edits, o replayOptions) error {
 	original, err := s.fetch(ctx, of)
 	if err != nil {
-		return fmt.Errorf("%v: %w", of, err)
+		return err
 	}
 	if s.withheld != nil {
 		return s.withheld
@@ -188,11 +194,11 @@ func (s *session) replay(ctx context.Context, of engine.RequestID, edits *inspec
 		err = inspect.Check(&what)
 	}
 	if err != nil {
-		return fmt.Errorf("not sent: %w", err)
+		return fmt.Errorf("%v was not sent again: %w", of, err)
 	}
 	id, err := s.remote.Replay(ctx, what, s.operator())
 	if err != nil {
-		return err
+		return fmt.Errorf("%v was not sent again: %w", of, err)
 	}
 	if !o.wait {
 		if s.flags.json {

@@ -68,6 +68,8 @@ func NoHeads(r *engine.Request) string {
 		return "Header fields are not here yet."
 	case Raw(r):
 		return "Bytes, not HTTP: there are no header fields."
+	case r.Connection == 0 && r.HasFailed():
+		return "It never went through the tunnel: no header fields were kept."
 	}
 	return "Its header fields are not kept any more."
 }
