@@ -305,3 +305,37 @@ func TestQueueWithoutABound(t *testing.T) {
 		t.Errorf("%d rows, %d bytes wait", len(q.items), q.bytes)
 	}
 }
+
+// What is left when a run ends must not be lost to a fault that is over a moment
+// later: nobody tries again after the end.
+func TestFaultThatPassesWhileClosing(t *testing.T) {
+	t.Parallel()
+	var faults atomic.Int32
+	path := filepath.Join(t.TempDir(), "h.db")
+	f, err := Open(path, Options{retry: time.Hour, opened: func(*conn) error {
+		if faults.Add(-1) >= 0 {
+			return errors.New("it fails")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, f, f.Add(finished(1)))
+	faults.Store(3)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	f.Add(finished(2))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err = OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n := count(t, f, "SELECT count(*) FROM requests WHERE id = 2"); n != 1 {
+		t.Error("what was left is lost")
+	}
+}
