@@ -38,7 +38,13 @@
 //	engine/tcp        system calls of TCP that the scheduler need not know of
 //	engine/filter     the language that narrows requests, connections and events
 //	engine/procs      one processor while there is little to do
-//	engine/policy     credentials, rules, resolve-check-dial
+//	engine/policy     credentials, tokens, rules, resolve-check-dial
+//	engine/certs      TLS of our listeners: files, ACME, peers' certificates
+//	engine/egress     a client's way out: proxies, authorities
+//	engine/limit      how many at once, how many a second
+//	engine/handover   listening sockets from a service manager and to a successor
+//	engine/metrics    what Prometheus is told
+//	engine/trace      spans for an OpenTelemetry collector
 //	engine/observe    event bus, totals, event lines; rates of snapshots, events in words
 //	engine/demo       what adit demo starts
 //	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle

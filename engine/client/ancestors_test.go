@@ -39,11 +39,11 @@ func TestDeniedRequestsReachNoOrigin(t *testing.T) {
 		content, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s", r.URL.Path, content)
 	})
-	rules, err := policy.NewRules(nil, nil, []policy.WSPRule{{Method: "^GET$"}, {URL: "/forbidden/"}, {URL: "/forbidden"}}, true)
+	rules, err := policy.NewRules(nil, nil, []policy.Rule{{Method: "^GET$"}, {URL: "/forbidden/"}, {URL: "/forbidden"}}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Rules: rules, PoolIdle: 1}
+	o := Options{Live: Live{Rules: rules}, PoolIdle: 1}
 	askers := map[string]func(*testing.T) func(path, content string) (denied bool, answer string){
 		"native": func(t *testing.T) func(string, string) (bool, string) {
 			g := newRig(t, o)
@@ -171,7 +171,7 @@ func TestRedirectOutOfTheRulesIsTheCallers(t *testing.T) {
 	})
 	for name, protocol := range bothProtocols {
 		t.Run(name, func(t *testing.T) {
-			g := newRig(t, Options{Rules: anyRules(t), Protocol: protocol})
+			g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Protocol: protocol})
 			for _, location := range []string{"/elsewhere", "http://" + secret + "/", "//" + secret + "/", "https://" + secret + "/", "//169.254.169.254/"} {
 				for _, status := range []int{301, 302, 303, 307, 308} {
 					awaitSlot(t, g)
@@ -195,7 +195,7 @@ func TestCallerAbortOverWSPReachesTheOrigin(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
-	p := wspServer(t, Options{Rules: anyRules(t), PoolIdle: 1})
+	p := wspServer(t, Options{Live: Live{Rules: anyRules(t)}, PoolIdle: 1})
 	p.WriteMessage(enginetest.OpText, []byte(`{"Method":"GET","URL":"http://`+addr+`/","Header":{},"ContentLength":0}`))
 	p.WriteMessage(enginetest.OpBinary, nil)
 	<-arrived
@@ -227,7 +227,7 @@ func TestAbandonedAnswersLeaveNoConnection(t *testing.T) {
 	}
 	origin.Start()
 	t.Cleanup(origin.Close)
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	for range 100 {
 		x := g.open(t, t.Context(), request("GET", origin.Listener.Addr().String(), "/"), true)
 		if _, err := x.ReadResponse(); err != nil {
@@ -247,7 +247,7 @@ func TestSilentOriginIsNotWaitedForOverWSP(t *testing.T) {
 	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	limits := tunnel.DefaultLimits()
 	limits.Head = 100 * time.Millisecond
-	p := wspServer(t, Options{Rules: anyRules(t), PoolIdle: 1, Limits: limits})
+	p := wspServer(t, Options{Live: Live{Rules: anyRules(t)}, PoolIdle: 1, Limits: limits})
 	for range 3 {
 		if status, answer := askWSP(t, p, "GET", "http://"+addr+"/", ""); status != 527 {
 			t.Errorf("%d %q", status, answer)

@@ -38,7 +38,7 @@ func TestContentIsKeptAtTheClient(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 		}
 	})
-	g := newRig(t, Options{Rules: anyRules(t), Capture: engine.Capture{Mode: engine.CaptureContent}})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Capture: engine.Capture{Mode: engine.CaptureContent}})
 	x := g.open(t, t.Context(), request("POST", addr, "/small", wire.Field{Name: "content-length", Value: "5"}), false)
 	io.WriteString(x, "hello")
 	x.CloseWrite(nil)
@@ -74,7 +74,7 @@ func TestRequestOfKnownLengthIsKeptWhole(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		w.Write(body)
 	})
-	g := newRig(t, Options{Rules: anyRules(t), Capture: engine.Capture{Mode: engine.CaptureContent}})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Capture: engine.Capture{Mode: engine.CaptureContent}})
 	const n = 5000
 	x := g.open(t, t.Context(), request("POST", addr, "/", wire.Field{Name: "content-length", Value: fmt.Sprint(n)}), false)
 	io.WriteString(x, strings.Repeat("x", n))
@@ -97,7 +97,7 @@ func TestStreamIsKeptAtTheClient(t *testing.T) {
 		io.WriteString(c, "banner ")
 		io.Copy(c, c)
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	if err := g.client.SetCapture(t.Context(), engine.Capture{Mode: engine.CaptureOff, Content: []string{"method:CONNECT"}}, by("ann")); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestClassicConnectionIsUsedAgain(t *testing.T) {
 			io.WriteString(w, "hello")
 		}
 	})
-	g := newRig(t, Options{Rules: anyRules(t), Protocol: engine.ProtocolClassic})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Protocol: engine.ProtocolClassic})
 	for range 10 {
 		if resp, content, err := g.do(t, request("GET", addr, "/")); err != nil || resp.Status != 200 || content != "hello" {
 			t.Fatalf("get: %v %q %v", resp, content, err)

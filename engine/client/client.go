@@ -9,6 +9,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -42,7 +43,6 @@ type Options struct {
 	ID      string
 	Version string
 	Servers []string // ws(s)://…/register
-	Secret  string   // credential for the servers; "" none
 	Labels  map[string]string
 
 	Pool     int // native connections per server; default 2
@@ -51,7 +51,7 @@ type Options struct {
 
 	Expose      []Expose
 	RewriteHost bool           // Host at an exposed origin is the exposed URL's
-	Rules       *policy.Rules  // for destinations that callers choose; nil allows none
+	Live                       // what is in force from the start
 	Dialer      *policy.Dialer // nil: made from Rules
 
 	Protocol    engine.Protocol // 0 auto
@@ -67,8 +67,9 @@ type Options struct {
 	FirstRequest    engine.RequestID
 	FirstConnection engine.ConnectionID
 
-	// NetDial replaces the dial to servers in tests.
+	// NetDial replaces the dial to servers: a way through a proxy, or a test's.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	TLS     func() *tls.Config // for each wss connection; nil: Go's defaults
 
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
 	Logger  *slog.Logger // nil: discards

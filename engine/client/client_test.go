@@ -37,7 +37,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"not a url":           {ID: "a", Servers: []string{"ws://hush@%zz/"}},
 		"user information":    {ID: "a", Servers: []string{"ws://user:hush@server.example/register"}},
 		"twice":               {ID: "a", Servers: []string{server, server}},
-		"secret with newline": {ID: "a", Servers: []string{server}, Secret: "hush\r\nX: y"},
+		"secret with newline": {ID: "a", Servers: []string{server}, Live: Live{Secret: "hush\r\nX: y"}},
 		"expose nothing":      {ID: "a", Servers: []string{server}, Expose: []Expose{{Origin: "http://localhost"}}},
 		"expose both":         {ID: "a", Servers: []string{server}, Expose: []Expose{{Host: "a", TCP: 1, Origin: "http://localhost"}}},
 		"expose a path":       {ID: "a", Servers: []string{server}, Expose: []Expose{{Host: "a", Origin: "http://localhost/x"}}},

@@ -18,7 +18,7 @@ func TestOperatorCancelsAnExchange(t *testing.T) {
 		arrived <- struct{}{}
 		<-r.Context().Done()
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("GET", addr, "/"), true)
 	<-arrived
 	if err := g.client.CancelExchange(t.Context(), 1, engine.Operator{Name: "local"}); err != nil {
@@ -37,7 +37,7 @@ func TestOperatorCancelsAnExchange(t *testing.T) {
 
 func TestSnapshotTellsHowRoutesAreReached(t *testing.T) {
 	addr := listen(t, func(*net.TCPConn) {})
-	g := newRig(t, Options{Secret: "hush", Expose: []Expose{{Host: "app", Origin: "http://" + addr}, {TCP: 5432, Origin: addr}}})
+	g := newRig(t, Options{Live: Live{Secret: "hush"}, Expose: []Expose{{Host: "app", Origin: "http://" + addr}, {TCP: 5432, Origin: addr}}})
 	var snap engine.Snapshot
 	for len(snap.Connections) == 0 || snap.Servers[0].Connected == 0 {
 		if err := g.client.Snapshot(t.Context(), &snap); err != nil {
@@ -73,7 +73,7 @@ func TestDrainLetsExchangesFinish(t *testing.T) {
 		<-proceed
 		io.WriteString(w, "done")
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("GET", addr, "/"), true)
 	<-arrived
 	if err := g.client.Drain(t.Context(), 0, engine.Operator{Name: "local"}); err != nil {

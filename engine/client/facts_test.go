@@ -49,7 +49,7 @@ func TestHeadsOfBothSides(t *testing.T) {
 		w.Header().Set("X-Origin", r.URL.Path)
 		w.WriteHeader(503)
 	})
-	g := newRig(t, Options{Rules: anyRules(t), Secret: "tunnel-secret"})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t), Secret: "tunnel-secret"}})
 	if _, _, err := g.do(t, request("GET", addr, "/unseen")); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestLiveFollowsAnExchange(t *testing.T) {
 		<-step
 	})
 	t.Cleanup(proceed) // before the origin waits for its handler
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	begun := g.subscribe(t, engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindRequestStarted)})
 	x := g.open(t, t.Context(), request("POST", addr, "/"), false)
 	live := next(t, begun).Request.Live
@@ -134,7 +134,7 @@ func TestLiveFollowsAnExchange(t *testing.T) {
 
 func TestLiveFollowsAStream(t *testing.T) {
 	addr := listen(t, func(c *net.TCPConn) { io.Copy(c, c) })
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	begun := g.subscribe(t, engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindRequestStarted)})
 	x := g.connect(t, 0, addr)
 	live := next(t, begun).Request.Live
@@ -155,7 +155,7 @@ func TestLiveFollowsAStream(t *testing.T) {
 
 func TestTapeAtTheClient(t *testing.T) {
 	addr := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	g.settled(t, func(s *engine.Snapshot) bool { return s.Connections[0].ID == 1 })
 	if tape, err := g.client.FrameTape(t.Context(), 1, nil); len(tape) != 0 || err != nil {
 		t.Errorf("before: %+v, %v", tape, err)

@@ -17,7 +17,7 @@ func TestOnlySlowExchangesAreAnnouncedLate(t *testing.T) {
 			<-release
 		}
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	events := g.subscribe(t, engine.SubscribeOptions{Late: true, Kinds: engine.KindSet(engine.KindRequestStarted, engine.KindRequestFinished)})
 	const fast = 20
 	for range fast {

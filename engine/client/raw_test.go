@@ -28,7 +28,7 @@ func TestUpgradeIsCarried(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
 		io.Copy(c, buffered)
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("GET", addr, "/", wire.Field{Name: "upgrade", Value: "echo"}), false)
 	resp, err := x.ReadResponse()
 	if err != nil || resp.Status != 101 || wire.Get(resp.Fields, "upgrade") != "echo" {
@@ -90,7 +90,7 @@ func TestStreamsHaveHalfClose(t *testing.T) {
 			t.Errorf("the origin got %d bytes after its end", len(all))
 		}
 	})
-	g := newRig(t, Options{Rules: anyRules(t), Expose: []Expose{{TCP: 5432, Origin: after}, {Host: "a", Origin: "http://" + after}}})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Expose: []Expose{{TCP: 5432, Origin: after}, {Host: "a", Origin: "http://" + after}}})
 	for _, route := range []uint64{0, 1} {
 		x := g.connect(t, route, after)
 		resp, err := x.ReadResponse()
@@ -150,7 +150,7 @@ func TestStreamsPassResetsOn(t *testing.T) {
 		_, err := io.Copy(io.Discard, r)
 		ended <- err
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.connect(t, 0, addr)
 	if _, err := x.ReadResponse(); err != nil {
 		t.Fatal(err)

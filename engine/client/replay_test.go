@@ -75,7 +75,7 @@ func TestReplayReachesTheOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newRig(t, Options{Rules: rules, Capture: engine.Capture{Mode: engine.CaptureOff}, FirstRequest: 5000,
+	g := newRig(t, Options{Live: Live{Rules: rules}, Capture: engine.Capture{Mode: engine.CaptureOff}, FirstRequest: 5000,
 		Expose: []Expose{{Host: "app", Origin: origin.URL}}})
 	g.awaitURLs(t)
 	fields := []engine.Field{{Name: "x-test", Value: "1"}, {Name: "connection", Value: "close"}, {Name: "content-length", Value: "9"}}

@@ -38,7 +38,7 @@ func TestRequestsReachTheirOrigins(t *testing.T) {
 	h2c.Start()
 	defer h2c.Close()
 	for _, rewrite := range []bool{false, true} {
-		g := newRig(t, Options{Rules: anyRules(t), RewriteHost: rewrite, Expose: []Expose{
+		g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, RewriteHost: rewrite, Expose: []Expose{
 			{Host: "app", Origin: "http://" + addr},
 			{TCP: 5432, Origin: addr},
 			{Host: "grpc", Origin: "h2c://" + h2c.Listener.Addr().String()},
@@ -112,7 +112,7 @@ func TestStatusBeyond599ReachesTheCaller(t *testing.T) {
 	})
 	for _, protocol := range []engine.Protocol{engine.ProtocolNative, engine.ProtocolClassic} {
 		for _, code := range []int{600, 999} {
-			g := newRig(t, Options{Rules: anyRules(t), Protocol: protocol})
+			g := newRig(t, Options{Live: Live{Rules: anyRules(t)}, Protocol: protocol})
 			resp, content, err := g.do(t, request("GET", addr, "/?code="+strconv.Itoa(code)))
 			if err != nil || resp.Status != code || content != "denied" {
 				t.Errorf("%v %d: %+v %q, %v", protocol, code, resp, content, err)
@@ -152,7 +152,7 @@ func TestFailuresHaveTheirCodesAndOutcomes(t *testing.T) {
 	}
 	limits := tunnel.DefaultLimits()
 	limits.Head = 200 * time.Millisecond
-	g := newRig(t, Options{Rules: rules, Limits: limits, Expose: []Expose{
+	g := newRig(t, Options{Live: Live{Rules: rules}, Limits: limits, Expose: []Expose{
 		{Host: "app", Origin: "http://" + addr}, {TCP: 5432, Origin: addr},
 	}})
 	for _, tt := range []struct {
@@ -200,7 +200,7 @@ func TestOriginThatDiesWithinItsAnswerAborts(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	for _, path := range []string{"/length", "/chunked"} {
 		// The RESET may overtake the head at the server: a 502 then.
 		resp, content, err := g.do(t, request("GET", addr, path))
@@ -223,7 +223,7 @@ func TestContentAndTrailersGoBothWays(t *testing.T) {
 		w.Header().Set("X-Sum", fmt.Sprint(n))
 		w.Header().Set(http.TrailerPrefix+"X-Late", r.Trailer.Get("X-End"))
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("POST", addr, "/", wire.Field{Name: "trailer", Value: "x-end"}), false)
 	const size = 3 << 20
 	go func() {
@@ -263,7 +263,7 @@ func TestStreamIsNotHeldBack(t *testing.T) {
 			<-next
 		}
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("GET", addr, "/"), true)
 	if _, err := x.ReadResponse(); err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestInformationalAndContinue(t *testing.T) {
 		w.Header().Del("Link")
 		io.Copy(w, r.Body) // 5 bytes
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	x := g.open(t, t.Context(), request("POST", addr, "/", wire.Field{Name: "expect", Value: "100-continue"},
 		wire.Field{Name: "content-length", Value: "5"}), false)
 	var got []int
@@ -322,7 +322,7 @@ func TestEarlyResponseEndsExchange(t *testing.T) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		io.WriteString(w, "big")
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	for range 20 {
 		x := g.open(t, t.Context(), request("POST", addr, "/"), false)
 		sent := make(chan struct{})
@@ -365,7 +365,7 @@ func TestCallerAbortReachesTheOrigin(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	for _, path := range []string{"/waiting", "/answering"} {
 		x := g.open(t, t.Context(), request("GET", addr, path), true)
 		<-arrived
@@ -392,7 +392,7 @@ func TestLostConnectionReachesTheOrigin(t *testing.T) {
 		<-r.Context().Done()
 		gone <- struct{}{}
 	})
-	g := newRig(t, Options{Rules: anyRules(t)})
+	g := newRig(t, Options{Live: Live{Rules: anyRules(t)}})
 	g.open(t, t.Context(), request("GET", addr, "/"), true)
 	<-arrived
 	g.conn.Close(engine.CloseRestart, "")
@@ -404,7 +404,7 @@ func TestLostConnectionReachesTheOrigin(t *testing.T) {
 
 func BenchmarkSmallGet(b *testing.B) {
 	addr := serveHTTP(b, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello world\n") })
-	g := newRig(b, Options{Rules: anyRules(b)})
+	g := newRig(b, Options{Live: Live{Rules: anyRules(b)}})
 	b.ReportAllocs()
 	for b.Loop() {
 		if !g.conn.Reserve() {

@@ -90,12 +90,11 @@ func clientOptions(c *config.Client) (client.Options, error) {
 	o := client.Options{
 		ID:          c.ID,
 		Servers:     c.Server,
-		Secret:      c.Secret,
 		Pool:        c.Pool,
 		PoolIdle:    c.PoolIdle,
 		PoolMax:     c.PoolMax,
 		RewriteHost: c.HostHeader == "rewrite",
-		Rules:       rules,
+		Live:        client.Live{Secret: c.Secret, Rules: rules},
 		Protocol:    protocolOf(c.Protocol),
 		ClassicPing: c.Ping,
 		Grace:       c.Grace,

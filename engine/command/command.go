@@ -33,6 +33,7 @@ type Process struct {
 	LookupEnv     func(key string) (string, bool)
 	Stop          <-chan struct{}  // closed by the second signal: stop at once. Nil: never
 	Hangup        <-chan os.Signal // SIGHUP. Nil: never
+	Restart       <-chan os.Signal // SIGUSR2: start a successor. Nil: never
 	Version       string
 
 	// Dashboard prepares a dashboard: what is wrong with its options is the

@@ -117,7 +117,7 @@ func TestServerSettingsReachTheServer(t *testing.T) {
 	if !o.CompatStatus || o.Protocol != engine.ProtocolClassic {
 		t.Errorf("compat %v, protocol %v", o.CompatStatus, o.Protocol)
 	}
-	if !o.Clients.Secrets.Match("s") || !o.Callers.Tokens.Match("t") || !o.Callers.OpenExposed {
+	if !o.Clients.Secrets.Match("s") || !o.Callers.Secrets.Match("t") || !o.Callers.OpenExposed {
 		t.Error("credentials did not arrive")
 	}
 	if o.Rules != nil {

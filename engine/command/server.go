@@ -125,8 +125,6 @@ func serverOptions(c *config.Server) (server.Options, error) {
 		Name:         c.Name,
 		Domain:       c.Domain,
 		TCPHost:      host,
-		Clients:      c.ClientPolicy(),
-		Callers:      c.CallerPolicy(),
 		Wait:         c.Timeout,
 		Limits:       tunnel.Limits{Ping: c.Ping},
 		Grace:        c.Grace,
@@ -140,10 +138,64 @@ func serverOptions(c *config.Server) (server.Options, error) {
 	if o.TCPFirst, o.TCPLast, err = c.TCPRange(); err != nil {
 		return server.Options{}, fmt.Errorf("tcp ports: %w", err)
 	}
-	if o.Rules, err = c.Rules(); err != nil {
-		return server.Options{}, fmt.Errorf("rules: %w", err)
+	if o.Live, err = serverLive(c); err != nil {
+		return server.Options{}, err
 	}
 	return o, nil
+}
+
+// serverLive turns those settings into options that may change in a run.
+func serverLive(c *config.Server) (server.Live, error) {
+	l := server.Live{
+		ProxyProtocol:  config.Prefixes(c.TLS.ProxyProtocol),
+		TrustedProxies: config.Prefixes(c.TLS.TrustedProxies),
+		Caps:           capsOf(&c.Limits),
+	}
+	var err error
+	if l.Clients, err = c.ClientPolicy(); err != nil {
+		return l, err
+	}
+	if l.Callers, err = c.CallerPolicy(); err != nil {
+		return l, err
+	}
+	if l.Rules, err = c.Rules(); err != nil {
+		return l, fmt.Errorf("rules: %w", err)
+	}
+	return l, nil
+}
+
+// capsOf returns the caps of limits, where zero is no bound.
+func capsOf(l *config.Limits) server.Caps {
+	none := func(n int) int {
+		if n == 0 {
+			return -1
+		}
+		return n
+	}
+	return server.Caps{
+		HeaderBytes:           int(l.HeaderBytes),
+		HeaderFields:          l.HeaderFields,
+		HeaderTimeout:         l.HeaderTimeout,
+		KeepAlive:             l.KeepAlive,
+		Stall:                 l.Stall,
+		Body:                  l.Body,
+		Connections:           l.Connections,
+		ConnectionsPerAddress: none(l.ConnectionsPerAddress),
+		ConnectionsPerClient:  none(l.ConnectionsPerClient),
+		HandshakeRate:         rateOf(l.HandshakeRate),
+		FailureRate:           rateOf(l.FailureRate),
+		ExchangesPerClient:    none(l.ExchangesPerClient),
+		Waiting:               l.Waiting,
+		Bandwidth:             l.Bandwidth,
+		Memory:                l.Memory,
+	}
+}
+
+func rateOf(perSecond float64) float64 {
+	if perSecond == 0 {
+		return -1
+	}
+	return perSecond
 }
 
 // protocolOf returns 0 for auto.

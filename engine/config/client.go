@@ -31,6 +31,7 @@ func ClientSettings(c *Client) []Setting {
 		numberSetting(&c.PoolMax, "pool-max", "100", "connections to each wsp server", 1, mostConnections),
 		listSetting(&c.Expose, "expose", "[NAME=]URL|tcp:PORT=HOST:PORT", "expose a service below the server's domain, or on a port of it", checkExpose),
 		listSetting(&c.Allow, "allow", "any|RULE", "destinations that callers may choose: HOST[:PORT[-PORT]], CIDR, *.suffix or /REGEXP/", checkAllow),
+		listSetting(&c.Deny, "deny", "RULE", "destinations that they may not, whatever is allowed", checkAllow),
 		choiceSetting(&c.HostHeader, "host-header", "keep", "Host at an exposed service: the public name, or the exposed URL's", "keep", "rewrite"),
 		durationSetting(&c.Ping, "ping", "30s", "interval of pings to wsp servers", time.Second, time.Hour),
 		graceSetting(&c.Grace),
@@ -38,9 +39,10 @@ func ClientSettings(c *Client) []Setting {
 		switchSetting(&c.Once, "once", "end when a server refuses or is lost, instead of trying again"),
 		protocolSetting(&c.Protocol),
 		logLevelSetting(&c.LogLevel),
+		logFormatSetting(&c.LogFormat),
 		forSetting(&c.For),
 		eventsSetting(&c.Events),
-	}, ControlSettings(&c.Control), StoreSettings(&c.Store, false), CaptureSettings(&c.Capture), DashboardSettings(&c.Dashboard))
+	}, EgressSettings(&c.Egress), ControlSettings(&c.Control), ObservingSettings(&c.Observing), StoreSettings(&c.Store, false), CaptureSettings(&c.Capture), DashboardSettings(&c.Dashboard))
 }
 
 // withoutQueries joins URLs for showing: a query may hold a credential.
@@ -122,7 +124,7 @@ func (c *Client) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the id is %q: letters, digits and visible ASCII only", id))
 	}
 	c.ID = id
-	if err := errors.Join(c.Dashboard.Check(c.Headless), c.Store.settle(), c.Capture.check()); err != nil {
+	if err := errors.Join(c.Dashboard.Check(c.Headless), c.Store.settle(), c.Capture.check(), c.Egress.check(), c.Observing.check()); err != nil {
 		return nil, err
 	}
 	if text := c.Control.idle(); text != "" {
@@ -180,7 +182,8 @@ func (c *Client) allowsAll() bool {
 
 // Rules returns the rules for destinations that callers choose.
 func (c *Client) Rules() (*policy.Rules, error) {
-	return policy.NewRules(c.Allow, c.Whitelist, c.Blacklist, c.allowsAll())
+	set := policy.RuleSet{Allow: c.Allow, Deny: c.Deny, Whitelist: c.Whitelist, Blacklist: c.Blacklist, AllowAll: c.allowsAll()}
+	return set.Compile()
 }
 
 // refusal keeps a client from running that has nowhere to go or nothing to

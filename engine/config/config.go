@@ -36,12 +36,18 @@ type Server struct {
 	Control      Control
 	Store        Store
 	Capture      Capture
+	Tokens       string // file of tokens; "" none
+	Allow, Deny  []string
+	TLS          TLS
+	Limits       Limits
+	Observing    Observing
+	LogFormat    string // json, text
 
 	// Of a wsp file; the lists also of adit.yaml.
 	WSPFile     bool
 	IdleTimeout time.Duration
-	Whitelist   []policy.WSPRule
-	Blacklist   []policy.WSPRule
+	Whitelist   []policy.Rule
+	Blacklist   []policy.Rule
 }
 
 // Client is the configuration of adit client.
@@ -54,6 +60,7 @@ type Client struct {
 	PoolMax    int
 	Expose     []string // "[NAME=]URL" or "tcp:PORT=HOST:PORT"; see ParseExpose
 	Allow      []string
+	Deny       []string
 	HostHeader string // keep, rewrite
 	Ping       time.Duration
 	Grace      time.Duration
@@ -67,9 +74,12 @@ type Client struct {
 	Control    Control
 	Store      Store
 	Capture    Capture
+	Egress     Egress
+	Observing  Observing
+	LogFormat  string
 
 	// The lists may stand in adit.yaml too.
 	WSPFile   bool
-	Whitelist []policy.WSPRule
-	Blacklist []policy.WSPRule
+	Whitelist []policy.Rule
+	Blacklist []policy.Rule
 }

@@ -13,6 +13,7 @@ type Control struct {
 	Socket     string // path of the Unix socket; "" where it is found by itself, None for none
 	Listen     string // HOST:PORT of the same over TLS; "" none
 	Cert, Key  string // PEM files for Listen
+	ClientCA   string // PEM file: a certificate of it serves instead of a token; "" none
 	Tokens     []string
 	ReadTokens []string // of those who may only look
 }
@@ -25,6 +26,7 @@ func ControlSettings(c *Control) []Setting {
 		textSetting(&c.Listen, "control-listen", "HOST:PORT", "", "serve the same over TLS, to those who have a token (default: not)", checkControlListen),
 		textSetting(&c.Cert, "control-cert", "FILE", "", "certificate of --control-listen, PEM", notEmpty),
 		textSetting(&c.Key, "control-key", "FILE", "", "private key of --control-cert, PEM", notEmpty),
+		textSetting(&c.ClientCA, "control-client-ca", "FILE", "", "operators over --control-listen may show a certificate of this authority, PEM, instead of a token", notEmpty),
 		secretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen, as NAME=SECRET to have NAME in the log of what they did"),
 		secretsSetting(&c.ReadTokens, "control-read-token", "credential of those who may only look"),
 	}
@@ -60,7 +62,7 @@ func (c *Control) idle() string {
 		name string
 		is   bool
 	}{
-		{"control-cert", c.Cert != ""}, {"control-key", c.Key != ""},
+		{"control-cert", c.Cert != ""}, {"control-key", c.Key != ""}, {"control-client-ca", c.ClientCA != ""},
 		{"control-token", len(c.Tokens) > 0}, {"control-read-token", len(c.ReadTokens) > 0},
 	} {
 		if given.is {
@@ -77,7 +79,7 @@ func (c *Control) missing() (what string, more []string) {
 		return "", nil
 	}
 	tls := c.Cert == "" || c.Key == ""
-	token := len(c.Tokens) == 0 && len(c.ReadTokens) == 0
+	token := len(c.Tokens) == 0 && len(c.ReadTokens) == 0 && c.ClientCA == ""
 	switch {
 	case tls && token:
 		what = "TLS and a token"

@@ -40,10 +40,10 @@ func effective(settings []Setting, from sources) []engine.Setting {
 }
 
 // withRules adds the lists that only a file has.
-func withRules(list []engine.Setting, white, black []policy.WSPRule) []engine.Setting {
+func withRules(list []engine.Setting, white, black []policy.Rule) []engine.Setting {
 	for _, l := range []struct {
 		name, help string
-		rules      []policy.WSPRule
+		rules      []policy.Rule
 	}{
 		{"whitelist", "what requests must match", white},
 		{"blacklist", "what requests must not match", black},

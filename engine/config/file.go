@@ -130,14 +130,14 @@ func (d *document) scalars(e entry, list bool) ([]string, error) {
 }
 
 // rules reads a whitelist or blacklist.
-func (d *document) rules(e entry) ([]policy.WSPRule, error) {
+func (d *document) rules(e entry) ([]policy.Rule, error) {
 	if isNull(e.value) {
 		return nil, nil
 	}
 	if e.value.Kind != yaml.SequenceNode {
 		return nil, d.fail(e.value, "%s wants a list of rules, each with method, url or headers", e.key)
 	}
-	var rules []policy.WSPRule
+	var rules []policy.Rule
 	for _, item := range e.value.Content {
 		item = resolve(item)
 		if isNull(item) {
@@ -155,8 +155,8 @@ func (d *document) rules(e entry) ([]policy.WSPRule, error) {
 	return rules, nil
 }
 
-func (d *document) rule(list string, item *yaml.Node) (policy.WSPRule, error) {
-	var rule policy.WSPRule
+func (d *document) rule(list string, item *yaml.Node) (policy.Rule, error) {
+	var rule policy.Rule
 	fields, err := d.entries("a rule of "+list, item)
 	if err != nil {
 		return rule, err
@@ -194,8 +194,8 @@ func (d *document) rule(list string, item *yaml.Node) (policy.WSPRule, error) {
 }
 
 // checkRule compiles one rule, so that the error has the line of the rule.
-func checkRule(list string, rule policy.WSPRule) error {
-	_, err := policy.NewRules(nil, []policy.WSPRule{rule}, nil, false)
+func checkRule(list string, rule policy.Rule) error {
+	_, err := policy.NewRules(nil, []policy.Rule{rule}, nil, false)
 	if err == nil {
 		return nil
 	}
@@ -272,7 +272,7 @@ type section struct {
 	name                 string // "server" or "client"
 	settings             []Setting
 	other                []Setting // of the other role: their names are known
-	whitelist, blacklist *[]policy.WSPRule
+	whitelist, blacklist *[]policy.Rule
 }
 
 // apply sets what the section of adit.yaml says, and checks the keys of both

@@ -9,6 +9,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/config"
+	"adit/engine/policy"
 )
 
 func TestReachableListenerWantsCredentials(t *testing.T) {
@@ -199,14 +200,14 @@ func TestPoliciesFollowTheSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, way := range ways {
-			if got := s.CallerPolicy().Admit(http.Header{}, way) == nil; got != tt.without[i] {
+			if got := admits(t, s, http.Header{}, way); got != tt.without[i] {
 				t.Errorf("%s: %v without a token: %v, want %v", tt.name, way, got, tt.without[i])
 			}
 			fields := h("t")
 			if way == engine.WayTCP {
 				fields = nil
 			}
-			if got := s.CallerPolicy().Admit(fields, way) == nil; got != tt.with[i] {
+			if got := admits(t, s, fields, way); got != tt.with[i] {
 				t.Errorf("%s: %v with the token: %v, want %v", tt.name, way, got, tt.with[i])
 			}
 		}
@@ -215,8 +216,12 @@ func TestPoliciesFollowTheSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	clients, err := s.ClientPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for token, want := range map[string]bool{"a": true, "b": true, "c": false} {
-		if _, err := s.ClientPolicy().Admit(h(token)); (err == nil) != want {
+		if _, err := clients.Admit(&policy.Presented{Header: h(token)}); (err == nil) != want {
 			t.Errorf("client with %q: %v, want %v", token, err, want)
 		}
 	}
@@ -246,4 +251,14 @@ func TestIDsBecomeVisibleASCII(t *testing.T) {
 			t.Errorf("%q: notices %q", given, notices)
 		}
 	}
+}
+
+func admits(t *testing.T, s *config.Server, h http.Header, way engine.Way) bool {
+	t.Helper()
+	callers, err := s.CallerPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = callers.Admit(&policy.Presented{Header: h}, way)
+	return err == nil
 }

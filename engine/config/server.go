@@ -24,21 +24,26 @@ func ServerSettings(s *Server) []Setting {
 		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
 		textSetting(&s.Name, "name", "NAME", "", "name of this server (default: the host name)", notEmpty),
 		secretsSetting(&s.Secret, "secret", "credential of clients"),
+		textSetting(&s.Tokens, "tokens", "FILE", "", "tokens of clients and callers, as adit token writes them; a change takes effect at once", notEmpty),
 		secretsSetting(&s.CallerToken, "caller-token", "credential of callers: bearer token or basic password"),
 		textSetting(&s.Domain, "domain", "DOMAIN", "", "serve exposed names directly below this domain", checkDomain),
 		textSetting(&s.TCPPorts, "tcp-ports", "FIRST-LAST", "", "ports that clients may expose (default: none)", checkPorts),
 		switchSetting(&s.OpenClients, "open-clients", "let clients in without a credential"),
 		openCallers,
+		listSetting(&s.Allow, "allow", "any|RULE", "destinations that callers may choose, whatever clients say (default: all)", checkAllow),
+		listSetting(&s.Deny, "deny", "RULE", "destinations that they may not", checkAllow),
 		durationSetting(&s.Timeout, "timeout", "1s", "how long a caller waits for a connection", time.Millisecond, 24*time.Hour),
 		durationSetting(&s.Ping, "ping", "20s", "interval of pings, announced to native clients", time.Second, 2*time.Minute),
 		graceSetting(&s.Grace),
 		switchSetting(&s.CompatStatus, "compat-status", "answer with wsp's status codes 526 and 527"),
 		protocolSetting(&s.Protocol),
 		logLevelSetting(&s.LogLevel),
+		logFormatSetting(&s.LogFormat),
 		forSetting(&s.For),
 		eventsSetting(&s.Events),
 		headlessSetting(&s.Headless),
-	}, ControlSettings(&s.Control), StoreSettings(&s.Store, true), CaptureSettings(&s.Capture), DashboardSettings(&s.Dashboard))
+	}, TLSSettings(&s.TLS), LimitSettings(&s.Limits), ControlSettings(&s.Control), ObservingSettings(&s.Observing),
+		StoreSettings(&s.Store, true), CaptureSettings(&s.Capture), DashboardSettings(&s.Dashboard))
 }
 
 // Settings that both roles have.
@@ -146,7 +151,7 @@ func (s *Server) settle() (notices []string, err error) {
 		notices = append(notices, fmt.Sprintf("the name is %q: letters, digits and visible ASCII only", name))
 	}
 	s.Name = name
-	if err := errors.Join(s.Dashboard.Check(s.Headless), s.Store.settle(), s.Capture.check()); err != nil {
+	if err := errors.Join(s.Dashboard.Check(s.Headless), s.Store.settle(), s.Capture.check(), s.TLS.check(), s.Observing.check()); err != nil {
 		return nil, err
 	}
 	if text := s.Control.idle(); text != "" {
@@ -203,24 +208,28 @@ func (s *Server) refusal(path string, settings []Setting, flags map[string][]str
 	}
 }
 
-// ClientPolicy returns who may register.
-func (s *Server) ClientPolicy() *policy.Clients {
-	return &policy.Clients{Secrets: policy.NewSecrets(s.Secret...)}
+// ClientPolicy returns who may register. It reads the files that the settings
+// name.
+func (s *Server) ClientPolicy() (*policy.Clients, error) {
+	return &policy.Clients{Secrets: policy.NewSecrets(s.Secret...)}, nil
 }
 
-// CallerPolicy returns who may use the ways in.
-func (s *Server) CallerPolicy() *policy.Callers {
+// CallerPolicy returns who may use the ways in. It reads the files that the
+// settings name.
+func (s *Server) CallerPolicy() (*policy.Callers, error) {
 	exposed := s.OpenCallers == "exposed"
-	return &policy.Callers{Tokens: policy.NewSecrets(s.CallerToken...), OpenExposed: exposed, ClosedChosen: exposed}
+	return &policy.Callers{Secrets: policy.NewSecrets(s.CallerToken...), OpenExposed: exposed, ClosedChosen: exposed}, nil
 }
 
 // Rules returns the rules of the file, nil where it has none: then the client
 // decides alone.
 func (s *Server) Rules() (*policy.Rules, error) {
-	if len(s.Whitelist) == 0 && len(s.Blacklist) == 0 {
+	if len(s.Whitelist)+len(s.Blacklist)+len(s.Allow)+len(s.Deny) == 0 {
 		return nil, nil
 	}
-	return policy.NewRules(nil, s.Whitelist, s.Blacklist, len(s.Whitelist) == 0)
+	set := policy.RuleSet{Allow: s.Allow, Deny: s.Deny, Whitelist: s.Whitelist, Blacklist: s.Blacklist,
+		AllowAll: len(s.Whitelist)+len(s.Allow) == 0}
+	return set.Compile()
 }
 
 // TCPRange returns the ports that clients may expose, both ends included; 0, 0

@@ -31,9 +31,11 @@ type Options struct {
 	Engine     engine.Engine
 	Log        engine.RequestLog // nil: calls that need it answer 503
 	Settings   []engine.Setting
-	Commands   []string // lines for a shell that are worth showing
-	Tokens     []string // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
-	ReadTokens []string // may only look
+	Commands   []string     // lines for a shell that are worth showing
+	Tokens     []string     // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
+	ReadTokens []string     // may only look
+	Metrics    http.Handler // GET /metrics; nil: 404
+	Ready      func() error // why GET /readyz is to say no; nil: it never does
 	Logger     *slog.Logger
 	OnPanic    func(v any) // told of a panic while a call is answered, which then fails alone; nil: it is logged
 }

@@ -18,7 +18,7 @@ func benchRules(tb testing.TB) *policy.Rules {
 }
 
 func BenchmarkCheck(b *testing.B) {
-	lists, err := policy.NewRules(nil, []policy.WSPRule{{Method: "^GET$", URL: "^http://api\\."}}, []policy.WSPRule{{URL: "/admin"}}, false)
+	lists, err := policy.NewRules(nil, []policy.Rule{{Method: "^GET$", URL: "^http://api\\."}}, []policy.Rule{{URL: "/admin"}}, false)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -43,13 +43,13 @@ func BenchmarkCheck(b *testing.B) {
 }
 
 func BenchmarkAdmitCaller(b *testing.B) {
-	c := &policy.Callers{Tokens: policy.NewSecrets("one", "two", "three")}
+	c := &policy.Callers{Secrets: policy.NewSecrets("one", "two", "three")}
 	value := []string{"Bearer three"}
 	h := http.Header{}
 	b.ReportAllocs()
 	for b.Loop() {
 		h["Proxy-Authorization"] = value
-		if err := c.Admit(h, engine.WayProxy); err != nil {
+		if _, err := c.Admit(&policy.Presented{Header: h}, engine.WayProxy); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -66,9 +67,11 @@ const (
 	textClosed        = "closed: this server takes no destination that a caller chooses (--caller-token would open it)"
 )
 
-// Clients decides which clients may register.
+// Clients decides which clients may register. Where nothing is set everybody may.
 type Clients struct {
-	Secrets *Secrets // empty: open
+	Secrets *Secrets
+	Tokens  *Tokens        // nil: none
+	CA      *x509.CertPool // a certificate of it admits; nil: none does
 }
 
 // Admit reads X-Secret-Key or a bearer token in Authorization (RFC 6750 §2.1);
@@ -77,44 +80,51 @@ type Clients struct {
 // credential is ReasonMalformed, a wrong one ReasonUnauthorized. The error is an
 // *engine.Error; h is not changed.
 //
-// name says which credential it was, "shared secret" for the first of the set,
-// "shared secret 2" for the second; "" where none is asked for.
-func (c *Clients) Admit(h http.Header) (name string, err error) {
+// The identity of a shared secret is "shared secret" for the first of the set,
+// "shared secret 2" for the second.
+func (c *Clients) Admit(p *Presented) (Identity, error) {
 	const op = "admit client"
+	h := p.Header
 	key, ok := single(h, fieldSecretKey)
 	if !ok {
-		return "", fail(op, engine.ReasonMalformed, textRepeated)
+		return Identity{}, fail(op, engine.ReasonMalformed, textRepeated)
 	}
 	authorization, ok := single(h, fieldAuthorization)
 	if !ok {
-		return "", fail(op, engine.ReasonMalformed, textRepeated)
+		return Identity{}, fail(op, engine.ReasonMalformed, textRepeated)
 	}
 	token, _ := bearer(authorization)
 	if key != "" && token != "" && !equal(key, token) {
-		return "", fail(op, engine.ReasonMalformed, textContradiction)
+		return Identity{}, fail(op, engine.ReasonMalformed, textContradiction)
 	}
 	if key == "" {
 		key = token
 	}
 	if c.Secrets.Empty() {
-		return "", nil
+		return Identity{}, nil
 	}
 	switch place := c.Secrets.find(key); {
 	case place == 0:
-		return "shared secret", nil
+		return Identity{Name: "shared secret"}, nil
 	case place > 0:
-		return "shared secret " + strconv.Itoa(place+1), nil
+		return Identity{Name: "shared secret " + strconv.Itoa(place+1)}, nil
 	case key == "":
-		return "", fail(op, engine.ReasonUnauthorized, textMissing)
+		return Identity{}, fail(op, engine.ReasonUnauthorized, textMissing)
 	}
-	return "", fail(op, engine.ReasonUnauthorized, textWrong)
+	return Identity{}, fail(op, engine.ReasonUnauthorized, textWrong)
 }
+
+// Holds reports whether an identity that Admit gave, of these Clients or of
+// former ones, would be admitted still, at this moment.
+func (c *Clients) Holds(id *Identity) bool { return true }
 
 // Callers decides which callers may use the ways in.
 type Callers struct {
-	Tokens       *Secrets // empty: open
-	OpenExposed  bool     // exposed names and ports need no credential
-	ClosedChosen bool     // with empty Tokens the ways whose destination the caller chooses (/request, forward proxy) refuse everybody
+	Secrets      *Secrets       // with Tokens and CA empty: open
+	Tokens       *Tokens        // nil: none
+	CA           *x509.CertPool // a certificate of it admits; nil: none does
+	OpenExposed  bool           // exposed names and ports need no credential
+	ClosedChosen bool           // with nothing of these the ways whose destination the caller chooses (/request, forward proxy) refuse everybody
 }
 
 // Admit reads Proxy-Authorization, else Authorization (bearer token, or the
@@ -125,10 +135,11 @@ type Callers struct {
 // Proxy-Authorization is refused whatever Authorization holds. The error is an
 // *engine.Error.
 //
-// A TCP stream has no fields (h may be nil), so where WayTCP needs a credential
+// A TCP stream has no fields (p.Header may be nil), so where WayTCP needs a credential
 // it is closed to everybody.
-func (c *Callers) Admit(h http.Header, way engine.Way) error {
+func (c *Callers) Admit(p *Presented, way engine.Way) (Identity, error) {
 	const op = "admit caller"
+	h := p.Header
 	refusal := engine.ReasonUnauthorized
 	if way == engine.WayProxy || way == engine.WayConnect {
 		refusal = engine.ReasonProxyAuth
@@ -136,13 +147,13 @@ func (c *Callers) Admit(h http.Header, way engine.Way) error {
 	exposed := way == engine.WayHost || way == engine.WayTCP
 	if exposed && c.OpenExposed {
 		c.keepOurs(h)
-		return nil
+		return Identity{}, nil
 	}
-	if c.Tokens.Empty() {
+	if c.Secrets.Empty() {
 		if c.Closed() && !exposed {
-			return fail(op, refusal, textClosed)
+			return Identity{}, fail(op, refusal, textClosed)
 		}
-		return nil
+		return Identity{}, nil
 	}
 	name := fieldProxyAuthorization
 	if len(h[name]) == 0 {
@@ -150,24 +161,24 @@ func (c *Callers) Admit(h http.Header, way engine.Way) error {
 	}
 	value, ok := single(h, name)
 	if !ok {
-		return fail(op, engine.ReasonMalformed, textRepeated)
+		return Identity{}, fail(op, engine.ReasonMalformed, textRepeated)
 	}
 	if value == "" {
-		return fail(op, refusal, textMissing)
+		return Identity{}, fail(op, refusal, textMissing)
 	}
-	if !c.Tokens.Match(password(value)) {
-		return fail(op, refusal, textWrong)
+	if !c.Secrets.Match(password(value)) {
+		return Identity{}, fail(op, refusal, textWrong)
 	}
 	delete(h, name)
 	c.keepOurs(h)
-	return nil
+	return Identity{}, nil
 }
 
 // keepOurs removes Authorization where it holds a token of ours beside or
 // without need: whoever is behind an exposed name must not learn it.
 func (c *Callers) keepOurs(h http.Header) {
 	for _, value := range h[fieldAuthorization] {
-		if c.Tokens.Match(password(value)) {
+		if c.Secrets.Match(password(value)) {
 			delete(h, fieldAuthorization)
 			return
 		}
@@ -176,7 +187,7 @@ func (c *Callers) keepOurs(h http.Header) {
 
 // Closed reports whether no credential at all opens the ways whose destination
 // the caller chooses.
-func (c *Callers) Closed() bool { return c.ClosedChosen && c.Tokens.Empty() }
+func (c *Callers) Closed() bool { return c.ClosedChosen && c.Secrets.Empty() }
 
 // single returns the only value of a field, "" where there is none; ok is false
 // where it is repeated.

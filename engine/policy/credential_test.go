@@ -70,7 +70,8 @@ func TestClientCredentials(t *testing.T) {
 			if tt.open {
 				c = &policy.Clients{}
 			}
-			name, err := c.Admit(tt.h)
+			got, err := c.Admit(&policy.Presented{Header: tt.h})
+			name := got.Name
 			if (name != "") != (err == nil && !tt.open) {
 				t.Errorf("admitted by %q with %v", name, err)
 			}
@@ -87,15 +88,15 @@ func TestClientCredentials(t *testing.T) {
 func TestCredentialIsNamedByItsPlace(t *testing.T) {
 	c := &policy.Clients{Secrets: policy.NewSecrets("one", "", "two", "one")}
 	for key, want := range map[string]string{"one": "shared secret 3", "two": "shared secret 2"} {
-		if name, err := c.Admit(http.Header{"X-Secret-Key": {key}}); name != want || err != nil {
-			t.Errorf("%s: %q, %v, want %q", key, name, err, want)
+		if id, err := c.Admit(&policy.Presented{Header: http.Header{"X-Secret-Key": {key}}}); id.Name != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", key, id.Name, err, want)
 		}
 	}
 }
 
 func TestTokenShownTwiceReachesNobody(t *testing.T) {
 	h := http.Header{"Proxy-Authorization": {"Bearer t0ken"}, "Authorization": {"Bearer t0ken"}}
-	if err := token.Admit(h, engine.WayProxy); err != nil || len(h) > 0 {
+	if _, err := token.Admit(&policy.Presented{Header: h}, engine.WayProxy); err != nil || len(h) > 0 {
 		t.Errorf("%v, left %v", err, h)
 	}
 }
@@ -131,7 +132,7 @@ func TestCallerCredentials(t *testing.T) {
 		{"wrong in front of right", token, http.Header{"Proxy-Authorization": {"Bearer nope"}, "Authorization": {"Bearer t0ken"}}, engine.WayRequest, unauthorized, ""},
 		{"wrong in front of right, proxy", token, http.Header{"Proxy-Authorization": {"Bearer nope"}, "Authorization": {"Bearer t0ken"}}, engine.WayProxy, proxyAuth, ""},
 		{"wrong password", token, http.Header{"Authorization": {basic("t0ken", "nope")}}, engine.WayRequest, unauthorized, ""},
-		{"password with colons is one", policy.Callers{Tokens: policy.NewSecrets("a:b")}, http.Header{"Authorization": {basic("u", "a:b")}}, engine.WayRequest, none, "Authorization"},
+		{"password with colons is one", policy.Callers{Secrets: policy.NewSecrets("a:b")}, http.Header{"Authorization": {basic("u", "a:b")}}, engine.WayRequest, none, "Authorization"},
 		{"basic without colon", token, http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte("t0ken"))}}, engine.WayRequest, unauthorized, ""},
 		{"basic that is no base64", token, http.Header{"Authorization": {"Basic !!!"}}, engine.WayRequest, unauthorized, ""},
 		{"unknown scheme", token, http.Header{"Authorization": {"Digest t0ken"}}, engine.WayRequest, unauthorized, ""},
@@ -161,7 +162,7 @@ func TestCallerCredentials(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tt.h.Clone()
-			err := tt.c.Admit(tt.h, tt.way)
+			_, err := tt.c.Admit(&policy.Presented{Header: tt.h}, tt.way)
 			if got := engine.ReasonOf(err); got != tt.want {
 				t.Fatalf("reason %v (%v), want %v", got, err, tt.want)
 			}
@@ -180,7 +181,7 @@ func TestCallerCredentials(t *testing.T) {
 // The three kinds of server: with a token, with exposed services open beside it,
 // and with those open and the rest closed.
 var (
-	token   = policy.Callers{Tokens: policy.NewSecrets("t0ken")}
-	exposed = policy.Callers{Tokens: policy.NewSecrets("t0ken"), OpenExposed: true, ClosedChosen: true}
+	token   = policy.Callers{Secrets: policy.NewSecrets("t0ken")}
+	exposed = policy.Callers{Secrets: policy.NewSecrets("t0ken"), OpenExposed: true, ClosedChosen: true}
 	closed  = policy.Callers{OpenExposed: true, ClosedChosen: true}
 )

@@ -42,7 +42,7 @@ func FuzzPolicyURL(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
-	blacklisted := []policy.WSPRule{{URL: "^http://10\\.9\\.9\\.9[:/]"}}
+	blacklisted := []policy.Rule{{URL: "^http://10\\.9\\.9\\.9[:/]"}}
 	r, err := policy.NewRules([]string{"any"}, nil, blacklisted, true)
 	if err != nil {
 		f.Fatal(err)

@@ -10,6 +10,11 @@ import (
 	"adit/engine"
 )
 
+// Compile returns the rules of a set. Its error names the rule that is wrong.
+func (s *RuleSet) Compile() (*Rules, error) {
+	return NewRules(s.Allow, s.Whitelist, s.Blacklist, s.AllowAll)
+}
+
 // NewRules compiles --allow values (product.md, "Ways to reach") and wsp's lists.
 // With neither allow nor whitelist nothing is allowed, unless allowAll.
 //
@@ -18,7 +23,7 @@ import (
 // brackets. Without a port every port is meant. Metadata, link-local, multicast
 // and unspecified addresses need an address rule: one of at least 8 bits (IPv4)
 // or 16 bits (IPv6), or within such a block.
-func NewRules(allow []string, whitelist, blacklist []WSPRule, allowAll bool) (*Rules, error) {
+func NewRules(allow []string, whitelist, blacklist []Rule, allowAll bool) (*Rules, error) {
 	r := &Rules{all: allowAll, guarded: guardedBlocks()}
 	for _, value := range allow {
 		if err := r.add(value); err != nil {
@@ -191,7 +196,7 @@ func parseBlock(host string) (block netip.Prefix, ok bool, err error) {
 	return block, true, nil
 }
 
-func compileList(list string, entries []WSPRule) ([]wspRule, error) {
+func compileList(list string, entries []Rule) ([]wspRule, error) {
 	compiled := make([]wspRule, len(entries))
 	for i, entry := range entries {
 		c := &compiled[i]

@@ -25,13 +25,29 @@ func (r *Rules) AllowNothing() bool {
 	return r == nil || !r.all && len(r.names) == 0 && len(r.addresses) == 0 && len(r.urls) == 0 && len(r.whitelist) == 0
 }
 
-// A WSPRule is an entry of wsp's whitelist or blacklist. Its expressions are
-// RE2, match anywhere in the text, and must all match. A field that is absent
-// has the value "", as in wsp; of one with several values a blacklist entry
-// needs one that matches and a whitelist entry needs all to match.
-type WSPRule struct {
+// A Rule is an entry of a whitelist or blacklist: wsp's, with more to it. Its
+// expressions are RE2, match anywhere in the text, and all that it says must
+// hold. A field that is absent has the value "", as in wsp; of one with several
+// values a blacklist entry needs one that matches and a whitelist entry needs
+// all to match.
+type Rule struct {
+	Name        string            // for people, in explanations; may be ""
 	Method, URL string            // regular expressions; "" matches all
 	Headers     map[string]string // name to regular expression
+	Address     []string          // addresses and CIDRs of the destination, after resolving; none: all
+	Ports       string            // PORT or FIRST-LAST of the destination; "" all
+	Client      string            // regular expression on the id of the client that would carry it
+	Caller      string            // regular expression on the name of the caller's credential; at a server only
+	From        []string          // addresses and CIDRs of the caller; at a server only
+}
+
+// A RuleSet is what rules are made of. The order is wsp's: what Deny or
+// Blacklist names is denied; of the rest is allowed what Allow or Whitelist
+// names, or all with AllowAll.
+type RuleSet struct {
+	Allow, Deny          []string // as --allow and --deny take them
+	Whitelist, Blacklist []Rule
+	AllowAll             bool
 }
 
 // A Query is what is asked.
@@ -40,6 +56,9 @@ type Query struct {
 	URL    string                     // absolute; for a CONNECT "tcp://host:port"
 	Host   string                     // host:port that would be dialled
 	Values func(name string) []string // field values; nil: none
+	Client string                     // id; "" where it is not known yet
+	Caller string                     // name of the credential; "" none
+	From   netip.Addr                 // of the caller; the zero Addr: not known
 }
 
 // A Permit is a decision in favour, to be completed when the address is known.
@@ -164,7 +183,7 @@ func (n *nameRule) matches(dest destination) bool {
 	return dest.name == n.name
 }
 
-// A wspRule is a compiled [WSPRule]; a nil expression matches all.
+// A wspRule is a compiled [Rule]; a nil expression matches all.
 type wspRule struct {
 	method, url *regexp.Regexp
 	fields      []fieldRule

@@ -105,12 +105,12 @@ func TestAllowErrorsSayWhatToDo(t *testing.T) {
 			t.Errorf("--allow %q: %q does not say %q", tt.rule, text, tt.want)
 		}
 	}
-	for list, entry := range map[string]policy.WSPRule{
+	for list, entry := range map[string]policy.Rule{
 		"method: ":         {Method: "("},
 		"url: ":            {URL: "["},
 		"header X-Custom:": {Headers: map[string]string{"X-Custom": "*"}},
 	} {
-		_, err := policy.NewRules(nil, nil, []policy.WSPRule{{}, entry}, true)
+		_, err := policy.NewRules(nil, nil, []policy.Rule{{}, entry}, true)
 		if err == nil || !strings.Contains(err.Error(), "blacklist entry 2: "+list) {
 			t.Errorf("%v: want blacklist entry 2: %s", err, list)
 		}
@@ -122,31 +122,31 @@ func TestWSPLists(t *testing.T) {
 		h := http.Header{name: values}
 		return h.Values
 	}
-	get := policy.WSPRule{Method: "^GET$", URL: "^http(s)?://.*$", Headers: map[string]string{"x-custom-header": "^value$"}}
+	get := policy.Rule{Method: "^GET$", URL: "^http(s)?://.*$", Headers: map[string]string{"x-custom-header": "^value$"}}
 	tests := []struct {
 		name         string
-		white, black []policy.WSPRule
+		white, black []policy.Rule
 		q            policy.Query
 		want         bool
 	}{
 		{"no lists, all allowed", nil, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80"}, true},
-		{"whitelisted", []policy.WSPRule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, true},
-		{"other method", []policy.WSPRule{get}, nil, policy.Query{Method: "POST", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
-		{"other scheme", []policy.WSPRule{get}, nil, policy.Query{Method: "GET", URL: "ws://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
-		{"field absent", []policy.WSPRule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80"}, false},
-		{"field wrong", []policy.WSPRule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "values")}, false},
-		{"second value smuggled past the whitelist", []policy.WSPRule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value", "evil")}, false},
-		{"expressions are not anchored", []policy.WSPRule{{URL: "internal"}}, nil, policy.Query{Method: "GET", URL: "http://a.internal.b/", Host: "a.internal.b:80"}, true},
-		{"one of two", []policy.WSPRule{{URL: "^http://a/"}, {URL: "^http://b/"}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
-		{"absent is empty, as in wsp", []policy.WSPRule{{Headers: map[string]string{"X-Bot": "^$"}}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
-		{"blacklisted", nil, []policy.WSPRule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://google.fr/", Host: "google.fr:80"}, false},
-		{"not blacklisted", nil, []policy.WSPRule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
-		{"blacklist before whitelist", []policy.WSPRule{{URL: ".*"}}, []policy.WSPRule{{URL: "/admin"}}, policy.Query{Method: "GET", URL: "http://a/admin", Host: "a:80"}, false},
-		{"second value hidden from the blacklist", nil, []policy.WSPRule{{Headers: map[string]string{"X-Bot": "evil"}}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80", Values: fields("X-Bot", "good", "evil")}, false},
-		{"empty rule of the blacklist matches all", nil, []policy.WSPRule{{}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80"}, false},
-		{"CONNECT by URL", []policy.WSPRule{{URL: "^tcp://db:5432$"}}, nil, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, true},
-		{"CONNECT blacklisted by method", nil, []policy.WSPRule{{Method: "CONNECT"}}, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, false},
-		{"metadata is no matter of URLs", []policy.WSPRule{{URL: "169"}}, nil, policy.Query{Method: "GET", URL: "http://169.254.169.254/", Host: "169.254.169.254:80"}, false},
+		{"whitelisted", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, true},
+		{"other method", []policy.Rule{get}, nil, policy.Query{Method: "POST", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
+		{"other scheme", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "ws://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
+		{"field absent", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80"}, false},
+		{"field wrong", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "values")}, false},
+		{"second value smuggled past the whitelist", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value", "evil")}, false},
+		{"expressions are not anchored", []policy.Rule{{URL: "internal"}}, nil, policy.Query{Method: "GET", URL: "http://a.internal.b/", Host: "a.internal.b:80"}, true},
+		{"one of two", []policy.Rule{{URL: "^http://a/"}, {URL: "^http://b/"}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
+		{"absent is empty, as in wsp", []policy.Rule{{Headers: map[string]string{"X-Bot": "^$"}}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
+		{"blacklisted", nil, []policy.Rule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://google.fr/", Host: "google.fr:80"}, false},
+		{"not blacklisted", nil, []policy.Rule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
+		{"blacklist before whitelist", []policy.Rule{{URL: ".*"}}, []policy.Rule{{URL: "/admin"}}, policy.Query{Method: "GET", URL: "http://a/admin", Host: "a:80"}, false},
+		{"second value hidden from the blacklist", nil, []policy.Rule{{Headers: map[string]string{"X-Bot": "evil"}}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80", Values: fields("X-Bot", "good", "evil")}, false},
+		{"empty rule of the blacklist matches all", nil, []policy.Rule{{}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80"}, false},
+		{"CONNECT by URL", []policy.Rule{{URL: "^tcp://db:5432$"}}, nil, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, true},
+		{"CONNECT blacklisted by method", nil, []policy.Rule{{Method: "CONNECT"}}, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, false},
+		{"metadata is no matter of URLs", []policy.Rule{{URL: "169"}}, nil, policy.Query{Method: "GET", URL: "http://169.254.169.254/", Host: "169.254.169.254:80"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestWSPLists(t *testing.T) {
 }
 
 func TestAllowAndWhitelistAddUp(t *testing.T) {
-	r, err := policy.NewRules([]string{"api.internal"}, []policy.WSPRule{{URL: "^http://db/"}}, nil, false)
+	r, err := policy.NewRules([]string{"api.internal"}, []policy.Rule{{URL: "^http://db/"}}, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +179,7 @@ func TestAllowAndWhitelistAddUp(t *testing.T) {
 
 // A list must mean the same however a caller spells the URL.
 func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
-	black := []policy.WSPRule{{URL: "^http://api\\.internal/admin"}, {URL: "^http://[0-9a-f:.\\[\\]]*1\\]/secret"}}
+	black := []policy.Rule{{URL: "^http://api\\.internal/admin"}, {URL: "^http://[0-9a-f:.\\[\\]]*1\\]/secret"}}
 	for _, url := range []string{
 		"http://api.internal/admin",
 		"HTTP://api.internal/admin",
@@ -202,7 +202,7 @@ func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
 			t.Errorf("blacklist passes %s", url)
 		}
 	}
-	ported := []policy.WSPRule{{URL: "^http://api\\.internal:80/admin"}}
+	ported := []policy.Rule{{URL: "^http://api\\.internal:80/admin"}}
 	for _, url := range []string{"http://api.internal/admin", "http://api.internal:/admin", "http://api.internal/%61dmin", "HTTP://API.internal./admin"} {
 		if decide(t, nil, ported, url, "api.internal:80") {
 			t.Errorf("blacklist with a port passes %s", url)
@@ -211,7 +211,7 @@ func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
 	if decide(t, nil, black, "http://[0:0:0:0:0:0:0:1]/secret", "[::1]:80") {
 		t.Error("blacklist passes another spelling of ::1")
 	}
-	white := []policy.WSPRule{{URL: "^http://api\\.internal(:80)?/public/"}}
+	white := []policy.Rule{{URL: "^http://api\\.internal(:80)?/public/"}}
 	for url, want := range map[string]bool{
 		"http://api.internal/public/x":              true,
 		"http://api.internal:80/public/x":           true,
@@ -233,13 +233,13 @@ func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
 			t.Errorf("whitelist on %s: allowed %v, want %v", url, got, want)
 		}
 	}
-	upper := []policy.WSPRule{{URL: "^http://API"}}
+	upper := []policy.Rule{{URL: "^http://API"}}
 	if !decide(t, upper, nil, "http://API.internal/", "api.internal:80") {
 		t.Error("a whitelist in capitals does not match what came in capitals")
 	}
 }
 
-func decide(t *testing.T, white, black []policy.WSPRule, url, host string) bool {
+func decide(t *testing.T, white, black []policy.Rule, url, host string) bool {
 	t.Helper()
 	r, err := policy.NewRules(nil, white, black, len(white) == 0)
 	if err != nil {

@@ -162,7 +162,7 @@ func newCallerConn(c net.Conn, s *Server) *callerConn {
 
 func (c *callerConn) Write(p []byte) (int, error) {
 	if now := int64(time.Since(c.epoch)); now >= c.refresh.Load() {
-		stall := c.s.o.Stall
+		stall := c.s.live().Caps.Stall
 		c.refresh.Store(now + int64(min(stall/16, time.Second)))
 		if err := c.Conn.SetWriteDeadline(c.epoch.Add(time.Duration(now) + stall)); err != nil {
 			return 0, err

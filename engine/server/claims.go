@@ -184,7 +184,7 @@ func (s *Server) checkExpose(exposed []engine.Expose) *refusal {
 			return no("route %d is neither a host nor a tcp port", i+1)
 		case e.TCP != 0 && s.o.TCPFirst == 0:
 			return no("tcp port %d: this server exposes no tcp ports", e.TCP)
-		case e.TCP != 0 && s.o.Callers.Admit(nil, engine.WayTCP) != nil:
+		case e.TCP != 0 && !s.portsOpen():
 			return no("tcp port %d: callers of a port can't show the credential that this server asks for; its --open-callers=exposed opens ports", e.TCP)
 		case e.TCP != 0 && (e.TCP < s.o.TCPFirst || e.TCP > s.o.TCPLast):
 			return no("tcp port %d is outside %d-%d", e.TCP, s.o.TCPFirst, s.o.TCPLast)

@@ -57,8 +57,8 @@ func lines(head string) []string {
 
 func TestHeadsAsTheyWentThroughTheTunnel(t *testing.T) {
 	b := serve(t, Options{
-		Callers: &policy.Callers{Tokens: policy.NewSecrets("caller-token")},
-		Clients: &policy.Clients{Secrets: policy.NewSecrets("tunnel-secret")},
+		Live: Live{Callers: &policy.Callers{Secrets: policy.NewSecrets("caller-token")},
+			Clients: &policy.Clients{Secrets: policy.NewSecrets("tunnel-secret")}},
 	})
 	for name, change := range map[string]func(*tunnel.DialOptions){
 		"native": func(*tunnel.DialOptions) {}, "wsp": classic,

@@ -24,10 +24,10 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	}
 	defer c.release()
 	c.rec.Method = observe.Method(r.Method)
-	if err := s.o.Callers.Admit(r.Header, t.way); err != nil {
+	if _, err := s.live().Callers.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS}, t.way); err != nil {
 		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""
-		if reason == engine.ReasonMalformed || s.o.Callers.Closed() {
+		if reason == engine.ReasonMalformed || s.live().Callers.Closed() {
 			text = errors.Unwrap(err).Error()
 		}
 		s.refuse(w, r, c, reason, text)
@@ -64,7 +64,7 @@ func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
 	if t.way == engine.WayHost && s.dispatch.lookup(t.to) == nil {
 		return engine.ReasonNoRoute, ""
 	}
-	if s.o.Rules == nil {
+	if s.live().Rules == nil {
 		return engine.ReasonNone, ""
 	}
 	return engine.ReasonOf(s.allowed(&policy.Query{Method: r.Method, Values: r.Header.Values}, t)), ""
@@ -98,7 +98,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 		out, _ := w.(writeDeadliner)
 		c.opened(sl.l, ex, out)
 		if content {
-			c.up.start(w, r, ex, s.o.Stall, sl.l.native && expectsContinue(r))
+			c.up.start(w, r, ex, s.live().Caps.Stall, sl.l.native && expectsContinue(r))
 		} else if t.upgrade == "" {
 			c.tee.EndRequest()
 		}
@@ -193,7 +193,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 // copyContent writes content piece by piece as it comes, and flushes whenever
 // nothing more is there yet.
 func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exchange) error {
-	deadline := streamDeadline{w: w, h2: r.ProtoMajor == 2, stall: c.s.o.Stall}
+	deadline := streamDeadline{w: w, h2: r.ProtoMajor == 2, stall: c.s.live().Caps.Stall}
 	if !ex.Buffered() {
 		if err := flush(w); err != nil {
 			return err

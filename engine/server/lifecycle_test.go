@@ -311,7 +311,7 @@ func TestSlowReaderIsCut(t *testing.T) {
 				return
 			}
 		}
-	}, func(o *Options) { o.Stall = stall })
+	}, func(o *Options) { o.Caps.Stall = stall })
 	c := b.raw("GET /big HTTP/1.1\r\nHost: app.t.example\r\n\r\n")
 	c.Read(make([]byte, 1))
 	begin := time.Now()
@@ -350,7 +350,7 @@ func TestSlowReaderOnHTTP2IsCut(t *testing.T) {
 				return
 			}
 		}
-	}, func(o *Options) { o.Stall = stall })
+	}, func(o *Options) { o.Caps.Stall = stall })
 	c := h2c(t)
 	req := mustRequest("GET", b.url("/big"))
 	resp, err := c.Do(req)
@@ -370,7 +370,7 @@ func TestSlowWriterIsCut(t *testing.T) {
 	b := exposed(t, func(in tunnel.Incoming) {
 		_, err := content(in)
 		ended <- err
-	}, func(o *Options) { o.Stall = stall })
+	}, func(o *Options) { o.Caps.Stall = stall })
 	c := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nContent-Length: 10\r\n\r\nabc")
 	begin := time.Now()
 	if rest, _ := io.ReadAll(c.r); len(rest) > 0 {
@@ -400,7 +400,7 @@ func TestSilentConversationIsNotCut(t *testing.T) {
 		}
 		in.Write(body)
 		in.CloseWrite(nil)
-	}, func(o *Options) { o.Stall = stall })
+	}, func(o *Options) { o.Caps.Stall = stall })
 	c := b.raw("POST / HTTP/1.1\r\nHost: app.t.example\r\nTransfer-Encoding: chunked\r\n\r\n")
 	time.Sleep(3 * stall)
 	io.WriteString(c, "3\r\nabc\r\n0\r\n\r\n")
@@ -414,7 +414,7 @@ func TestSilentConversationIsNotCut(t *testing.T) {
 // Requests on one connection after one with content: no deadline is left over.
 func TestKeepAliveOutlivesStall(t *testing.T) {
 	const stall = 100 * time.Millisecond
-	b := exposed(t, hello, func(o *Options) { o.Stall = stall })
+	b := exposed(t, hello, func(o *Options) { o.Caps.Stall = stall })
 	c := b.raw("")
 	for range 3 {
 		io.WriteString(c, "POST / HTTP/1.1\r\nHost: app.t.example\r\nContent-Length: 2\r\n\r\nhi")

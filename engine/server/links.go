@@ -9,6 +9,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/frame"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 )
 
@@ -20,7 +21,7 @@ type link struct {
 	opened   time.Time
 	counters frame.Counters
 	failed   atomic.Uint64 // exchanges, as in engine.Connection
-	admitted string        // name of the credential
+	admitted policy.Identity
 
 	registered atomic.Bool
 	conn       tunnel.Conn
@@ -61,7 +62,7 @@ func (l *link) status(c *engine.Connection) {
 		c.Traffic = l.counters.Traffic()
 	}
 	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
-	c.Failed, c.Credential = min(failed, c.Exchanges), l.admitted
+	c.Failed, c.Credential = min(failed, c.Exchanges), l.admitted.Name
 	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func withCallerToken(token string) func(*Options) {
-	return func(o *Options) { o.Callers = &policy.Callers{Tokens: policy.NewSecrets(token)} }
+	return func(o *Options) { o.Callers = &policy.Callers{Secrets: policy.NewSecrets(token)} }
 }
 
 func withClientSecret(secret string) func(*Options) {

@@ -172,7 +172,7 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
-		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.o.Stall}, nil, nil)
+		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.live().Caps.Stall}, nil, nil)
 		return
 	}
 	s.hijack(r.Context(), w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))

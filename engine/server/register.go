@@ -12,13 +12,14 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"adit/engine"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
 
 // register admits a client and serves its WebSocket until it ends.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	credential, reason, text := s.admitClient(r)
+	identity, reason, text := s.admitClient(r)
 	if reason != engine.ReasonNone {
 		status := s.statusOf(0, reason, false)
 		if reason == engine.ReasonMalformed && text != "" {
@@ -28,7 +29,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.greeting.Add(-1)
-	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now(), admitted: credential}
+	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now(), admitted: identity}
 	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l}
 	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{
 		ID: l.id, Limits: s.o.Limits, Protocol: s.o.Protocol, Growth: s.growth, Counters: &l.counters,
@@ -59,30 +60,29 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 
 // admitClient decides on a request for /register, before any state is made for
 // it. A text with ReasonMalformed says that it is no WebSocket handshake. On
-// ReasonNone it has counted a greeting; credential is then the name of what
-// admitted the client.
-func (s *Server) admitClient(r *http.Request) (credential string, reason engine.Reason, text string) {
-	credential, err := s.o.Clients.Admit(r.Header)
+// ReasonNone it has counted a greeting.
+func (s *Server) admitClient(r *http.Request) (identity policy.Identity, reason engine.Reason, text string) {
+	identity, err := s.live().Clients.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS})
 	if err != nil {
-		return "", engine.ReasonOf(err), ""
+		return identity, engine.ReasonOf(err), ""
 	}
 	if len(r.Header["Origin"]) > 0 {
-		return "", engine.ReasonDenied, "browsers may not register"
+		return identity, engine.ReasonDenied, "browsers may not register"
 	}
 	if r.Method != http.MethodGet || r.ProtoMajor != 1 ||
 		!httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") ||
 		!httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket") ||
 		r.Header.Get("Sec-Websocket-Version") != "13" {
-		return "", engine.ReasonMalformed, "/register wants a websocket handshake (version 13) over http/1.1"
+		return identity, engine.ReasonMalformed, "/register wants a websocket handshake (version 13) over http/1.1"
 	}
 	if s.draining.Load() {
-		return "", engine.ReasonDraining, ""
+		return identity, engine.ReasonDraining, ""
 	}
 	if s.greeting.Add(1) > maxGreetings {
 		s.greeting.Add(-1)
-		return "", engine.ReasonQueueFull, "too many clients are registering: try again"
+		return identity, engine.ReasonQueueFull, "too many clients are registering: try again"
 	}
-	return credential, engine.ReasonNone, ""
+	return identity, engine.ReasonNone, ""
 }
 
 func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, status int, reason engine.Reason, text string) {

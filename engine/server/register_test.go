@@ -101,7 +101,7 @@ func TestGreetingsThatAreRejected(t *testing.T) {
 	b := serve(t, withPorts(port, port))
 	bare := serve(t, Options{})
 	guarded := withPorts(port, port)
-	guarded.Callers = &policy.Callers{Tokens: policy.NewSecrets("token")}
+	guarded.Callers = &policy.Callers{Secrets: policy.NewSecrets("token")}
 	closed := serve(t, guarded)
 	for _, k := range []struct {
 		name   string

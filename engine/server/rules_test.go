@@ -12,14 +12,14 @@ import (
 // Rules judge every request, in every spelling, those to exposed names by the URL
 // that the caller used (F1, P1, P4).
 func TestRulesOfTheServer(t *testing.T) {
-	rules, err := policy.NewRules(nil, []policy.WSPRule{
+	rules, err := policy.NewRules(nil, []policy.Rule{
 		{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}, {URL: `^http://(app\.t\.example|app\.t\.example:8080)/`}},
-		[]policy.WSPRule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, false)
+		[]policy.Rule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hits := 0
-	b := serve(t, Options{Rules: rules, Domain: domain, Wait: 20 * time.Millisecond})
+	b := serve(t, Options{Live: Live{Rules: rules}, Domain: domain, Wait: 20 * time.Millisecond})
 	b.dial(greeting("edge", engine.Expose{Host: "app"}, engine.Expose{Host: "other"}), func(in tunnel.Incoming) {
 		hits++
 		if in.Request() == nil {
@@ -71,11 +71,11 @@ func TestRulesOfTheServer(t *testing.T) {
 
 // Every request of a caller's connection is judged anew, exposed names too.
 func TestRulesOfEveryRequestOfAConnection(t *testing.T) {
-	rules, err := policy.NewRules(nil, nil, []policy.WSPRule{{URL: "/forbidden"}}, true)
+	rules, err := policy.NewRules(nil, nil, []policy.Rule{{URL: "/forbidden"}}, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := serve(t, Options{Rules: rules, Domain: domain})
+	b := serve(t, Options{Live: Live{Rules: rules}, Domain: domain})
 	b.dial(greeting("edge", engine.Expose{Host: "app"}), hello)
 	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: app.t.example\r\n\r\n" }
 	c := b.raw(get("/a") + get("/forbidden") + get("/b"))

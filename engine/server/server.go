@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,7 +19,6 @@ import (
 	"adit/engine"
 	"adit/engine/capture"
 	"adit/engine/observe"
-	"adit/engine/policy"
 	"adit/engine/tunnel"
 )
 
@@ -33,15 +33,20 @@ type Options struct {
 	TCPLast   uint16
 	TCPHost   string // address the TCP ports bind; that of --listen
 
-	Clients *policy.Clients
-	Callers *policy.Callers
-	// Rules judge every request and CONNECT, those to exposed names by the URL
-	// that the caller used; TCP ports have none. nil allows all: the client decides.
-	Rules *policy.Rules
+	Live // what is in force from the start
+
+	// TLS secures what Serve is given; nil: it is served in clear.
+	TLS *tls.Config
+
+	// Inherited returns a listener on a TCP port that the process was started
+	// with, nil where there is none. Nil: there are none.
+	Inherited func(port uint16) net.Listener
+
+	// Hosts are exposed names that a former process knew: who asks for one waits
+	// as for one that was exposed here.
+	Hosts []string
 
 	Wait         time.Duration // of a caller for a connection; default 1 s
-	MaxWaiting   int           // callers that wait per client or route; default 1,000
-	Stall        time.Duration // a caller moves no byte that is due; default 60 s
 	Limits       tunnel.Limits
 	Grace        time.Duration   // for exchanges in flight at a stop; default 30 s
 	Protocol     engine.Protocol // 0 auto, else only that one
@@ -77,6 +82,7 @@ type Server struct {
 	vias      [3]string // our element of Via for HTTP/1.0, 1.1 and 2
 	started   time.Time
 
+	now    atomic.Pointer[Live]
 	bus    *observe.Bus
 	ownBus bool // made here because Options had none
 	log    *slog.Logger
@@ -133,7 +139,6 @@ func New(o Options) (*Server, error) {
 		domain = "." + domain
 	}
 	orDefault(&o.Wait, time.Second)
-	orDefault(&o.Stall, time.Minute)
 	orDefault(&o.Grace, 30*time.Second)
 	limits := tunnel.DefaultLimits()
 	orDefault(&o.Limits.Ping, limits.Ping)
@@ -144,15 +149,7 @@ func New(o Options) (*Server, error) {
 	if o.Limits.Window <= 0 {
 		o.Limits.Window = limits.Window
 	}
-	if o.MaxWaiting <= 0 {
-		o.MaxWaiting = 1000
-	}
-	if o.Clients == nil {
-		o.Clients = &policy.Clients{}
-	}
-	if o.Callers == nil {
-		o.Callers = &policy.Callers{}
-	}
+	o.Live.settle()
 	keeper, err := capture.New(capture.Options{Capture: o.Capture, Limit: o.CaptureMemory})
 	if err != nil {
 		return nil, err
@@ -172,7 +169,7 @@ func New(o Options) (*Server, error) {
 		bus:        o.Bus,
 		log:        o.Logger,
 		growth:     tunnel.NewBudget(windowGrowth),
-		dispatch:   newDispatcher(o.MaxWaiting),
+		dispatch:   newDispatcher(o.Caps.Waiting),
 		hardStop:   make(chan struct{}),
 		done:       make(chan struct{}),
 	}
@@ -182,6 +179,7 @@ func New(o Options) (*Server, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.now.Store(&o.Live)
 	s.calls.last.Store(uint64(max(o.FirstRequest, 1) - 1))
 	s.lastLink.Store(uint64(max(o.FirstConnection, 1) - 1))
 	s.base, s.cancel = context.WithCancel(context.Background())
@@ -199,9 +197,9 @@ func New(o Options) (*Server, error) {
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serveHTTP),
-		ReadHeaderTimeout:            headerTimeout,
-		IdleTimeout:                  idleTimeout,
-		MaxHeaderBytes:               maxHeader,
+		ReadHeaderTimeout:            o.Caps.HeaderTimeout,
+		IdleTimeout:                  o.Caps.KeepAlive,
+		MaxHeaderBytes:               o.Caps.HeaderBytes,
 		Protocols:                    &protocols,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return s.base },

@@ -307,7 +307,7 @@ func upgradeOf(r *http.Request) string {
 // q has method and fields; of an exposed name too: by the public URL, since the
 // origin's is the client's to know.
 func (s *Server) allowed(q *policy.Query, t *target) error {
-	if s.o.Rules == nil {
+	if s.live().Rules == nil {
 		return nil
 	}
 	q.Host = t.authority
@@ -319,7 +319,7 @@ func (s *Server) allowed(q *policy.Query, t *target) error {
 			q.Host += map[string]string{"http": ":80", "https": ":443"}[t.scheme]
 		}
 	}
-	_, err := s.o.Rules.Check(q)
+	_, err := s.live().Rules.Check(q)
 	return err
 }
 

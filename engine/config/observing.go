@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"adit/engine"
+)
+
+// Observing is what a run tells to systems that watch it.
+type Observing struct {
+	MetricsListen string   // HOST:PORT for /metrics, /healthz and /readyz in clear; "" none
+	OTLP          string   // URL of an OTLP/HTTP collector; "" none
+	OTLPHeaders   []string // NAME=VALUE
+	OTLPSample    float64  // of requests, 0 to 1
+}
+
+// ObservingSettings defines the settings of metrics and traces; each sets its
+// field of o.
+func ObservingSettings(o *Observing) []Setting {
+	headers := secretsSetting(&o.OTLPHeaders, "otlp-header", "field for the collector, NAME=VALUE")
+	headers.Value = "NAME=VALUE|@FILE"
+	sample := rateSetting(&o.OTLPSample, "otlp-sample", "1", "part of requests that are traced, 0 to 1, where the caller has not decided")
+	return []Setting{
+		textSetting(&o.MetricsListen, "metrics-listen", "HOST:PORT", "", "serve /metrics, /healthz and /readyz here too, without TLS or token (default: not)", checkListen),
+		textSetting(&o.OTLP, "otlp", "URL", "", "send traces to this OTLP/HTTP collector, such as http://127.0.0.1:4318 (default: not)", checkCollector),
+		headers,
+		sample,
+	}
+}
+
+func (o *Observing) check() error {
+	if o.OTLPSample > 1 {
+		return fmt.Errorf("--otlp-sample %s is out of range; want 0 to 1", strconv.FormatFloat(o.OTLPSample, 'g', -1, 64))
+	}
+	for _, h := range o.OTLPHeaders {
+		if name, _, ok := strings.Cut(h, "="); !ok || name == "" {
+			return errors.New("--otlp-header: want NAME=VALUE")
+		}
+	}
+	return nil
+}
+
+func checkCollector(v string) (string, error) {
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return "", fmt.Errorf("%q is no URL of a collector; want http://HOST:4318 or https://…", engine.Bound(v))
+	}
+	return v, nil
+}
+
+func logFormatSetting(into *string) Setting {
+	return choiceSetting(into, "log-format", "json", "form of the logs on stderr", "json", "text")
+}

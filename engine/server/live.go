@@ -1,0 +1,80 @@
+package server
+
+import (
+	"net/netip"
+	"time"
+
+	"adit/engine"
+	"adit/engine/policy"
+)
+
+// Live is what of a server's options may change while it runs. Its values are
+// not changed after they were handed over.
+type Live struct {
+	Clients *policy.Clients // nil: open
+	Callers *policy.Callers // nil: open
+	// Rules judge every request and CONNECT, those to exposed names by the URL
+	// that the caller used; TCP ports have none. nil allows all: the client decides.
+	Rules *policy.Rules
+	Caps  Caps
+
+	ProxyProtocol  []netip.Prefix // peers that say in PROXY protocol who connects
+	TrustedProxies []netip.Prefix // peers whose forwarding fields are believed and kept
+}
+
+// Caps are what a server does not let peers exceed. The zero value of each is
+// the default, a negative one no bound.
+type Caps struct {
+	HeaderBytes   int           // of a request head; at New only
+	HeaderFields  int           // of a request head
+	HeaderTimeout time.Duration // for a request head, and for a TLS handshake; at New only
+	KeepAlive     time.Duration // between requests of a caller; at New only
+	Stall         time.Duration // a caller moves no byte that is due; default 60 s
+	Body          int64         // bytes of a request's content; default no bound
+
+	Connections           int     // sockets of all listeners
+	ConnectionsPerAddress int     // of these of one address, unless it is a trusted proxy's
+	ConnectionsPerClient  int     // WebSockets of one client id
+	HandshakeRate         float64 // opening handshakes a second from one address
+	FailureRate           float64 // wrong credentials a second from one address
+	ExchangesPerClient    int     // in flight to one client id
+	Waiting               int     // callers that wait per client or route; default 1,000
+	Bandwidth             int64   // bytes a second to one client id, and from it
+	Memory                int64   // bytes of the process above which no new request is taken
+}
+
+// live returns what is in force.
+func (s *Server) live() *Live { return s.now.Load() }
+
+// Update puts l in force for whatever comes from now on. Connections whose
+// credential does not hold any more are closed with 1008, and by is told as who
+// did it.
+func (s *Server) Update(l Live, by engine.Operator) {
+	l.settle()
+	s.now.Store(&l)
+}
+
+// settle fills in defaults.
+func (l *Live) settle() {
+	if l.Clients == nil {
+		l.Clients = &policy.Clients{}
+	}
+	if l.Callers == nil {
+		l.Callers = &policy.Callers{}
+	}
+	orDefault(&l.Caps.HeaderTimeout, headerTimeout)
+	orDefault(&l.Caps.KeepAlive, idleTimeout)
+	orDefault(&l.Caps.Stall, time.Minute)
+	if l.Caps.HeaderBytes == 0 {
+		l.Caps.HeaderBytes = maxHeader
+	}
+	if l.Caps.Waiting == 0 {
+		l.Caps.Waiting = 1000
+	}
+}
+
+// portsOpen reports whether callers of TCP ports, who can show nothing, may come in.
+func (s *Server) portsOpen() bool {
+	_, err := s.live().Callers.Admit(&policy.Presented{}, engine.WayTCP)
+	return err == nil
+}
