@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -19,7 +20,56 @@ type loader struct {
 	role     string
 	settings func() []config.Setting
 	load     func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error)
-	values   map[string][]string // for each setting, values unlike the default
+	values   map[string]example // for each setting
+}
+
+// An example is values of a setting unlike its default, and what must be set
+// beside it: a companion of the same name is only what it is compared with.
+type example struct {
+	values []string
+	beside map[string][]string
+}
+
+// flags returns the example as flags, without the setting itself where it comes
+// from elsewhere.
+func (e example) flags(name string, itself bool) map[string][]string {
+	given := maps.Clone(e.beside)
+	if given == nil {
+		given = map[string][]string{}
+	}
+	delete(given, name)
+	if itself {
+		given[name] = e.values
+	}
+	return given
+}
+
+// valuesOf reads testdata/values.txt, which tests of other packages read as well.
+func valuesOf(role string) map[string]example {
+	data, err := os.ReadFile("testdata/values.txt")
+	if err != nil {
+		panic(err)
+	}
+	table := map[string]example{}
+	for line := range strings.Lines(string(data)) {
+		words := strings.Fields(line)
+		if len(words) < 3 || words[0] != role {
+			continue
+		}
+		e := example{beside: map[string][]string{}}
+		for i, w := range words[2:] {
+			if w == "--" {
+				for _, pair := range words[i+3:] {
+					name, value, _ := strings.Cut(pair, "=")
+					e.beside[name] = append(e.beside[name], value)
+				}
+				break
+			}
+			e.values = append(e.values, w)
+		}
+		table[words[1]] = e
+	}
+	return table
 }
 
 func started[T any](c *T, notices []string, err error) (any, []string, error) {
@@ -41,52 +91,7 @@ func loaders() []loader {
 			load: func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error) {
 				return started(config.LoadServer(path, env, flags))
 			},
-			values: map[string][]string{
-				"listen":             {"127.0.0.2:9999"},
-				"name":               {"edge-of-town"},
-				"secret":             {"one", "two"},
-				"caller-token":       {"three", "four"},
-				"domain":             {"tunnels.example.com"},
-				"tcp-ports":          {"20000-20100"},
-				"open-clients":       {"true"},
-				"open-callers":       {"exposed"},
-				"timeout":            {"1m30s"},
-				"ping":               {"5s"},
-				"grace":              {"7s"},
-				"compat-status":      {"true"},
-				"protocol":           {"wsp"},
-				"log-level":          {"debug"},
-				"for":                {"1h"},
-				"events":             {"lifecycle"},
-				"headless":           {"true"},
-				"control":            {"/run/adit/here.sock"},
-				"control-listen":     {"127.0.0.1:9443"},
-				"control-cert":       {"cert.pem"},
-				"control-key":        {"key.pem"},
-				"control-token":      {"six", "seven"},
-				"control-read-token": {"eight", "nine"},
-				"store":              {"here.db"},
-				"no-store":           {"true"},
-				"store-captures":     {"true"},
-				"store-age":          {"24h"},
-				"store-rows":         {"1000"},
-				"store-bytes":        {"1GiB"},
-				"capture":            {"content"},
-				"capture-content":    {"client:edge-1", "path:/api"},
-				"capture-memory":     {"8MiB"},
-				"tui":                {"true"},
-				"plain":              {"true"},
-				"inline":             {"true"},
-				"fps":                {"15"},
-				"no-sync":            {"true"},
-				"no-mouse":           {"true"},
-				"color":              {"never"},
-				"theme":              {"nord"},
-				"glyphs":             {"ascii"},
-				"keys":               {"emacs"},
-				"read-only":          {"true"},
-				"keep-engine":        {"true"},
-			},
+			values: valuesOf("server"),
 		},
 		{
 			role:     "client",
@@ -94,52 +99,7 @@ func loaders() []loader {
 			load: func(path string, env func(string) (string, bool), flags map[string][]string) (any, []string, error) {
 				return started(config.LoadClient(path, env, flags))
 			},
-			values: map[string][]string{
-				"server":             {"ws://a:1/register", "wss://b/register"},
-				"id":                 {"pi-of-town"},
-				"secret":             {"five"},
-				"pool":               {"3"},
-				"pool-idle":          {"11"},
-				"pool-max":           {"99"},
-				"expose":             {"app=http://localhost:3000", "tcp:5432=10.0.0.5:5432"},
-				"allow":              {"*.corp", "10.0.0.0/8:443"},
-				"host-header":        {"rewrite"},
-				"ping":               {"5s"},
-				"grace":              {"7s"},
-				"headless":           {"true"},
-				"once":               {"true"},
-				"protocol":           {"adit"},
-				"log-level":          {"warn"},
-				"for":                {"1h"},
-				"events":             {"none"},
-				"control":            {"/run/adit/here.sock"},
-				"control-listen":     {"127.0.0.1:9443"},
-				"control-cert":       {"cert.pem"},
-				"control-key":        {"key.pem"},
-				"control-token":      {"six", "seven"},
-				"control-read-token": {"eight", "nine"},
-				"store":              {"here.db"},
-				"no-store":           {"true"},
-				"store-captures":     {"true"},
-				"store-age":          {"24h"},
-				"store-rows":         {"1000"},
-				"store-bytes":        {"1GiB"},
-				"capture":            {"content"},
-				"capture-content":    {"client:edge-1", "path:/api"},
-				"capture-memory":     {"8MiB"},
-				"tui":                {"true"},
-				"plain":              {"true"},
-				"inline":             {"true"},
-				"fps":                {"15"},
-				"no-sync":            {"true"},
-				"no-mouse":           {"true"},
-				"color":              {"never"},
-				"theme":              {"nord"},
-				"glyphs":             {"ascii"},
-				"keys":               {"emacs"},
-				"read-only":          {"true"},
-				"keep-engine":        {"true"},
-			},
+			values: valuesOf("client"),
 		},
 	}
 }
@@ -179,35 +139,35 @@ func yamlFile(t testing.TB, role string, s config.Setting, values []string) stri
 
 func TestEverySettingTakesEffectFromEverySource(t *testing.T) {
 	for _, l := range loaders() {
-		defaults, _, err := l.load("", nil, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		settings := l.settings()
 		if len(settings) != len(l.values) {
 			t.Errorf("%s: %d settings, values for %d", l.role, len(settings), len(l.values))
 		}
 		for _, s := range settings {
 			t.Run(l.role+"/"+s.Name, func(t *testing.T) {
-				values := l.values[s.Name]
-				if len(values) == 0 || s.Repeatable != (len(values) > 1) {
-					t.Fatalf("values %q for a setting with repeatable %v", values, s.Repeatable)
+				e := l.values[s.Name]
+				if len(e.values) == 0 || s.Repeatable != (len(e.values) > 1) {
+					t.Fatalf("values %q for a setting with repeatable %v", e.values, s.Repeatable)
 				}
 				if s.Help == "" || (s.Value == "") != (s.Default == "false") {
 					t.Errorf("help %q, value %q, default %q", s.Help, s.Value, s.Default)
 				}
-				fromFlag, _, err := l.load("", nil, map[string][]string{s.Name: values})
+				without, _, err := l.load("", nil, e.beside)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if reflect.DeepEqual(fromFlag, defaults) {
-					t.Fatalf("--%s %q changes nothing", s.Name, values)
+				fromFlag, _, err := l.load("", nil, e.flags(s.Name, true))
+				if err != nil {
+					t.Fatal(err)
 				}
-				fromEnv, _, err := l.load("", environ(s.Env(), strings.Join(values, ",")), nil)
+				if reflect.DeepEqual(fromFlag, without) {
+					t.Fatalf("--%s %q changes nothing", s.Name, e.values)
+				}
+				fromEnv, _, err := l.load("", environ(s.Env(), strings.Join(e.values, ",")), e.flags(s.Name, false))
 				if err != nil || !reflect.DeepEqual(fromEnv, fromFlag) {
 					t.Errorf("%s is not --%s: %+v, %v", s.Env(), s.Name, fromEnv, err)
 				}
-				fromFile, _, err := l.load(yamlFile(t, l.role, s, values), nil, nil)
+				fromFile, _, err := l.load(yamlFile(t, l.role, s, e.values), nil, e.flags(s.Name, false))
 				if err != nil || !reflect.DeepEqual(fromFile, fromFlag) {
 					t.Errorf("the file is not --%s: %+v, %v", s.Name, fromFile, err)
 				}
@@ -225,8 +185,8 @@ func TestEveryFieldHasASetting(t *testing.T) {
 			t.Fatal(err)
 		}
 		covered := map[string]bool{}
-		for name, values := range l.values {
-			c, _, err := l.load("", nil, map[string][]string{name: values})
+		for name, e := range l.values {
+			c, _, err := l.load("", nil, e.flags(name, true))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -291,6 +251,14 @@ func TestDefaultsAreThoseOfTheIssue(t *testing.T) {
 		Dashboard: config.Dashboard{FPS: 30, Color: "auto", Theme: "auto", Glyphs: "auto", Keys: "vim+arrows"},
 		Store:     config.Store{Path: config.OwnPlace, Age: 720 * time.Hour, Rows: 10_000_000, Bytes: 4 << 30},
 		Capture:   config.Capture{Mode: "heads", Memory: 64 << 20},
+		TLS:       config.TLS{Min: "1.2"},
+		Limits: config.Limits{
+			HeaderBytes: 64 << 10, HeaderFields: 256, HeaderTimeout: 10 * time.Second, KeepAlive: 2 * time.Minute, Stall: time.Minute,
+			ConnectionsPerAddress: 4096, ConnectionsPerClient: 1000, HandshakeRate: 100, FailureRate: 5,
+			ExchangesPerClient: 10_000, Waiting: 1000,
+		},
+		Observing: config.Observing{OTLPSample: 1},
+		LogFormat: "json",
 	}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("server %+v\nwant   %+v", s, want)
@@ -305,6 +273,8 @@ func TestDefaultsAreThoseOfTheIssue(t *testing.T) {
 		Dashboard: config.Dashboard{FPS: 30, Color: "auto", Theme: "auto", Glyphs: "auto", Keys: "vim+arrows"},
 		Store:     config.Store{Age: 720 * time.Hour, Rows: 10_000_000, Bytes: 4 << 30},
 		Capture:   config.Capture{Mode: "heads", Memory: 64 << 20},
+		Observing: config.Observing{OTLPSample: 1},
+		LogFormat: "json",
 	}
 	if !reflect.DeepEqual(c, wantClient) {
 		t.Errorf("client %+v\nwant   %+v", c, wantClient)
