@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/egress"
 	"adit/engine/tunnel"
 )
 
@@ -41,6 +42,8 @@ func dialFailure(err error) failure {
 			f.refused = true
 		}
 	}
+	var proxy *egress.Error
+	f.refused = f.refused || errors.As(err, &proxy) && proxy.Refused()
 	f.refused = f.refused || refusal(f.code) || engine.ReasonOf(err) == engine.ReasonUnsupported
 	return f
 }

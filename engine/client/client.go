@@ -9,14 +9,12 @@ package client
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"sync"
@@ -25,6 +23,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/capture"
+	"adit/engine/egress"
 	"adit/engine/observe"
 	"adit/engine/origin"
 	"adit/engine/policy"
@@ -67,9 +66,10 @@ type Options struct {
 	FirstRequest    engine.RequestID
 	FirstConnection engine.ConnectionID
 
-	// NetDial replaces the dial to servers: a way through a proxy, or a test's.
+	Egress *egress.Dialer // the way to servers; nil: straight
+
+	// NetDial replaces the dial to servers in tests.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
-	TLS     func() *tls.Config // for each wss connection; nil: Go's defaults
 
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
 	Logger  *slog.Logger // nil: discards
@@ -94,12 +94,10 @@ const (
 type Client struct {
 	o         Options
 	log       *slog.Logger
-	header    http.Header // credential
 	greeting  *engine.Greeting
 	routes    []route // route n of a record is routes[n-1]
 	endpoints []*endpoint
-	origins   *origin.Transport
-	dialer    *policy.Dialer
+	now       atomic.Pointer[force]
 	growth    *tunnel.Budget
 	buffers   sync.Pool // of *[copyBuffer]byte
 	started   time.Time
@@ -121,12 +119,14 @@ type Client struct {
 	closers    sync.WaitGroup
 	replays    *replayer
 	replayWork sync.WaitGroup // replays; none is added but where state is running
+	retired    sync.WaitGroup // what is retiring
 
 	mu       sync.Mutex // guards what follows; held around no wait
 	state    state
 	asked    bool // drainAsked is closed
 	closed   bool // closeAsked is closed
 	failure  *RunError
+	retiring map[*origin.Transport]*time.Timer // of former rules
 	drainBy  string
 	sessions map[engine.ConnectionID]*connection
 }
@@ -186,7 +186,6 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		o:          o,
 		log:        o.Logger,
-		dialer:     o.Dialer,
 		growth:     tunnel.NewBudget(growthBudget),
 		started:    time.Now(),
 		dial:       tunnel.Dial,
@@ -196,13 +195,11 @@ func New(o Options) (*Client, error) {
 		failed:     make(chan struct{}),
 		done:       make(chan struct{}),
 		sessions:   make(map[engine.ConnectionID]*connection),
+		retiring:   make(map[*origin.Transport]*time.Timer),
 	}
 	c.late = observe.NewSweeper(c.announce)
 	c.replays = newReplayer(c)
 	c.buffers.New = func() any { return new([copyBuffer]byte) }
-	if c.dialer == nil {
-		c.dialer = &policy.Dialer{Rules: o.Rules}
-	}
 	c.requestIDs.Store(uint64(max(o.FirstRequest, 1) - 1))
 	c.connectionIDs.Store(uint64(max(o.FirstConnection, 1) - 1))
 	var name [8]byte
@@ -210,9 +207,6 @@ func New(o Options) (*Client, error) {
 	c.instance = hex.EncodeToString(name[:])
 	var err error
 	if c.keeper, err = capture.New(capture.Options{Capture: o.Capture, Limit: o.CaptureMemory}); err != nil {
-		return nil, err
-	}
-	if c.header, err = credential(o.Secret); err != nil {
 		return nil, err
 	}
 	if c.routes, err = parseRoutes(o.Expose); err != nil {
@@ -231,11 +225,11 @@ func New(o Options) (*Client, error) {
 		c.endpoints = append(c.endpoints, e)
 	}
 	c.greeting = c.newGreeting()
-	head := o.Limits.Head
-	if head <= 0 {
-		head = tunnel.DefaultLimits().Head
+	first, err := c.newForce(o.Live)
+	if err != nil {
+		return nil, err
 	}
-	c.origins = origin.New(origin.Options{Dial: c.dialOrigin, HeadTimeout: head, MaxIdle: originIdle})
+	c.now.Store(first)
 	return c, nil
 }
 

@@ -2,11 +2,13 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"adit/engine"
+	"adit/engine/egress"
 	"adit/engine/frame"
 	"adit/engine/tunnel"
 )
@@ -70,7 +72,7 @@ func (n *connection) dial(ctx context.Context) error {
 	s, err := n.c.dial(ctx, tunnel.DialOptions{
 		ID:          n.id,
 		URL:         n.e.url,
-		Header:      n.c.header,
+		Header:      n.c.now.Load().header,
 		Greeting:    n.c.greeting,
 		ClassicPool: o.PoolIdle,
 		Protocol:    o.Protocol,
@@ -78,11 +80,15 @@ func (n *connection) dial(ctx context.Context) error {
 		Limits:      limits,
 		Growth:      n.c.growth,
 		Counters:    &n.counters,
-		NetDial:     o.NetDial,
+		NetDial:     n.e.netDial,
+		TLS:         n.e.tls(),
 		Handler:     n.serve,
 		OnPanic:     o.OnPanic,
 	})
 	if err != nil {
+		if advice := egress.Advice(err); advice != "" {
+			err = fmt.Errorf("%w; %s", err, advice)
+		}
 		return err
 	}
 	n.session, n.opened = s, time.Now()

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -24,6 +26,7 @@ type endpoint struct {
 	c       *Client
 	url     string // to dial
 	text    string // for people and records: no user information, no query
+	scheme  string // ws or wss
 	address string // host:port
 	reports chan report
 
@@ -87,6 +90,7 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		c:       c,
 		url:     u.String(),
 		text:    engine.Bound(shown.String()),
+		scheme:  u.Scheme,
 		address: hostPort(scheme, u.Host),
 		reports: make(chan report),
 		short:   make(chan struct{}, 1),
@@ -100,6 +104,26 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		e.status.Wanted = c.o.PoolIdle
 	}
 	return e, nil
+}
+
+// netDial reaches the server.
+func (e *endpoint) netDial(ctx context.Context, network, addr string) (net.Conn, error) {
+	switch o := &e.c.o; {
+	case o.NetDial != nil:
+		return o.NetDial(ctx, network, addr)
+	case o.Egress != nil:
+		return o.Egress.DialContext(ctx, e.scheme, addr)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, addr)
+}
+
+// tls returns what a wss connection is made with, nil for the defaults.
+func (e *endpoint) tls() *tls.Config {
+	if e.c.o.Egress == nil {
+		return nil
+	}
+	return e.c.o.Egress.TLS()
 }
 
 // maintain dials until ctx ends and returns when no connection is left.

@@ -19,11 +19,12 @@ const rawLinger = 30 * time.Second
 
 // serveConnect opens a TCP stream and carries it.
 func (x *exchange) serveConnect(to wire.Connect) error {
+	x.force = x.n.c.now.Load()
 	class, addr, err := x.connectTarget(to)
 	if err != nil {
 		return x.fail(err)
 	}
-	raw, err := x.n.c.origins.DialTCP(x.in.Context(), class, addr)
+	raw, err := x.force.origins.DialTCP(x.in.Context(), class, addr)
 	if err != nil {
 		return x.fail(err)
 	}

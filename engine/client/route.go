@@ -96,13 +96,13 @@ func hostPort(scheme, authority string) string {
 	return authority
 }
 
-// dialOrigin is the one way by which anything here reaches an origin.
-func (c *Client) dialOrigin(ctx context.Context, class uint8, addr string) (net.Conn, error) {
+// dial is the one way by which anything here reaches an origin.
+func (f *force) dial(ctx context.Context, class uint8, addr string) (net.Conn, error) {
 	switch {
 	case class != classExposed:
-		return c.dialer.DialContext(ctx, policy.Permit{ByAddress: class == classByAddress}, addr)
-	case c.dialer.Dial != nil:
-		return c.dialer.Dial(ctx, "tcp", addr)
+		return f.dialer.DialContext(ctx, policy.Permit{ByAddress: class == classByAddress}, addr)
+	case f.dialer.Dial != nil:
+		return f.dialer.Dial(ctx, "tcp", addr)
 	}
 	d := net.Dialer{Timeout: originDial}
 	return d.DialContext(ctx, "tcp", addr)

@@ -65,7 +65,7 @@ func (c *Client) Run(ctx context.Context) error {
 	c.replays.cancel(engine.Fail("replay", engine.ReasonDraining, nil))
 	<-ended
 	c.closers.Wait()
-	c.origins.Close()
+	c.closeOrigins()
 	return c.stopped()
 }
 
@@ -167,7 +167,7 @@ func (c *Client) Close() error {
 	c.mu.Unlock()
 	if fresh {
 		c.late.Close()
-		c.origins.Close()
+		c.closeOrigins()
 		close(c.done)
 		return nil
 	}

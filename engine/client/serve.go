@@ -23,6 +23,7 @@ type exchange struct {
 	in       tunnel.Incoming
 	id       engine.RequestID
 	operator atomic.Bool // an operator cancelled it
+	force    *force      // what was in force when it came
 
 	// Of the record.
 	requestBytes  int64 // written by the goroutine that reads content, which is joined first
@@ -191,12 +192,13 @@ func (x *exchange) serveRequest(r *wire.Request) error {
 	if r == nil {
 		return x.fail(engine.Fail("read request", engine.ReasonMalformed, nil))
 	}
+	x.force = x.n.c.now.Load()
 	out, err := x.originRequest(r)
 	if err != nil {
 		return x.fail(err)
 	}
 	began := time.Since(x.in.Arrived())
-	resp, err := x.n.c.origins.Send(x.in.Context(), out)
+	resp, err := x.force.origins.Send(x.in.Context(), out)
 	if err != nil {
 		x.fail(err)
 		out.Join()
@@ -276,10 +278,7 @@ func (x *exchange) place(r *wire.Request, out *origin.Request) error {
 }
 
 func (x *exchange) check(q *policy.Query) (policy.Permit, error) {
-	if x.n.c.o.Rules == nil {
-		return policy.Permit{}, engine.Fail("check rules", engine.ReasonDenied, nil)
-	}
-	return x.n.c.o.Rules.Check(q)
+	return x.force.live.Rules.Check(q)
 }
 
 func valuesOf(fields []wire.Field, name string) []string {

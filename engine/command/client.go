@@ -61,6 +61,9 @@ func runClient(ctx context.Context, p *Process, c *config.Client, effective []en
 	o.Version = ShortVersion(p.Version)
 	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
+	if o.Egress, err = p.openEgress(&c.Egress); err != nil {
+		return err
+	}
 	cl, err := client.New(o)
 	if err != nil {
 		return err
