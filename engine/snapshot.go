@@ -87,7 +87,7 @@ type CloseCount struct {
 type Setting struct {
 	Name   string // as the flag: "tcp-ports"
 	Value  string
-	Source string // "default", "file", "environment" or "flag"
+	Source string // "default", or the place: "adit.yaml:12", "ADIT_LISTEN", "--listen"
 	Help   string // one line
 }
 

@@ -22,16 +22,17 @@ const (
 func ClientSettings(c *Client) []Setting {
 	server := listSetting(&c.Server, "server", "URL", "server to dial: ws://HOST:PORT/register or wss://…", checkServerURL)
 	server.Get = func() string { return withoutQueries(c.Server) }
+	server.exact = func() string { return strings.Join(c.Server, "\x00") }
 	return slices.Concat([]Setting{
 		server,
 		textSetting(&c.ID, "id", "ID", "", "id of this client (default: the host name)", notEmpty),
-		secretSetting(&c.Secret, "secret", "credential for the servers"),
+		live(secretSetting(&c.Secret, "secret", "credential for the servers")),
 		numberSetting(&c.Pool, "pool", "2", "native connections to each server", 1, mostNative),
 		numberSetting(&c.PoolIdle, "pool-idle", "10", "idle connections to each wsp server", 0, mostConnections),
 		numberSetting(&c.PoolMax, "pool-max", "100", "connections to each wsp server", 1, mostConnections),
 		listSetting(&c.Expose, "expose", "[NAME=]URL|tcp:PORT=HOST:PORT", "expose a service below the server's domain, or on a port of it", checkExpose),
-		listSetting(&c.Allow, "allow", "any|RULE", "destinations that callers may choose: HOST[:PORT[-PORT]], CIDR, *.suffix or /REGEXP/", checkAllow),
-		listSetting(&c.Deny, "deny", "RULE", "destinations that they may not, whatever is allowed", checkAllow),
+		live(listSetting(&c.Allow, "allow", "any|RULE", "destinations that callers may choose: HOST[:PORT[-PORT]], CIDR, *.suffix or /REGEXP/", checkAllow)),
+		live(listSetting(&c.Deny, "deny", "RULE", "destinations that they may not, whatever is allowed", checkAllow)),
 		choiceSetting(&c.HostHeader, "host-header", "keep", "Host at an exposed service: the public name, or the exposed URL's", "keep", "rewrite"),
 		durationSetting(&c.Ping, "ping", "30s", "interval of pings to wsp servers", time.Second, time.Hour),
 		graceSetting(&c.Grace),
@@ -42,7 +43,9 @@ func ClientSettings(c *Client) []Setting {
 		logFormatSetting(&c.LogFormat),
 		forSetting(&c.For),
 		eventsSetting(&c.Events),
-	}, EgressSettings(&c.Egress), ControlSettings(&c.Control), ObservingSettings(&c.Observing), StoreSettings(&c.Store, false), CaptureSettings(&c.Capture), DashboardSettings(&c.Dashboard))
+	}, grouped("Way out", EgressSettings(&c.Egress)), grouped("Control", ControlSettings(&c.Control)),
+		grouped("Metrics and traces", ObservingSettings(&c.Observing)), grouped("History", StoreSettings(&c.Store, false)),
+		grouped("Capture", CaptureSettings(&c.Capture)), grouped("Dashboard", DashboardSettings(&c.Dashboard)))
 }
 
 // withoutQueries joins URLs for showing: a query may hold a credential.
@@ -67,54 +70,28 @@ func LoadClient(path string, env func(string) (string, bool), flags map[string][
 // LoadClientSettings is [LoadClient] that also returns every setting as it is
 // in the end.
 func LoadClientSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Client, []engine.Setting, []string, error) {
-	c := new(Client)
-	settings := ClientSettings(c)
-	from := sources{}
-	if err := applyDefaults(settings); err != nil {
-		return nil, nil, nil, err
-	}
-	notices, err := c.applyFile(path, settings, from)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if err := applyEnv(settings, env, from); err != nil {
-		return nil, nil, nil, err
-	}
-	if err := applyFlags(settings, flags, from); err != nil {
-		return nil, nil, nil, err
-	}
-	more, err := c.settle()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return c, withRules(effective(settings, from), c.Whitelist, c.Blacklist), append(notices, more...), c.refusal(path, settings, flags)
+	c, l, err := LoadClientFrom(Input{path, env, flags})
+	return c, l.Settings, l.Notices, err
 }
 
-func (c *Client) applyFile(path string, settings []Setting, from sources) ([]string, error) {
-	if path == "" {
-		return nil, nil
-	}
-	d, err := readDocument(path)
-	if err != nil {
-		return nil, err
-	}
-	d.from = from
-	return c.applyDocument(d, settings)
-}
+func (c *Client) settings() []Setting { return ClientSettings(c) }
+
+func (c *Client) rules() (white, black []policy.Rule) { return c.Whitelist, c.Blacklist }
 
 func (c *Client) applyDocument(d *document, settings []Setting) ([]string, error) {
 	if d.root == nil {
 		return nil, nil
 	}
-	top, err := d.entries("the file", d.root)
-	if err != nil {
-		return nil, err
+	top, wrong := d.entries("the file", d.root)
+	if wrong != nil && len(top) == 0 {
+		return nil, wrong
 	}
 	if d.isWSP(top) {
-		return c.applyWSP(d, top)
+		notices, err := c.applyWSP(d, top)
+		return notices, errors.Join(wrong, err)
 	}
 	part := section{"client", settings, ServerSettings(new(Server)), &c.Whitelist, &c.Blacklist}
-	return nil, part.apply(d, top)
+	return nil, errors.Join(wrong, part.apply(d, top))
 }
 
 // settle fills in what follows from the rest and checks what belongs together.

@@ -2,27 +2,60 @@ package config
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"adit/engine"
 	"adit/engine/policy"
 )
 
-// Where a value can come from, as [engine.Setting] names it.
-const (
-	sourceDefault = "default"
-	sourceFile    = "file"
-	sourceEnv     = "environment"
-	sourceFlag    = "flag"
-)
+// SourceDefault is the [engine.Setting.Source] of what nobody has set. All
+// others name the exact place: "adit.yaml:12", "ADIT_LISTEN", "--listen".
+const SourceDefault = "default"
 
-// sources say where each setting that is not a default comes from, by name. A
-// nil one keeps nothing.
-type sources map[string]string
+// A source is where a setting comes from, and its values as they stand there.
+type source struct {
+	place  string
+	values []string
+}
 
-func (s sources) set(name, source string) {
+// sources are those of each setting that is not a default, by name. A nil one
+// keeps nothing.
+type sources map[string]source
+
+func (s sources) set(name, place string, values []string) {
 	if s != nil {
-		s[name] = source
+		s[name] = source{place, values}
 	}
+}
+
+func (s sources) place(name string) string {
+	if place := s[name].place; place != "" {
+		return place
+	}
+	return SourceDefault
+}
+
+// files returns what is read for the settings, each once: path and what values
+// name.
+func (s sources) files(path string, settings []Setting) []string {
+	var files []string
+	add := func(path string) {
+		if path != "" && !slices.Contains(files, path) {
+			files = append(files, path)
+		}
+	}
+	add(path)
+	for i := range settings {
+		for _, v := range s[settings[i].Name].values {
+			if settings[i].Reads {
+				add(v)
+			} else if file, is := strings.CutPrefix(v, "@"); is && settings[i].Secret {
+				add(file)
+			}
+		}
+	}
+	return files
 }
 
 // effective lists the settings as they are now.
@@ -30,17 +63,13 @@ func effective(settings []Setting, from sources) []engine.Setting {
 	list := make([]engine.Setting, 0, len(settings)+2)
 	for i := range settings {
 		s := &settings[i]
-		source := from[s.Name]
-		if source == "" {
-			source = sourceDefault
-		}
-		list = append(list, engine.Setting{Name: s.Name, Value: s.Get(), Source: source, Help: s.Help})
+		list = append(list, engine.Setting{Name: s.Name, Value: s.Get(), Source: from.place(s.Name), Help: s.Help})
 	}
 	return list
 }
 
 // withRules adds the lists that only a file has.
-func withRules(list []engine.Setting, white, black []policy.Rule) []engine.Setting {
+func withRules(list []engine.Setting, from sources, white, black []policy.Rule) []engine.Setting {
 	for _, l := range []struct {
 		name, help string
 		rules      []policy.Rule
@@ -48,8 +77,12 @@ func withRules(list []engine.Setting, white, black []policy.Rule) []engine.Setti
 		{"whitelist", "what requests must match", white},
 		{"blacklist", "what requests must not match", black},
 	} {
-		if len(l.rules) > 0 {
-			list = append(list, engine.Setting{Name: l.name, Value: fmt.Sprintf("%d rules", len(l.rules)), Source: sourceFile, Help: l.help})
+		if n := len(l.rules); n > 0 {
+			value := fmt.Sprintf("%d rules", n)
+			if n == 1 {
+				value = "1 rule"
+			}
+			list = append(list, engine.Setting{Name: l.name, Value: value, Source: from.place(l.name), Help: l.help})
 		}
 	}
 	return list

@@ -26,13 +26,13 @@ func TestEffectiveSettingsNameTheirSource(t *testing.T) {
 	got := settingsByName(list)
 	for name, want := range map[string][2]string{
 		"listen":       {"127.0.0.1:8080", "default"},
-		"timeout":      {"3s", "environment"},
-		"secret":       {"set", "file"},
-		"caller-token": {"set", "environment"},
-		"domain":       {"example.org", "flag"},
-		"theme":        {"nord", "flag"},
+		"timeout":      {"3s", "ADIT_TIMEOUT"},
+		"secret":       {"set", path + ":3"},
+		"caller-token": {"set", "ADIT_CALLER_TOKEN"},
+		"domain":       {"example.org", "--domain"},
+		"theme":        {"nord", "--theme"},
 		"fps":          {"30", "default"},
-		"whitelist":    {"1 rules", "file"},
+		"whitelist":    {"1 rule", path + ":5"},
 	} {
 		if s := got[name]; s.Value != want[0] || s.Source != want[1] || s.Help == "" {
 			t.Errorf("%s is %+v, want %q", name, s, want)
@@ -53,9 +53,9 @@ func TestEffectiveSettingsOfAWSPFile(t *testing.T) {
 	}
 	got := settingsByName(list)
 	for name, want := range map[string][2]string{
-		"server":    {"ws://h/register?…", "file"},
-		"pool-idle": {"3", "file"},
-		"secret":    {"set", "file"},
+		"server":    {"ws://h/register?…", path + ":1"},
+		"pool-idle": {"3", path + ":2"},
+		"secret":    {"set", path + ":3"},
 		"pool":      {"2", "default"},
 	} {
 		if s := got[name]; s.Value != want[0] || s.Source != want[1] {

@@ -28,9 +28,9 @@ func EgressSettings(e *Egress) []Setting {
 	}
 	return []Setting{
 		proxy,
-		textSetting(&e.CA, "ca", "FILE", "", "authorities that servers' certificates must come from, PEM (default: the system's)", notEmpty),
-		textSetting(&e.Cert, "tls-cert", "FILE", "", "certificate to show to servers, PEM", notEmpty),
-		textSetting(&e.Key, "tls-key", "FILE", "", "private key of --tls-cert, PEM", notEmpty),
+		reads(textSetting(&e.CA, "ca", "FILE", "", "authorities that servers' certificates must come from, PEM (default: the system's)", notEmpty)),
+		reads(textSetting(&e.Cert, "tls-cert", "FILE", "", "certificate to show to servers, PEM", notEmpty)),
+		reads(textSetting(&e.Key, "tls-key", "FILE", "", "private key of --tls-cert, PEM", notEmpty)),
 		textSetting(&e.ServerName, "server-name", "NAME", "", "name in the servers' certificate (default: that of the URL)", notEmpty),
 	}
 }

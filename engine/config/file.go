@@ -83,7 +83,8 @@ type entry struct {
 	at, value *yaml.Node
 }
 
-// entries returns the entries of a mapping; a key twice is an error.
+// entries returns the entries of a mapping, those that are sound also beside an
+// error; a key twice is one.
 func (d *document) entries(of string, mapping *yaml.Node) ([]entry, error) {
 	if isNull(mapping) {
 		return nil, nil
@@ -93,18 +94,21 @@ func (d *document) entries(of string, mapping *yaml.Node) ([]entry, error) {
 	}
 	seen := make(map[string]bool, len(mapping.Content)/2)
 	list := make([]entry, 0, len(mapping.Content)/2)
+	var wrong []error
 	for i := 0; i+1 < len(mapping.Content); i += 2 {
 		key := mapping.Content[i]
 		if key.Kind != yaml.ScalarNode {
-			return nil, d.fail(key, "a key that is no word")
+			wrong = append(wrong, d.fail(key, "a key that is no word"))
+			continue
 		}
 		if seen[key.Value] {
-			return nil, d.fail(key, "key %q stands here a second time", engine.Bound(key.Value))
+			wrong = append(wrong, d.fail(key, "key %q stands here a second time", engine.Bound(key.Value)))
+			continue
 		}
 		seen[key.Value] = true
 		list = append(list, entry{key: key.Value, at: key, value: resolve(mapping.Content[i+1])})
 	}
-	return list, nil
+	return list, errors.Join(wrong...)
 }
 
 // scalars returns the text of a value, or of each item of a list.
@@ -138,21 +142,23 @@ func (d *document) rules(e entry) ([]policy.Rule, error) {
 		return nil, d.fail(e.value, "%s wants a list of rules, each with method, url or headers", e.key)
 	}
 	var rules []policy.Rule
+	var wrong []error
 	for _, item := range e.value.Content {
 		item = resolve(item)
 		if isNull(item) {
-			return nil, d.fail(item, "%s has an empty rule; want method, url or headers", e.key)
+			wrong = append(wrong, d.fail(item, "%s has an empty rule; want method, url or headers", e.key))
+			continue
 		}
 		rule, err := d.rule(e.key, item)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			if err = checkRule(e.key, rule); err != nil {
+				err = d.fail(item, "%w", err)
+			}
 		}
-		if err := checkRule(e.key, rule); err != nil {
-			return nil, d.fail(item, "%w", err)
-		}
+		wrong = append(wrong, err)
 		rules = append(rules, rule)
 	}
-	return rules, nil
+	return rules, errors.Join(wrong...)
 }
 
 func (d *document) rule(list string, item *yaml.Node) (policy.Rule, error) {
@@ -162,16 +168,22 @@ func (d *document) rule(list string, item *yaml.Node) (policy.Rule, error) {
 		return rule, err
 	}
 	for _, f := range fields {
-		switch f.key {
-		case "method", "url":
+		if into := ruleText(&rule, f.key); into != nil {
 			text, err := d.scalars(f, false)
 			if err != nil {
 				return rule, err
 			}
-			if f.key == "method" {
-				rule.Method = text[0]
-			} else {
-				rule.URL = text[0]
+			*into = text[0]
+			continue
+		}
+		switch f.key {
+		case "address":
+			if rule.Address, err = d.scalars(f, true); err != nil {
+				return rule, err
+			}
+		case "from":
+			if rule.From, err = d.scalars(f, true); err != nil {
+				return rule, err
 			}
 		case "headers":
 			headers, err := d.entries("headers", f.value)
@@ -187,10 +199,30 @@ func (d *document) rule(list string, item *yaml.Node) (policy.Rule, error) {
 				rule.Headers[h.key] = text[0]
 			}
 		default:
-			return rule, d.unknown(f.at, "a rule of "+list, []string{"method", "url", "headers"})
+			return rule, d.unknown(f.at, "a rule of "+list, []string{"method", "url", "headers", "name", "address", "ports", "client", "caller", "from"})
 		}
 	}
 	return rule, nil
+}
+
+// ruleText returns where a key of a rule that has one value goes, nil if it is
+// none.
+func ruleText(rule *policy.Rule, key string) *string {
+	switch key {
+	case "name":
+		return &rule.Name
+	case "method":
+		return &rule.Method
+	case "url":
+		return &rule.URL
+	case "ports":
+		return &rule.Ports
+	case "client":
+		return &rule.Client
+	case "caller":
+		return &rule.Caller
+	}
+	return nil
 }
 
 // checkRule compiles one rule, so that the error has the line of the rule.
@@ -278,25 +310,23 @@ type section struct {
 // apply sets what the section of adit.yaml says, and checks the keys of both
 // sections.
 func (s *section) apply(d *document, top []entry) error {
+	var wrong []error
 	for _, e := range top {
 		if e.key != "server" && e.key != "client" {
-			return d.unknown(e.at, "the file", []string{"server", "client"})
+			wrong = append(wrong, d.unknown(e.at, "the file", []string{"server", "client"}))
+			continue
 		}
 		settings := s.settings
 		if e.key != s.name {
 			settings = s.other
 		}
 		fields, err := d.entries(e.key, e.value)
-		if err != nil {
-			return err
-		}
+		wrong = append(wrong, err)
 		for _, f := range fields {
-			if err := s.applyField(d, e.key, f, settings); err != nil {
-				return err
-			}
+			wrong = append(wrong, s.applyField(d, e.key, f, settings))
 		}
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func (s *section) applyField(d *document, role string, f entry, settings []Setting) error {
@@ -315,7 +345,7 @@ func (s *section) applyField(d *document, role string, f entry, settings []Setti
 		if err := setting.Set(values); err != nil {
 			return d.fail(f.value, "%s: %w", f.key, err)
 		}
-		d.from.set(setting.Name, sourceFile)
+		d.from.set(setting.Name, d.place(f.at.Line), values)
 		return nil
 	}
 	if f.key != "whitelist" && f.key != "blacklist" {
@@ -325,6 +355,7 @@ func (s *section) applyField(d *document, role string, f entry, settings []Setti
 	if err != nil || !mine {
 		return err
 	}
+	d.from.set(f.key, d.place(f.at.Line), nil)
 	if f.key == "whitelist" {
 		*s.whitelist = rules
 	} else {

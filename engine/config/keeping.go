@@ -80,8 +80,8 @@ type Capture struct {
 // CaptureSettings defines the settings of captures; each sets its field of c.
 func CaptureSettings(c *Capture) []Setting {
 	return []Setting{
-		choiceSetting(&c.Mode, "capture", "heads", "what is kept of exchanges for the inspector", "off", "heads", "content"),
-		listSetting(&c.Content, "capture-content", "FILTER", "keep the content of requests that this filter selects", checkCaptureContent),
+		live(choiceSetting(&c.Mode, "capture", "heads", "what is kept of exchanges for the inspector", "off", "heads", "content")),
+		live(listSetting(&c.Content, "capture-content", "FILTER", "keep the content of requests that this filter selects", checkCaptureContent)),
 		sizeSetting(&c.Memory, "capture-memory", "64MiB", "content that is kept in memory, of all exchanges together", 1<<20),
 	}
 }

@@ -35,20 +35,20 @@ type Limits struct {
 func LimitSettings(l *Limits) []Setting {
 	return []Setting{
 		sizeSetting(&l.HeaderBytes, "max-header-bytes", "64KiB", "request head of a caller; 431 above", 4<<10),
-		numberSetting(&l.HeaderFields, "max-header-fields", "256", "fields of a request head; 431 above", 16, 256),
+		live(numberSetting(&l.HeaderFields, "max-header-fields", "256", "fields of a request head; 431 above", 16, 256)),
 		durationSetting(&l.HeaderTimeout, "header-timeout", "10s", "how long a request head, or a TLS handshake, may take", 100*time.Millisecond, time.Hour),
 		durationSetting(&l.KeepAlive, "keep-alive", "2m", "how long a caller's connection stays open between requests", time.Second, 24*time.Hour),
-		durationSetting(&l.Stall, "stall", "1m", "how long a caller may keep a byte waiting that it has to send or to take", 100*time.Millisecond, 24*time.Hour),
-		sizeSetting(&l.Body, "max-body", "0", "content of a request; 413 above, 0 without bound", 0),
-		numberSetting(&l.Connections, "max-connections", "0", "sockets of the public listener and TCP ports; 0: what the open files of the process allow", 0, math.MaxInt32),
-		numberSetting(&l.ConnectionsPerAddress, "max-connections-per-address", "4096", "of these from one address, unless it is a trusted proxy's; 0 without bound", 0, math.MaxInt32),
-		numberSetting(&l.ConnectionsPerClient, "max-connections-per-client", "1000", "WebSockets of one client id; 0 without bound", 0, math.MaxInt32),
-		rateSetting(&l.HandshakeRate, "handshake-rate", "100", "registrations a second from one address, ten times as many at once; 0 without bound"),
-		rateSetting(&l.FailureRate, "failure-rate", "5", "wrong credentials a second from one address, ten times as many at once; 0 without bound"),
-		numberSetting(&l.ExchangesPerClient, "max-exchanges-per-client", "10000", "requests in flight to one client id; 0 without bound", 0, math.MaxInt32),
-		numberSetting(&l.Waiting, "max-waiting", "1000", "callers that wait for one client or name; 503 above", 1, math.MaxInt32),
-		sizeSetting(&l.Bandwidth, "bandwidth-per-client", "0", "bytes a second to one client id, and from it; 0 without bound", 0),
-		sizeSetting(&l.Memory, "memory", "0", "memory of the process, above which no new request is taken; 0 without bound", 0),
+		live(durationSetting(&l.Stall, "stall", "1m", "how long a caller may keep a byte waiting that it has to send or to take", 100*time.Millisecond, 24*time.Hour)),
+		live(sizeSetting(&l.Body, "max-body", "0", "content of a request; 413 above, 0 without bound", 0)),
+		live(numberSetting(&l.Connections, "max-connections", "0", "sockets of the public listener and TCP ports; 0: what the open files of the process allow", 0, math.MaxInt32)),
+		live(numberSetting(&l.ConnectionsPerAddress, "max-connections-per-address", "4096", "of these from one address, unless it is a trusted proxy's; 0 without bound", 0, math.MaxInt32)),
+		live(numberSetting(&l.ConnectionsPerClient, "max-connections-per-client", "1000", "WebSockets of one client id; 0 without bound", 0, math.MaxInt32)),
+		live(rateSetting(&l.HandshakeRate, "handshake-rate", "100", "registrations a second from one address, ten times as many at once; 0 without bound")),
+		live(rateSetting(&l.FailureRate, "failure-rate", "5", "wrong credentials a second from one address, ten times as many at once; 0 without bound")),
+		live(numberSetting(&l.ExchangesPerClient, "max-exchanges-per-client", "10000", "requests in flight to one client id; 0 without bound", 0, math.MaxInt32)),
+		live(numberSetting(&l.Waiting, "max-waiting", "1000", "callers that wait for one client or name; 503 above", 1, math.MaxInt32)),
+		live(sizeSetting(&l.Bandwidth, "bandwidth-per-client", "0", "bytes a second to one client id, and from it; 0 without bound", 0)),
+		live(sizeSetting(&l.Memory, "memory", "0", "memory of the process, above which no new request is taken; 0 without bound", 0)),
 	}
 }
 

@@ -19,19 +19,19 @@ import (
 func ServerSettings(s *Server) []Setting {
 	openCallers := textSetting(&s.OpenCallers, "open-callers", "all|exposed", "",
 		"let callers in without a credential; exposed opens only exposed names and ports and, without --caller-token, closes the rest", checkOpenCallers)
-	openCallers.Bare = "all"
+	openCallers.Bare, openCallers.Live = "all", true
 	return slices.Concat([]Setting{
 		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
 		textSetting(&s.Name, "name", "NAME", "", "name of this server (default: the host name)", notEmpty),
-		secretsSetting(&s.Secret, "secret", "credential of clients"),
-		textSetting(&s.Tokens, "tokens", "FILE", "", "tokens of clients and callers, as adit token writes them; a change takes effect at once", notEmpty),
-		secretsSetting(&s.CallerToken, "caller-token", "credential of callers: bearer token or basic password"),
+		live(secretsSetting(&s.Secret, "secret", "credential of clients")),
+		live(reads(textSetting(&s.Tokens, "tokens", "FILE", "", "tokens of clients and callers, as adit token writes them; a change takes effect at once", notEmpty))),
+		live(secretsSetting(&s.CallerToken, "caller-token", "credential of callers: bearer token or basic password")),
 		textSetting(&s.Domain, "domain", "DOMAIN", "", "serve exposed names directly below this domain", checkDomain),
 		textSetting(&s.TCPPorts, "tcp-ports", "FIRST-LAST", "", "ports that clients may expose (default: none)", checkPorts),
-		switchSetting(&s.OpenClients, "open-clients", "let clients in without a credential"),
+		live(switchSetting(&s.OpenClients, "open-clients", "let clients in without a credential")),
 		openCallers,
-		listSetting(&s.Allow, "allow", "any|RULE", "destinations that callers may choose, whatever clients say (default: all)", checkAllow),
-		listSetting(&s.Deny, "deny", "RULE", "destinations that they may not", checkAllow),
+		live(listSetting(&s.Allow, "allow", "any|RULE", "destinations that callers may choose, whatever clients say (default: all)", checkAllow)),
+		live(listSetting(&s.Deny, "deny", "RULE", "destinations that they may not", checkAllow)),
 		durationSetting(&s.Timeout, "timeout", "1s", "how long a caller waits for a connection", time.Millisecond, 24*time.Hour),
 		durationSetting(&s.Ping, "ping", "20s", "interval of pings, announced to native clients", time.Second, 2*time.Minute),
 		graceSetting(&s.Grace),
@@ -42,8 +42,9 @@ func ServerSettings(s *Server) []Setting {
 		forSetting(&s.For),
 		eventsSetting(&s.Events),
 		headlessSetting(&s.Headless),
-	}, TLSSettings(&s.TLS), LimitSettings(&s.Limits), ControlSettings(&s.Control), ObservingSettings(&s.Observing),
-		StoreSettings(&s.Store, true), CaptureSettings(&s.Capture), DashboardSettings(&s.Dashboard))
+	}, grouped("TLS", TLSSettings(&s.TLS)), grouped("Limits", LimitSettings(&s.Limits)), grouped("Control", ControlSettings(&s.Control)),
+		grouped("Metrics and traces", ObservingSettings(&s.Observing)), grouped("History", StoreSettings(&s.Store, true)),
+		grouped("Capture", CaptureSettings(&s.Capture)), grouped("Dashboard", DashboardSettings(&s.Dashboard)))
 }
 
 // Settings that both roles have.
@@ -65,7 +66,7 @@ func protocolSetting(into *string) Setting {
 }
 
 func logLevelSetting(into *string) Setting {
-	return choiceSetting(into, "log-level", "info", "least level of the logs on stderr", "debug", "info", "warn", "error")
+	return live(choiceSetting(into, "log-level", "info", "least level of the logs on stderr", "debug", "info", "warn", "error"))
 }
 
 func forSetting(into *time.Duration) Setting {
@@ -94,54 +95,28 @@ func LoadServer(path string, env func(string) (string, bool), flags map[string][
 // LoadServerSettings is [LoadServer] that also returns every setting as it is
 // in the end.
 func LoadServerSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []engine.Setting, []string, error) {
-	s := new(Server)
-	settings := ServerSettings(s)
-	from := sources{}
-	if err := applyDefaults(settings); err != nil {
-		return nil, nil, nil, err
-	}
-	notices, err := s.applyFile(path, settings, from)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if err := applyEnv(settings, env, from); err != nil {
-		return nil, nil, nil, err
-	}
-	if err := applyFlags(settings, flags, from); err != nil {
-		return nil, nil, nil, err
-	}
-	more, err := s.settle()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return s, withRules(effective(settings, from), s.Whitelist, s.Blacklist), append(notices, more...), s.refusal(path, settings, flags)
+	s, l, err := LoadServerFrom(Input{path, env, flags})
+	return s, l.Settings, l.Notices, err
 }
 
-func (s *Server) applyFile(path string, settings []Setting, from sources) ([]string, error) {
-	if path == "" {
-		return nil, nil
-	}
-	d, err := readDocument(path)
-	if err != nil {
-		return nil, err
-	}
-	d.from = from
-	return s.applyDocument(d, settings)
-}
+func (s *Server) settings() []Setting { return ServerSettings(s) }
+
+func (s *Server) rules() (white, black []policy.Rule) { return s.Whitelist, s.Blacklist }
 
 func (s *Server) applyDocument(d *document, settings []Setting) ([]string, error) {
 	if d.root == nil {
 		return nil, nil
 	}
-	top, err := d.entries("the file", d.root)
-	if err != nil {
-		return nil, err
+	top, wrong := d.entries("the file", d.root)
+	if wrong != nil && len(top) == 0 {
+		return nil, wrong
 	}
 	if d.isWSP(top) {
-		return s.applyWSP(d, top)
+		notices, err := s.applyWSP(d, top)
+		return notices, errors.Join(wrong, err)
 	}
 	part := section{"server", settings, ClientSettings(new(Client)), &s.Whitelist, &s.Blacklist}
-	return nil, part.apply(d, top)
+	return nil, errors.Join(wrong, part.apply(d, top))
 }
 
 // settle fills in what follows from the rest and checks what belongs together.

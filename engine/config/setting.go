@@ -20,6 +20,9 @@ type Setting struct {
 	Bare       string // meaning of the flag without a value; "": it needs one
 	Repeatable bool   // flag repeated, list in the file; comma separated in the environment, where no value can hold one
 	Secret     bool   // takes @FILE; never shown
+	Group      string // heading in documentation: "TLS"
+	Live       bool   // a reload puts a new value in force; if not, a restart does
+	Reads      bool   // the values name files; a reload puts what is new in them in force
 
 	// Set replaces the value. A setting that is not repeatable takes the last
 	// of values. Its error says what is wrong with the value and shows none that
@@ -29,6 +32,36 @@ type Setting struct {
 	// Get returns the value as it is now, for showing: of a credential only
 	// whether there is one.
 	Get func() string
+
+	exact func() string // what it is exactly, where Get does not say; nil: Get
+}
+
+// exactly returns what the value is, a credential included.
+func (s *Setting) exactly() string {
+	if s.exact != nil {
+		return s.exact()
+	}
+	return s.Get()
+}
+
+// live marks a setting that a reload can change.
+func live(s Setting) Setting {
+	s.Live = true
+	return s
+}
+
+// reads marks a setting whose values name files.
+func reads(s Setting) Setting {
+	s.Reads = true
+	return s
+}
+
+// grouped gives settings a heading.
+func grouped(title string, settings []Setting) []Setting {
+	for i := range settings {
+		settings[i].Group = title
+	}
+	return settings
 }
 
 // Env returns the name of the environment variable: "ADIT_TCP_PORTS". An empty
@@ -133,6 +166,7 @@ func secretsSetting(into *[]string, name, help string) Setting {
 	s := listSetting(into, name, "SECRET|@FILE", help, resolveSecret)
 	s.Secret = true
 	s.Get = func() string { return isSet(len(*into)) }
+	s.exact = func() string { return strings.Join(*into, "\x00") }
 	return s
 }
 
@@ -140,6 +174,7 @@ func secretSetting(into *string, name, help string) Setting {
 	s := textSetting(into, name, "SECRET|@FILE", "", help, resolveSecret)
 	s.Secret = true
 	s.Get = func() string { return isSet(len(*into)) }
+	s.exact = func() string { return *into }
 	return s
 }
 
@@ -186,6 +221,7 @@ func applyEnv(settings []Setting, env func(string) (string, bool), from sources)
 	if env == nil {
 		return nil
 	}
+	var wrong []error
 	for i := range settings {
 		s := &settings[i]
 		text, _ := env(s.Env())
@@ -197,11 +233,11 @@ func applyEnv(settings []Setting, env func(string) (string, bool), from sources)
 			values = splitList(text)
 		}
 		if err := s.Set(values); err != nil {
-			return fmt.Errorf("%s: %w", s.Env(), err)
+			wrong = append(wrong, fmt.Errorf("%s: %w", s.Env(), err))
 		}
-		from.set(s.Name, sourceEnv)
+		from.set(s.Name, s.Env(), values)
 	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 // splitList cuts at commas and trims spaces; empty items are left out.
@@ -218,6 +254,7 @@ func splitList(text string) []string {
 // applyFlags sets what was given as a flag. Names that are no setting, such as
 // config, are the caller's own.
 func applyFlags(settings []Setting, flags map[string][]string, from sources) error {
+	var wrong []error
 	for i := range settings {
 		s := &settings[i]
 		values, given := flags[s.Name]
@@ -225,9 +262,12 @@ func applyFlags(settings []Setting, flags map[string][]string, from sources) err
 			continue
 		}
 		if err := s.Set(values); err != nil {
-			return fmt.Errorf("--%s: %w", s.Name, err)
+			wrong = append(wrong, fmt.Errorf("--%s: %w", s.Name, err))
 		}
-		from.set(s.Name, sourceFlag)
+		if !s.Repeatable {
+			values = values[max(len(values)-1, 0):]
+		}
+		from.set(s.Name, "--"+s.Name, values)
 	}
-	return nil
+	return errors.Join(wrong...)
 }

@@ -37,19 +37,19 @@ func (t *TLS) On() bool { return len(t.Cert) > 0 || len(t.ACME) > 0 }
 // its field of t.
 func TLSSettings(t *TLS) []Setting {
 	return []Setting{
-		listSetting(&t.Cert, "tls-cert", "FILE", "certificate chain of the public listener, PEM; several are chosen by name", notEmpty),
-		listSetting(&t.Key, "tls-key", "FILE", "private key of each --tls-cert, PEM, in the same order", notEmpty),
+		reads(listSetting(&t.Cert, "tls-cert", "FILE", "certificate chain of the public listener, PEM; several are chosen by name", notEmpty)),
+		reads(listSetting(&t.Key, "tls-key", "FILE", "private key of each --tls-cert, PEM, in the same order", notEmpty)),
 		choiceSetting(&t.Min, "tls-min", "1.2", "least version of TLS", "1.2", "1.3"),
-		textSetting(&t.ClientCA, "client-ca", "FILE", "", "clients may show a certificate of this authority, PEM, instead of a secret", notEmpty),
-		textSetting(&t.CallerCA, "caller-ca", "FILE", "", "callers may show a certificate of this authority, PEM, instead of a token", notEmpty),
+		live(reads(textSetting(&t.ClientCA, "client-ca", "FILE", "", "clients may show a certificate of this authority, PEM, instead of a secret", notEmpty))),
+		live(reads(textSetting(&t.CallerCA, "caller-ca", "FILE", "", "callers may show a certificate of this authority, PEM, instead of a token", notEmpty))),
 		listSetting(&t.ACME, "acme", "NAME|exposed", "get a certificate for this host name by ACME; exposed: for exposed names as well", checkACMEName),
 		textSetting(&t.ACMEMail, "acme-email", "ADDRESS", "", "where the authority writes to about certificates", notEmpty),
 		textSetting(&t.ACMEServer, "acme-directory", "URL", "", "directory of the ACME server (default: Let's Encrypt)", checkHTTPS),
 		textSetting(&t.ACMECA, "acme-ca", "FILE", "", "authority of a private ACME server, PEM", notEmpty),
 		textSetting(&t.ACMECache, "acme-cache", "DIRECTORY", "", "where certificates are kept (default: below XDG_STATE_HOME)", notEmpty),
 		textSetting(&t.ListenHTTP, "listen-http", "HOST:PORT", "", "answer ACME's HTTP-01 here and redirect all else to https", checkListen),
-		listSetting(&t.ProxyProtocol, "proxy-protocol", "CIDR", "load balancers that say in PROXY protocol who connects", checkCIDR),
-		listSetting(&t.TrustedProxies, "trusted-proxy", "CIDR", "proxies whose X-Forwarded-* and Forwarded are believed and kept", checkCIDR),
+		live(listSetting(&t.ProxyProtocol, "proxy-protocol", "CIDR", "load balancers that say in PROXY protocol who connects", checkCIDR)),
+		live(listSetting(&t.TrustedProxies, "trusted-proxy", "CIDR", "proxies whose X-Forwarded-* and Forwarded are believed and kept", checkCIDR)),
 	}
 }
 

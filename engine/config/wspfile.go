@@ -52,7 +52,7 @@ func (d *document) wspFields(role string, top []entry, known, others []string) (
 		case slices.Contains(known, e.key):
 			if !isNull(e.value) {
 				fields = append(fields, e)
-				d.from.set(wspSetting(e.key), sourceFile)
+				d.from.set(wspSetting(e.key), d.place(e.at.Line), nil)
 			}
 			if !slices.Contains(others, e.key) {
 				foreign = "-"
