@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // maxAnswer bounds the head of a proxy's answer, in bytes.
@@ -40,11 +39,8 @@ func (d *Dialer) connect(ctx context.Context, through *url.URL, addr string) (ne
 	return done, nil
 }
 
-// ask sends CONNECT on c and reads the answer.
+// ask sends CONNECT on c and reads the answer; the end of ctx closes c.
 func (d *Dialer) ask(ctx context.Context, c net.Conn, through *url.URL, addr string) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = c.SetDeadline(deadline)
-	}
 	if through.Scheme == "https" {
 		// The proxy is judged like a server, but by its own name, and is shown
 		// nothing: the certificate is for the server.
@@ -63,22 +59,31 @@ func (d *Dialer) ask(ctx context.Context, c net.Conn, through *url.URL, addr str
 	r := bufio.NewReaderSize(limited, 512)
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		if limited.N <= 0 {
-			err = errors.New("its answer is too long")
-		} else if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			err = errors.New("it closed the connection without an answer")
-		}
-		return nil, &Error{Proxy: through.Host, Step: "read its answer", Err: err}
+		return nil, &Error{Proxy: through.Host, Step: "read its answer", Err: answerError(err, limited)}
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, &Error{Proxy: through.Host, Status: resp.StatusCode, Target: addr, User: through.User != nil}
 	}
-	_ = c.SetDeadline(time.Time{})
 	if n := r.Buffered(); n > 0 {
 		early, _ := r.Peek(n)
 		return &ahead{Conn: c, early: append([]byte(nil), early...)}, nil
 	}
 	return c, nil
+}
+
+// answerError leaves out what the proxy sent: it may be long, and is whatever it
+// likes.
+func answerError(err error, limited *io.LimitedReader) error {
+	var network net.Error
+	switch {
+	case limited.N <= 0:
+		return errors.New("it is too long")
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("the connection was closed before")
+	case errors.As(err, &network):
+		return err
+	}
+	return errors.New("it is no HTTP")
 }
 
 // request returns the head of a CONNECT to addr.

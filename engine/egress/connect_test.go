@@ -143,9 +143,9 @@ func TestProxyThatSaysNo(t *testing.T) {
 		"forbids":               {"HTTP/1.1 403 Forbidden\r\n\r\n", false, "its rules forbid it", true},
 		"does not reach it":     {"HTTP/1.1 502 Bad\r\n\r\n", false, "it does not reach the server", false},
 		"redirects":             {"HTTP/1.1 302 Found\r\nLocation: http://evil/\r\n\r\n", false, "answered 302", false},
-		"sends a page":          {"<html>hello</html>\r\n\r\n", false, "malformed HTTP", false},
+		"sends a page":          {"<html>hello</html>\r\n\r\n", false, "it is no HTTP", false},
 		"sends a head too long": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", maxAnswer), false, "too long", false},
-		"speaks something else": {"SSH-2.0-OpenSSH_9.6\r\n\r\n", false, "malformed HTTP", false},
+		"speaks something else": {"SSH-2.0-OpenSSH_9.6\r\n\r\n", false, "it is no HTTP", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startProxy(t, says(tt.answer))
