@@ -18,13 +18,14 @@ const (
 	KindOperatorAction
 	KindDraining
 	KindNotice
+	KindLimitReached
 	KindStopped
 	kindEnd
 )
 
 var kindNames = [...]string{"", "ready", "connection_opened", "greeting_received", "greeting_rejected",
 	"connection_closed", "request_started", "request_finished", "dial_failed", "admission_refused",
-	"operator_action", "draining", "notice", "stopped"}
+	"operator_action", "draining", "notice", "limit_reached", "stopped"}
 
 func (k Kind) String() string { return nameOf(kindNames[:], int(k)) }
 
@@ -120,8 +121,8 @@ type Event struct {
 	Listen   string        // server's Ready
 	Action   Action        // OperatorAction
 	Operator string        // OperatorAction
-	Target   string        // OperatorAction: what it was done to
-	Count    int           // Draining: exchanges in flight
+	Target   string        // OperatorAction: what it was done to; LimitReached: the limit, by its setting's name
+	Count    int           // Draining: exchanges in flight; LimitReached: how often since it was last told
 
 	Greeting *Greeting // GreetingReceived, GreetingRejected where it could be read
 	Closed   *Traffic  // ConnectionClosed

@@ -82,6 +82,12 @@ type CloseCount struct {
 	Count uint64
 }
 
+// A LimitCount says how often peers ran into a limit.
+type LimitCount struct {
+	Name  string // of the setting: "handshake-rate"
+	Count uint64
+}
+
 // A Setting is one effective setting, for showing. A credential has the value
 // "set" or "not set", never itself.
 type Setting struct {
@@ -119,6 +125,7 @@ type Snapshot struct {
 	Banned      []string     // client ids
 	Waiting     int          // callers that wait for a connection
 	Closes      []CloseCount // ended connections by code, in order; at most 32, beyond that all others under 0
+	Limits      []LimitCount // of a server: the limits that were ever reached, in a fixed order
 	Totals      Totals
 	Capture     CaptureState
 }

@@ -35,6 +35,7 @@ func (c *Client) Snapshot(_ context.Context, into *engine.Snapshot) error {
 		Listen:      into.Listen[:0],
 		Banned:      into.Banned[:0],
 		Closes:      into.Closes[:0],
+		Limits:      into.Limits[:0],
 		Capture:     engine.CaptureState{Capture: engine.Capture{Content: into.Capture.Content}},
 	}
 	c.keeper.State(&into.Capture)

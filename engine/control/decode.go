@@ -282,6 +282,11 @@ func (w *wireTotals) patch(t *engine.Totals) {
 	set(&t.Statuses, w.Statuses)
 }
 
+type wireLimit struct {
+	Limit string `json:"limit"`
+	Count uint64 `json:"count"`
+}
+
 type wireCapture struct {
 	Mode     string   `json:"mode"`
 	Content  []string `json:"content"`
@@ -309,6 +314,7 @@ type wireDelta struct {
 	Banned      *[]string        `json:"banned"`
 	Waiting     *int             `json:"waiting"`
 	Closes      *[]wireClose     `json:"closes"`
+	Limits      *[]wireLimit     `json:"limits"`
 	Totals      *wireTotals      `json:"totals"`
 	Capture     *wireCapture     `json:"capture"`
 	Attached    *int             `json:"attached"`
@@ -350,6 +356,12 @@ func (w *wireDelta) patch(s *engine.Snapshot) error {
 		s.Closes = make([]engine.CloseCount, 0, min(len(*w.Closes), maxListed))
 		for _, c := range (*w.Closes)[:min(len(*w.Closes), maxListed)] {
 			s.Closes = append(s.Closes, engine.CloseCount{Code: c.Code, Count: c.Count})
+		}
+	}
+	if w.Limits != nil {
+		s.Limits = make([]engine.LimitCount, 0, min(len(*w.Limits), maxListed))
+		for _, x := range (*w.Limits)[:min(len(*w.Limits), maxListed)] {
+			s.Limits = append(s.Limits, engine.LimitCount{Name: engine.Bound(x.Limit), Count: x.Count})
 		}
 	}
 	w.Totals.patch(&s.Totals)

@@ -113,7 +113,8 @@ type wireEvent struct {
 	Retry     int64       `json:"retry_us"`
 	Uptime    int64       `json:"uptime_us"`
 	Exchanges int         `json:"exchanges"`
-	Count     uint64      `json:"count"` // dropped
+	Count     uint64      `json:"count"` // dropped; limit_reached
+	Limit     string      `json:"limit"`
 	Requests  uint64      `json:"requests"`
 	Failed    uint64      `json:"failed"`
 	BytesIn   *uint64     `json:"bytes_in"`
@@ -192,6 +193,8 @@ func (w *wireEvent) event() (engine.Event, error) {
 		e.Count = max(w.Exchanges, 0)
 	case engine.KindNotice:
 		e.Reason = engine.Bound(w.Text)
+	case engine.KindLimitReached:
+		e.Target, e.Count = engine.Bound(w.Limit), int(min(w.Count, math.MaxInt32))
 	case engine.KindStopped:
 		e.Duration = micros(w.Uptime)
 		if w.BytesIn != nil {

@@ -228,7 +228,7 @@ func (r *Remote) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 // copySnapshot copies from into into, reusing into's slices.
 func copySnapshot(into, from *engine.Snapshot) {
 	listen, connections, servers := into.Listen[:0], into.Connections[:0], into.Servers[:0]
-	expose, banned, closes := into.Expose[:0], into.Banned[:0], into.Closes[:0]
+	expose, banned, closes, limits := into.Expose[:0], into.Banned[:0], into.Closes[:0], into.Limits[:0]
 	content := into.Capture.Content[:0]
 	*into = *from
 	into.Listen = append(listen, from.Listen...)
@@ -237,6 +237,7 @@ func copySnapshot(into, from *engine.Snapshot) {
 	into.Expose = append(expose, from.Expose...)
 	into.Banned = append(banned, from.Banned...)
 	into.Closes = append(closes, from.Closes...)
+	into.Limits = append(limits, from.Limits...)
 	into.Capture.Content = append(content, from.Capture.Content...)
 }
 

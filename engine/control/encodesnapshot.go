@@ -55,6 +55,9 @@ func (e *encoder) summary(s, before *engine.Snapshot) {
 	if !e.compare || !slices.Equal(s.Closes, before.Closes) {
 		e.closes(s.Closes)
 	}
+	if !e.compare || !slices.Equal(s.Limits, before.Limits) {
+		e.limits(s.Limits)
+	}
 	if !e.compare || s.Totals != before.Totals {
 		e.name("totals")
 		e.raw("{")
@@ -96,6 +99,21 @@ func (e *encoder) closes(list []engine.CloseCount) {
 		e.b = strconv.AppendUint(e.b, uint64(x.Code), 10)
 		e.raw(`,"count":`)
 		e.b = strconv.AppendUint(e.b, x.Count, 10)
+		e.raw("}")
+	}
+	e.raw("]")
+}
+
+func (e *encoder) limits(list []engine.LimitCount) {
+	e.name("limits")
+	e.raw("[")
+	for _, x := range list {
+		e.item()
+		e.raw("{")
+		e.whole(func() {
+			e.text("limit", x.Name, "")
+			e.uint("count", x.Count, 0)
+		})
 		e.raw("}")
 	}
 	e.raw("]")

@@ -26,6 +26,7 @@ func scene(n int) engine.Snapshot {
 		Role: engine.RoleServer, Name: "edge", Instance: "i-1", Version: "1.4.0", Started: started,
 		Listen: []string{"127.0.0.1:8080"}, Banned: []string{"mallory"}, Waiting: 3,
 		Closes:  []engine.CloseCount{{Code: 1000, Count: 4}, {Code: 4000, Count: 1}},
+		Limits:  []engine.LimitCount{{Name: "handshake-rate", Count: 12}},
 		Totals:  engine.Totals{Requests: 100, Failed: 2, BytesIn: 1 << 40, FramesIn: engine.Frames{Binary: 7}, Statuses: [6]uint64{0, 0, 98, 0, 0, 2}},
 		Capture: engine.CaptureState{Capture: engine.Capture{Mode: engine.CaptureHeads, Content: []string{"client:a"}}, Bytes: 12, Limit: 64 << 20, Sampling: 1},
 	}

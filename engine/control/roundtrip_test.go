@@ -80,7 +80,7 @@ func drawSnapshot(t *rapid.T) engine.Snapshot {
 	s := engine.Snapshot{
 		Seq: rapid.Uint64().Draw(t, "seq"), Time: drawTime(t), Role: engine.Role(rapid.IntRange(0, 2).Draw(t, "role")), Name: drawText(t),
 		Instance: drawText(t), Version: drawText(t), Started: drawTime(t), Draining: rapid.Bool().Draw(t, "draining"),
-		Listen: []string{}, Servers: []engine.Server{}, Expose: []engine.Expose{}, Banned: []string{}, Closes: []engine.CloseCount{},
+		Listen: []string{}, Servers: []engine.Server{}, Expose: []engine.Expose{}, Banned: []string{}, Closes: []engine.CloseCount{}, Limits: []engine.LimitCount{},
 		Waiting: rapid.IntRange(0, 9).Draw(t, "waiting"),
 		Totals:  engine.Totals{Requests: 1, Failed: rapid.Uint64().Draw(t, "failed"), FramesIn: drawFrames(t), Statuses: [6]uint64{5: rapid.Uint64().Draw(t, "5xx")}},
 		Capture: engine.CaptureState{Capture: engine.Capture{Mode: engine.CaptureMode(rapid.IntRange(0, 3).Draw(t, "mode"))},
@@ -90,6 +90,7 @@ func drawSnapshot(t *rapid.T) engine.Snapshot {
 		s.Listen, s.Banned = append(s.Listen, drawText(t)), append(s.Banned, drawText(t))
 		s.Expose = append(s.Expose, engine.Expose{Host: drawText(t)})
 		s.Closes = append(s.Closes, engine.CloseCount{Code: engine.CloseCode(rapid.Uint16().Draw(t, "code")), Count: 3})
+		s.Limits = append(s.Limits, engine.LimitCount{Name: drawText(t), Count: rapid.Uint64().Draw(t, "bites")})
 		s.Capture.Content = append(s.Capture.Content, drawText(t))
 		s.Servers = append(s.Servers, engine.Server{URL: drawText(t), Name: drawText(t), Connected: 2, Wanted: 3, RetryAt: drawTime(t), LastError: drawText(t)})
 	}
@@ -206,6 +207,8 @@ func drawEvent(t *rapid.T) engine.Event {
 		e.Action, e.Operator, e.Target = engine.Action(drawText(t)), drawText(t), drawText(t)
 	case engine.KindDraining:
 		e.Count = rapid.IntRange(0, 1000).Draw(t, "count")
+	case engine.KindLimitReached:
+		e.Target, e.Count = drawText(t), rapid.IntRange(0, 1000).Draw(t, "count")
 	case engine.KindStopped:
 		tr := drawTraffic(t)
 		e.Duration = drawMicros(t)

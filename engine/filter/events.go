@@ -53,6 +53,12 @@ func eventFields() []field[engine.Event] {
 		number("code", formNumber, "close code, or status of a refusal", "code:1006", func(e *E, _ *C) (int64, bool) { return int64(e.Code), e.Code > 0 }),
 		text("operator", "who did it", "operator:local", func(e *E, _ *C) string { return e.Operator }),
 		text("action", "what an operator did", "action:kill", func(e *E, _ *C) string { return string(e.Action) }),
+		text("limit", "which limit was reached", "limit:handshake-rate", func(e *E, _ *C) string {
+			if e.Kind != engine.KindLimitReached {
+				return ""
+			}
+			return e.Target
+		}),
 		number("time", formTime, "when it happened", "time:15:00..15:04", func(e *E, _ *C) (int64, bool) { return e.Time.UnixNano(), !e.Time.IsZero() }),
 		age,
 		marked,

@@ -39,7 +39,7 @@ func LevelOf(e *engine.Event) Level {
 			return LevelWarn // it is tried again
 		}
 		return LevelError
-	case engine.KindNotice:
+	case engine.KindNotice, engine.KindLimitReached:
 		return LevelWarn
 	case engine.KindRequestStarted:
 		return LevelDebug
@@ -87,6 +87,10 @@ func AppendSource(b []byte, e *engine.Event) []byte {
 		return orElse(b, authority(e.Server), "client")
 	case engine.KindAdmissionRefused:
 		return orElse(b, host(e.Peer), "server")
+	case engine.KindLimitReached:
+		if e.Client == "" {
+			return orElse(b, host(e.Peer), "server")
+		}
 	}
 	connection, client := e.Connection, e.Client
 	if e.Kind == engine.KindGreetingRejected && client == "" {
@@ -194,6 +198,12 @@ func AppendMessage(b []byte, e *engine.Event) []byte {
 		return appendReason(b, e.Reason)
 	case engine.KindNotice:
 		return orElse(b, e.Reason, "notice")
+	case engine.KindLimitReached:
+		b = appendPair(append(b, "limit reached"...), ": ", e.Target)
+		if e.Count > 1 {
+			b = append(strconv.AppendInt(append(b, ", "...), int64(e.Count), 10), " times"...)
+		}
+		return appendReason(b, e.Reason)
 	case engine.KindStopped:
 		b = appendPair(append(b, "stopped"...), " after ", rounded(e.Duration))
 		if t := e.Totals; t != nil {

@@ -52,6 +52,10 @@ func TestEventsInWords(t *testing.T) {
 		{engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionDrain, Operator: "signal"}, "info", "signal", "DRAIN everything by signal"},
 		{engine.Event{Kind: engine.KindDraining, Count: 3}, "info", "server", "draining, exchanges in flight: 3"},
 		{engine.Event{Kind: engine.KindNotice, Reason: "no credential is set"}, "warn", "engine", "no credential is set"},
+		{engine.Event{Kind: engine.KindLimitReached, Target: "max-waiting", Client: "edge-1", Count: 7, Reason: "1000 callers wait for it"},
+			"warn", "edge-1", "limit reached: max-waiting, 7 times: 1000 callers wait for it"},
+		{engine.Event{Kind: engine.KindLimitReached, Target: "handshake-rate", Peer: "192.0.2.9", Count: 1}, "warn", "192.0.2.9", "limit reached: handshake-rate"},
+		{engine.Event{Kind: engine.KindLimitReached, Target: "memory", Count: 2}, "warn", "server", "limit reached: memory, 2 times"},
 		{engine.Event{Kind: engine.KindStopped, Client: "edge-1", Duration: 90 * time.Minute, Totals: &engine.Totals{Requests: 10, Failed: 1}},
 			"info", "client", "stopped after 1h30m0s, requests: 10, of these not completed: 1"},
 	} {

@@ -95,6 +95,9 @@ func appendKind(dst []byte, e *engine.Event) []byte {
 		dst = appendText(dst, `,"target":`, e.Target)
 	case engine.KindDraining:
 		dst = appendInt(dst, `,"exchanges":`, int64(e.Count))
+	case engine.KindLimitReached:
+		dst = appendText(dst, `,"limit":`, e.Target)
+		dst = appendInt(dst, `,"count":`, int64(e.Count))
 	case engine.KindStopped:
 		if t := e.Totals; t != nil {
 			dst = appendUint(dst, `,"requests":`, t.Requests)

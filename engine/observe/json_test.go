@@ -88,6 +88,8 @@ func TestNamesAreThoseOfTheProduct(t *testing.T) {
 			`"kind":"operator_action","reason":"noisy","action":"ban","operator":"local","target":"edge-3"`},
 		{engine.Event{Kind: engine.KindDraining, Count: 3}, `"kind":"draining","exchanges":3`},
 		{engine.Event{Kind: engine.KindNotice, Reason: "callers need no credential"}, `"kind":"notice","text":"callers need no credential"`},
+		{engine.Event{Kind: engine.KindLimitReached, Target: "handshake-rate", Count: 7, Peer: "192.0.2.9", Reason: "too many registrations"},
+			`"kind":"limit_reached","peer":"192.0.2.9","reason":"too many registrations","limit":"handshake-rate","count":7`},
 		{engine.Event{Kind: engine.KindStopped, Duration: time.Minute, Totals: &engine.Totals{Requests: 1 << 63, Failed: 2, BytesIn: 3, BytesOut: 4}},
 			`"kind":"stopped","requests":9223372036854775808,"failed":2,"bytes_in":3,"bytes_out":4,"uptime_us":60000000`},
 	} {

@@ -25,6 +25,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 		Expose:      into.Expose[:0],
 		Banned:      into.Banned[:0],
 		Closes:      into.Closes[:0],
+		Limits:      into.Limits[:0],
 		Waiting:     int(s.dispatch.waiting.Load()),
 		Capture:     engine.CaptureState{Capture: engine.Capture{Content: into.Capture.Content}},
 	}

@@ -54,6 +54,7 @@ func lifecycle() ([]engine.Event, time.Time) {
 	traffic := &engine.Traffic{BytesIn: 1, BytesOut: 2, FramesIn: engine.Frames{Text: 1, Binary: 2, Continuation: 3, Close: 4, Ping: 5, Pong: 6}, FramesOut: engine.Frames{Text: 7, Binary: 8, Pong: 9}}
 	return []engine.Event{
 		{Kind: engine.KindReady, Listen: "127.0.0.1:8080"},
+		{Kind: engine.KindLimitReached, Target: "handshake-rate", Count: 12, Peer: "203.0.113.9", Reason: "too many"},
 		{Kind: engine.KindConnectionOpened, Connection: 17, Peer: "192.0.2.1:4711"},
 		{Kind: engine.KindGreetingReceived, Connection: 17, Client: "edge-1", Peer: "192.0.2.1:4711", Protocol: engine.ProtocolNative, Greeting: greeting},
 		{Kind: engine.KindGreetingRejected, Connection: 18, Peer: "192.0.2.1:4712", Code: 1002, Reason: "no greeting"},

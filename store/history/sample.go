@@ -27,6 +27,7 @@ type State struct {
 	Expose    []engine.Expose     `json:"expose,omitempty"`
 	Banned    []string            `json:"banned,omitempty"`
 	Closes    []engine.CloseCount `json:"closes,omitempty"`
+	Limits    []engine.LimitCount `json:"limits,omitempty"`
 	FramesIn  engine.Frames       `json:"frames_in"`
 	FramesOut engine.Frames       `json:"frames_out"`
 	Statuses  [6]uint64           `json:"statuses"`
@@ -39,7 +40,7 @@ func (f *File) Sample(s *engine.Snapshot) {
 	}
 	state, err := json.Marshal(State{
 		Instance: s.Instance, Started: s.Started, Draining: s.Draining, Listen: s.Listen, Servers: s.Servers, Expose: s.Expose,
-		Banned: s.Banned, Closes: s.Closes, FramesIn: s.Totals.FramesIn, FramesOut: s.Totals.FramesOut, Statuses: s.Totals.Statuses,
+		Banned: s.Banned, Closes: s.Closes, Limits: s.Limits, FramesIn: s.Totals.FramesIn, FramesOut: s.Totals.FramesOut, Statuses: s.Totals.Statuses,
 	})
 	if err != nil {
 		f.o.Logger.Warn("history", "sample", err)

@@ -66,7 +66,7 @@ func (d *details) snapshot(ctx context.Context, r *Recording, at time.Time, m mo
 	defer d.mu.Unlock()
 	run := r.runAt(at)
 	listen, connections, servers := into.Listen[:0], into.Connections[:0], into.Servers[:0]
-	expose, banned, closes := into.Expose[:0], into.Banned[:0], into.Closes[:0]
+	expose, banned, closes, limits := into.Expose[:0], into.Banned[:0], into.Closes[:0], into.Limits[:0]
 	*into = engine.Snapshot{
 		Seq: m.event, Time: at,
 		Role: run.role, Name: run.name, Version: run.version, Instance: run.instance, Started: time.Unix(0, run.started),
@@ -83,6 +83,7 @@ func (d *details) snapshot(ctx context.Context, r *Recording, at time.Time, m mo
 		into.Draining, into.Waiting, into.Totals = s.state.Draining, s.waiting, s.totals
 		listen, servers, expose = append(listen, s.state.Listen...), append(servers, s.state.Servers...), append(expose, s.state.Expose...)
 		banned, closes = append(banned, s.state.Banned...), append(closes, s.state.Closes...)
+		limits = append(limits, s.state.Limits...)
 	} else if !r.sampled {
 		into.Draining, banned = r.totals.drained(run.id, m.event, banned)
 		into.Totals = difference(d.sums[m.request], d.sums[run.firstRequest-1])
@@ -96,6 +97,7 @@ func (d *details) snapshot(ctx context.Context, r *Recording, at time.Time, m mo
 		connections = append(connections, c)
 	}
 	into.Listen, into.Connections, into.Servers, into.Expose, into.Banned, into.Closes = listen, connections, servers, expose, banned, closes
+	into.Limits = limits
 	return nil
 }
 

@@ -48,7 +48,7 @@ func (s *Scene) event(n int) engine.Event {
 		e.Kind, e.Code, e.Reason, e.Duration = engine.KindConnectionClosed, 4000, "stuck upload", 44*time.Minute+12*time.Second
 		e.Closed = &engine.Traffic{BytesIn: 18 << 20, BytesOut: 88 << 20}
 	case 6:
-		e.Kind, e.Reason = engine.KindNotice, "the address 203.0.113.200 failed 3 times in 10s"
+		e.Kind, e.Target, e.Peer, e.Count, e.Reason = engine.KindLimitReached, "failure-rate", "203.0.113.200", 3, "too many wrong credentials"
 	case 7:
 		e.Kind, e.Peer, e.Code, e.Reason = engine.KindAdmissionRefused, "203.0.113.200:51120", 401, "bad secret"
 	case 8:
