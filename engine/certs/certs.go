@@ -6,8 +6,10 @@ package certs
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -63,4 +65,14 @@ func (s *Source) Certificates() []Certificate { return nil }
 func (s *Source) Close() {}
 
 // Pool reads a PEM file of authorities. Its error names the file.
-func Pool(path string) (*x509.CertPool, error) { return x509.NewCertPool(), nil }
+func Pool(path string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read the authorities: %s has no certificate in PEM", path)
+	}
+	return pool, nil
+}

@@ -138,18 +138,24 @@ func (s *Server) settle() (notices []string, err error) {
 	if s.OpenClients && len(s.Secret) > 0 {
 		return nil, errors.New("--open-clients and --secret contradict each other; leave one out")
 	}
-	if s.WSPFile && len(s.Secret) == 0 && !s.OpenClients {
+	if s.OpenClients && s.TLS.ClientCA != "" {
+		return nil, errors.New("--open-clients and --client-ca contradict each other; leave one out")
+	}
+	if s.OpenCallers == "all" && s.TLS.CallerCA != "" {
+		return nil, errors.New("--open-callers and --caller-ca contradict each other; leave one out, or use --open-callers=exposed")
+	}
+	if s.WSPFile && len(s.Secret) == 0 && s.Tokens == "" && s.TLS.ClientCA == "" && !s.OpenClients {
 		s.OpenClients = true
 		notices = append(notices, "wsp's file without secretkey: open to all clients, as wsp was; secretkey or --secret closes it")
 	}
-	if s.WSPFile && len(s.CallerToken) == 0 && s.OpenCallers == "" {
+	if s.WSPFile && len(s.CallerToken) == 0 && s.Tokens == "" && s.TLS.CallerCA == "" && s.OpenCallers == "" {
 		s.OpenCallers = "all"
 		notices = append(notices, "wsp's file: open to all callers, as wsp was; --caller-token closes it")
 	}
-	if s.TCPPorts != "" && s.OpenCallers == "" && len(s.CallerToken) > 0 {
-		notices = append(notices, "TCP callers can't show a credential, so with --caller-token exposed ports are closed; --open-callers=exposed opens them")
+	if s.TCPPorts != "" && s.OpenCallers == "" && (len(s.CallerToken) > 0 || s.Tokens != "" || s.TLS.CallerCA != "") {
+		notices = append(notices, "TCP callers can't show a credential, so with --caller-token, --tokens or --caller-ca exposed ports are closed; --open-callers=exposed opens them")
 	}
-	return notices, nil
+	return append(notices, s.tokenNotices()...), nil
 }
 
 // refusal keeps a listener that others can reach from being open by accident.
@@ -157,10 +163,21 @@ func (s *Server) refusal(path string, settings []Setting, flags map[string][]str
 	if e := controlRefusal(&s.Control, "server", path, settings, flags); e != nil {
 		return e
 	}
-	clients := len(s.Secret) == 0 && !s.OpenClients
-	callers := len(s.CallerToken) == 0 && s.OpenCallers == ""
+	clients := len(s.Secret) == 0 && s.TLS.ClientCA == "" && !s.OpenClients
+	callers := len(s.CallerToken) == 0 && s.TLS.CallerCA == "" && s.OpenCallers == ""
 	if isLoopback(s.Listen) || !clients && !callers {
 		return nil
+	}
+	if s.Tokens != "" {
+		tokens, err := s.readTokens()
+		if err != nil {
+			return err
+		}
+		clients = clients && tokens.Count(policy.TokenClient) == 0
+		callers = callers && tokens.Count(policy.TokenCaller) == 0
+		if !clients && !callers {
+			return nil
+		}
 	}
 	var who []string
 	var secret, open []string
@@ -174,26 +191,21 @@ func (s *Server) refusal(path string, settings []Setting, flags map[string][]str
 		secret = append(secret, "--caller-token", "@FILE")
 		open = append(open, "--open-callers")
 	}
-	return &RefusalError{
+	e := &RefusalError{
 		Why: fmt.Sprintf("others can reach %s, and it has no credential for %s", s.Listen, strings.Join(who, " and none for ")),
 		Fix: []string{
 			commandLine("server", path, settings, flags, secret...),
 			commandLine("server", path, settings, flags, open...),
 		},
 	}
-}
-
-// ClientPolicy returns who may register. It reads the files that the settings
-// name.
-func (s *Server) ClientPolicy() (*policy.Clients, error) {
-	return &policy.Clients{Secrets: policy.NewSecrets(s.Secret...)}, nil
-}
-
-// CallerPolicy returns who may use the ways in. It reads the files that the
-// settings name.
-func (s *Server) CallerPolicy() (*policy.Callers, error) {
-	exposed := s.OpenCallers == "exposed"
-	return &policy.Callers{Secrets: policy.NewSecrets(s.CallerToken...), OpenExposed: exposed, ClosedChosen: exposed}, nil
+	if s.Tokens != "" {
+		kind := policy.TokenCaller
+		if clients {
+			kind = policy.TokenClient
+		}
+		e.Fix = append([]string{"adit token new --file " + quote(s.Tokens) + " --for " + kind.String() + " --name NAME"}, e.Fix...)
+	}
+	return e
 }
 
 // Rules returns the rules of the file, nil where it has none: then the client
