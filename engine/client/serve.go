@@ -122,8 +122,10 @@ func (x *exchange) finish(err error) {
 	if x.live != nil {
 		x.live.Over.Store(true)
 	}
-	x.n.c.totals.RequestEnded(outcome, x.status)
-	if (&engine.Request{Outcome: outcome, Status: x.status}).HasFailed() {
+	lived := time.Since(x.in.Arrived())
+	ended := engine.Request{Outcome: outcome, Status: x.status, Queued: -1, FirstByte: x.firstByte, LastByte: lived}
+	x.n.c.totals.RequestEnded(&ended)
+	if ended.HasFailed() {
 		x.n.failed.Add(1)
 	}
 	rec := x.rec
@@ -133,7 +135,7 @@ func (x *exchange) finish(err error) {
 	rec.Status, rec.Upgraded = x.status, x.upgraded
 	rec.RequestBytes, rec.ResponseBytes = x.requestBytes, x.responseBytes
 	rec.Connect, rec.FirstByte = x.connect, x.firstByte
-	rec.LastByte = time.Since(rec.Arrived)
+	rec.LastByte = lived
 	rec.Outcome, rec.Reason = outcome, engine.Bound(why)
 	if x.wantsHeads() {
 		rec.Heads = x.requestHead()

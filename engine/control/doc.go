@@ -101,6 +101,25 @@
 //	curl --unix-socket SOCKET -N --compressed 'http://adit/v1/stream?interval=1s&kinds=all&heads=true'
 //	curl --unix-socket SOCKET -N 'http://adit/v1/stream?kinds=requests&filter=status:500&since=12&instance=i-1'
 //
+// # Watching the process
+//
+// Whether it lives, and whether it can be sent requests (503 with the reason where
+// it can't: it is draining, a client is registered at no server). These two need no
+// token:
+//
+//	curl --unix-socket SOCKET http://adit/healthz
+//	curl --unix-socket SOCKET http://adit/readyz
+//
+// Metrics for Prometheus (engine/metrics has their names), and profiles for go tool
+// pprof, which a token that may only look does not get:
+//
+//	curl --unix-socket SOCKET http://adit/metrics
+//	curl --unix-socket SOCKET http://adit/debug/pprof/heap
+//	curl --unix-socket SOCKET 'http://adit/debug/pprof/?debug=1'
+//	curl --unix-socket SOCKET 'http://adit/debug/pprof/profile?seconds=1'
+//	curl --unix-socket SOCKET 'http://adit/debug/pprof/trace?seconds=1'
+//	curl --unix-socket SOCKET http://adit/debug/pprof/symbol?0x1
+//
 // # Acting
 //
 // What changes something needs a content of application/json, so that no page in

@@ -94,7 +94,7 @@ func endless(target string) bool {
 }
 
 func TestLineOfTheDocumentationThatFails(t *testing.T) {
-	rig := newRig(t, scene(1))
+	rig := newRig(t, scene(1), withMetrics)
 	client := rig.client(t)
 	shown := map[string]bool{}
 	mux := http.NewServeMux()
@@ -145,7 +145,7 @@ func ask(ctx context.Context, rig *rig, client *http.Client, mux *http.ServeMux,
 				engine.Event{Kind: engine.KindConnectionOpened, Connection: 99, Client: "edge"})
 		}
 		return oneLineOf(resp.Body)
-	case strings.Contains(r.URL.Path, "/content/"):
+	case strings.Contains(r.URL.Path, "/content/"), !strings.HasPrefix(r.URL.Path, "/v1/"):
 		_, err := io.Copy(io.Discard, resp.Body)
 		return err
 	}
@@ -171,7 +171,7 @@ func TestLineThatCurlCannotSend(t *testing.T) {
 		t.Log("there is no curl here")
 		return
 	}
-	rig := newRig(t, scene(1))
+	rig := newRig(t, scene(1), withMetrics)
 	for _, line := range curlLines(t) {
 		list := words(line)
 		args := append([]string{"-sS", "--fail-with-body", "--unix-socket", rig.path, "--max-time", "5"}, list...)

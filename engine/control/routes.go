@@ -30,13 +30,15 @@ const (
 type call struct {
 	pattern string
 	changes bool // needs a content of application/json and a credential that may do more than look
+	full    bool // needs such a credential
+	open    bool // needs none
 	body    int64
 	answer  func(s *Server, c *exchange) error
 }
 
 // calls is the whole API; doc.go explains it.
 func calls() []call {
-	return []call{
+	return append([]call{
 		{pattern: "GET /v1/{$}", answer: (*Server).about},
 		{pattern: "GET /v1/snapshot", answer: (*Server).snapshot},
 		{pattern: "GET /v1/connections", answer: (*Server).connections},
@@ -63,7 +65,7 @@ func calls() []call {
 		{pattern: "POST /v1/requests/{request}/replay", changes: true, body: maxReplayBody, answer: (*Server).replayEdited},
 		{pattern: "POST /v1/replay", changes: true, body: maxReplayBody, answer: (*Server).replay},
 		{pattern: "PUT /v1/capture", changes: true, answer: (*Server).setCapture},
-	}
+	}, watching()...)
 }
 
 // An exchange is one call that is being answered.
@@ -89,8 +91,9 @@ func fail(status int, format string, args ...any) error {
 }
 
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
+	mux, open := http.NewServeMux(), map[string]bool{}
 	for _, c := range calls() {
+		open[c.pattern] = c.open
 		mux.HandleFunc(c.pattern, func(w http.ResponseWriter, r *http.Request) {
 			s.serve(&exchange{w: w, r: r}, &c)
 		})
@@ -114,6 +117,11 @@ func (s *Server) handler() http.Handler {
 		control := http.NewResponseController(w)
 		_ = control.SetReadDeadline(time.Now().Add(readWait))
 		_ = control.SetWriteDeadline(time.Now().Add(readWait))
+		_, pattern := mux.Handler(r)
+		if open[pattern] {
+			mux.ServeHTTP(w, r)
+			return
+		}
 		by, status, err := s.admit(r)
 		if err != nil {
 			if status == http.StatusUnauthorized {
@@ -122,7 +130,7 @@ func (s *Server) handler() http.Handler {
 			writeError(w, status, err)
 			return
 		}
-		if _, pattern := mux.Handler(r); pattern == "" {
+		if pattern == "" {
 			s.noSuchCall(mux, w, r)
 			return
 		}
@@ -182,6 +190,9 @@ func (s *Server) serve(x *exchange, c *call) {
 func (s *Server) check(x *exchange, c *call) error {
 	limit := max(c.body, maxBody)
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, limit)
+	if c.full && x.by.readOnly {
+		return fail(http.StatusForbidden, "%w: %s may only look at what is no part of the process itself", engine.ErrReadOnly, x.by.name)
+	}
 	if !c.changes {
 		return nil
 	}

@@ -30,9 +30,11 @@ func TestMeterDoesNotAllocate(t *testing.T) {
 func TestHotPathDoesNotAllocate(t *testing.T) {
 	bus := stalledBus(t)
 	e := finished()
+	var totals Totals
 	line := make([]byte, 0, 4096)
 	for name, f := range map[string]func(){
 		"publish":      func() { bus.Publish(e) },
+		"count":        func() { totals.RequestEnded(e.Request) },
 		"append event": func() { line = AppendEvent(line[:0], &e) },
 		"plain target": func() { _ = Target("/api/v1/things/4711") },
 		"query target": func() { _ = Target("http://api.internal:80/v1?page=3&order=name#top") },

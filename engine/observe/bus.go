@@ -30,6 +30,7 @@ type Bus struct {
 	seq         atomic.Uint64
 	subscribers []*subscriber
 	closed      bool
+	dropped     uint64 // by all rings, those of former subscribers too
 
 	closing chan struct{} // closed by Close
 	pumps   sync.WaitGroup
@@ -48,7 +49,9 @@ func (b *Bus) Publish(e engine.Event) {
 	}
 	for _, s := range b.subscribers {
 		if s.kinds.Has(e.Kind) {
-			s.put(&e)
+			if s.put(&e) {
+				b.dropped++
+			}
 			if s.heads && !s.behind && s.head-s.tail > maxWithHeads {
 				s.behind = true
 				b.updateWants()
@@ -79,6 +82,14 @@ const maxWithHeads = 4096
 // WantsHeads reports whether anybody wants the heads of the requests that end,
 // and takes them in time: like Wants, whoever would have to make them asks first.
 func (b *Bus) WantsHeads() bool { return b.wants.Load()&wantsHeads != 0 }
+
+// Dropped returns how many events were overwritten before their subscriber took
+// them, one for each subscriber.
+func (b *Bus) Dropped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropped
+}
 
 // Seq returns the newest sequence number.
 func (b *Bus) Seq() uint64 { return b.seq.Load() }

@@ -386,7 +386,7 @@ func TestTotalsAddUp(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for o := engine.OutcomeCompleted; o <= engine.OutcomeTruncated; o++ {
-				totals.RequestEnded(o, 100*int(o)) // up to 700
+				totals.RequestEnded(&engine.Request{Outcome: o, Status: 100 * int(o)}) // up to 700
 			}
 			totals.ConnectionEnded(traffic, engine.CloseNormal)
 		})

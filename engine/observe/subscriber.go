@@ -47,10 +47,11 @@ func newSubscriber(kinds engine.Kinds, slots int) *subscriber {
 	}
 }
 
-// put stores e, over the oldest event if the ring is full. Bus.mu is held.
-func (s *subscriber) put(e *engine.Event) {
+// put stores e, over the oldest event if the ring is full, and reports whether it
+// was. Bus.mu is held.
+func (s *subscriber) put(e *engine.Event) (full bool) {
 	i := s.head & (s.slots - 1)
-	if s.head-s.tail >= s.slots {
+	if full = s.head-s.tail >= s.slots; full {
 		s.tail++
 		s.dropped++
 		if s.ring[i/room][i%room].Kind == engine.KindRequestFinished {
@@ -77,6 +78,7 @@ func (s *subscriber) put(e *engine.Event) {
 		default:
 		}
 	}
+	return full
 }
 
 // take fills events, up to its capacity, with the oldest in the ring and

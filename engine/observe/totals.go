@@ -12,8 +12,7 @@ import (
 // Totals counts what ended in this process. Its methods may be called from any
 // goroutine. The zero value is ready.
 type Totals struct {
-	statuses            [6]atomic.Uint64 // the requests, by status / 100
-	failed              atomic.Uint64
+	requests            requests
 	bytesIn, bytesOut   atomic.Uint64
 	framesIn, framesOut frames
 
@@ -25,13 +24,9 @@ type frames struct {
 	text, binary, continuation, close, ping, pong atomic.Uint64
 }
 
-// RequestEnded counts a request; status is 0 where there was none.
-func (t *Totals) RequestEnded(o engine.Outcome, status int) {
-	t.statuses[StatusClass(status)].Add(1)
-	if o != engine.OutcomeCompleted {
-		t.failed.Add(1)
-	}
-}
+// RequestEnded counts a request. Of its record it needs Way, Status, Outcome and
+// the waterfall.
+func (t *Totals) RequestEnded(r *engine.Request) { t.requests.add(r) }
 
 // StatusClass returns status / 100, 0 for what is below 100. What is above 599
 // counts as 5 (RFC 9110 §15).
@@ -81,17 +76,15 @@ func (t *Totals) Closes(into []engine.CloseCount) []engine.CloseCount {
 // Load returns the sums; whoever takes a snapshot adds the open connections.
 // Failed is never above Requests, which is the sum of Statuses.
 func (t *Totals) Load() engine.Totals {
-	failed := t.failed.Load() // first: it is counted last
 	sum := engine.Totals{
-		Failed:    failed,
 		BytesIn:   t.bytesIn.Load(),
 		BytesOut:  t.bytesOut.Load(),
 		FramesIn:  t.framesIn.load(),
 		FramesOut: t.framesOut.load(),
 	}
-	for i := range t.statuses {
-		sum.Statuses[i] = t.statuses[i].Load()
-		sum.Requests += sum.Statuses[i]
+	sum.Statuses, sum.Failed = t.requests.statuses()
+	for _, n := range sum.Statuses {
+		sum.Requests += n
 	}
 	return sum
 }

@@ -228,7 +228,7 @@ func (c *call) end() {
 		c.live.Over.Store(true)
 		c.spare = nil
 	}
-	s.totals.RequestEnded(c.rec.Outcome, c.rec.Status)
+	s.totals.RequestEnded(&c.rec)
 	if c.on != nil && c.rec.HasFailed() {
 		c.on.failed.Add(1)
 	}
