@@ -101,6 +101,7 @@ type Setting struct {
 type Server struct {
 	URL       string // without user information
 	Name      string // as the server says in its welcome; "" in classic mode
+	Through   string // URL of the proxy on the way, without user information; "" none
 	Connected int    // registered connections
 	Wanted    int    // connections the pool holds
 	RetryAt   time.Time

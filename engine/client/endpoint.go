@@ -99,6 +99,9 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		back:    backoff{random: func() float64 { return c.random() }},
 	}
 	e.status.URL = e.text
+	if c.o.Egress != nil {
+		e.status.Through = engine.Bound(c.o.Egress.Way(e.scheme, e.address))
+	}
 	e.status.Wanted = c.o.Pool
 	if e.pooled == engine.ProtocolClassic {
 		e.status.Wanted = c.o.PoolIdle

@@ -202,8 +202,12 @@ func TestServerBehindTLSAndAProxy(t *testing.T) {
 			if status, err := g.get(t, origin); status != 200 || err != nil {
 				t.Errorf("%d, %v", status, err)
 			}
-			if through.Load() == 0 {
-				t.Error("the proxy was not used")
+			var s engine.Snapshot
+			if err := c.Snapshot(t.Context(), &s); err != nil {
+				t.Fatal(err)
+			}
+			if through.Load() == 0 || s.Servers[0].Through != "http://"+proxy {
+				t.Errorf("%d connections through the proxy, and the snapshot says %q", through.Load(), s.Servers[0].Through)
 			}
 			cancel()
 			if err := <-ended; err != nil {

@@ -248,6 +248,7 @@ func (w *wireConnection) patch(c *engine.Connection) error {
 type wireServer struct {
 	URL       string `json:"server"`
 	Name      string `json:"name"`
+	Through   string `json:"through"`
 	Connected int    `json:"connected"`
 	Wanted    int    `json:"wanted"`
 	RetryAt   string `json:"retry_at"`
@@ -390,7 +391,7 @@ func (w *wireDelta) patchServers(s *engine.Snapshot) error {
 		if err != nil {
 			return err
 		}
-		s.Servers = append(s.Servers, engine.Server{URL: engine.Bound(x.URL), Name: engine.Bound(x.Name),
+		s.Servers = append(s.Servers, engine.Server{URL: engine.Bound(x.URL), Name: engine.Bound(x.Name), Through: engine.Bound(x.Through),
 			Connected: max(x.Connected, 0), Wanted: max(x.Wanted, 0), RetryAt: at, LastError: engine.Bound(x.LastError)})
 	}
 	return nil

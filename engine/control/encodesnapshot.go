@@ -80,6 +80,7 @@ func (e *encoder) servers(list []engine.Server) {
 		e.whole(func() {
 			e.text("server", x.URL, "")
 			e.text("name", x.Name, "")
+			e.text("through", x.Through, "")
 			e.int("connected", int64(x.Connected), 0)
 			e.int("wanted", int64(x.Wanted), 0)
 			e.time("retry_at", x.RetryAt, zeroTime())

@@ -17,7 +17,7 @@ func TestNamesThatPeopleRelyOn(t *testing.T) {
 	update := os.Getenv("UPDATE_GOLDEN") != ""
 	s := scene(1)
 	s.Time = started
-	s.Servers = []engine.Server{{URL: "wss://edge.example.com/register", Name: "edge", Connected: 2, Wanted: 3, RetryAt: started, LastError: "no route"}}
+	s.Servers = []engine.Server{{URL: "wss://edge.example.com/register", Name: "edge", Through: "http://proxy:3128", Connected: 2, Wanted: 3, RetryAt: started, LastError: "no route"}}
 	s.Expose = []engine.Expose{{Host: "app", URL: "https://app.example.com"}, {TCP: 5432}}
 	s.Connections[0].Credential = "edge-token"
 	s.Connections[0].PingNext = started.Add(time.Minute)

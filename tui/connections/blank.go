@@ -122,8 +122,11 @@ func (e *blank) client(f *pane.Frame) []string {
 	}
 	for i := range s.Servers {
 		x := &s.Servers[i]
-		lines = append(lines, "Dialling       "+x.URL,
-			"Pool           "+strconv.Itoa(x.Connected)+" of "+strconv.Itoa(x.Wanted)+" connected")
+		lines = append(lines, "Dialling       "+x.URL)
+		if x.Through != "" {
+			lines = append(lines, "Through        "+x.Through)
+		}
+		lines = append(lines, "Pool           "+strconv.Itoa(x.Connected)+" of "+strconv.Itoa(x.Wanted)+" connected")
 		if x.LastError != "" {
 			lines = append(lines, "Last error     "+x.LastError)
 		}

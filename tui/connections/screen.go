@@ -215,6 +215,9 @@ func (s *servers) fill(f *pane.Frame) {
 		if x.Name != "" {
 			line += "  (" + x.Name + ")"
 		}
+		if x.Through != "" {
+			line += "  through " + x.Through
+		}
 		line += "  pool " + strconv.Itoa(x.Connected) + "/" + strconv.Itoa(x.Wanted)
 		if x.LastError != "" && x.Connected < x.Wanted {
 			line += "  last error: " + x.LastError
