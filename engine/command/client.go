@@ -35,20 +35,21 @@ adit client --config wsp_client.cfg`,
 	}
 	s := addSettings(cmd, config.ClientSettings(new(config.Client)))
 	cmd.RunE = p.verb(func(ctx context.Context) error {
-		c, effective, notices, err := config.LoadClientSettings(s.file, p.LookupEnv, s.given)
+		in := s.input(p)
+		c, loaded, err := config.LoadClientFrom(in)
 		if err != nil {
 			return &exit{codeUsage, err}
 		}
-		return runClient(ctx, p, c, effective, notices)
+		return runClient(ctx, p, c, in, loaded)
 	})
 	return cmd
 }
 
-func runClient(ctx context.Context, p *Process, c *config.Client, effective []engine.Setting, notices []string) error {
+func runClient(ctx context.Context, p *Process, c *config.Client, in config.Input, loaded *config.Loaded) error {
 	r, err := newRun(p, plan{
 		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For,
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
-		control: c.Control, store: c.Store, settings: effective, patient: c.Once,
+		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, patient: c.Once,
 	})
 	if err != nil {
 		return err
@@ -68,10 +69,12 @@ func runClient(ctx context.Context, p *Process, c *config.Client, effective []en
 	if err != nil {
 		return err
 	}
+	r.refreshes("way out", o.Egress.Reload)
+	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return p.reloadClient(in, cl) })
 	if err := r.watch(ctx, cl); err != nil {
 		return err
 	}
-	for _, text := range notices {
+	for _, text := range loaded.Notices {
 		r.notice(text)
 	}
 	running, drain := context.WithCancel(context.WithoutCancel(ctx))
@@ -97,7 +100,7 @@ func clientOptions(c *config.Client) (client.Options, error) {
 		PoolIdle:    c.PoolIdle,
 		PoolMax:     c.PoolMax,
 		RewriteHost: c.HostHeader == "rewrite",
-		Live:        client.Live{Secret: c.Secret, Rules: rules},
+		Live:        clientLive(c, rules),
 		Protocol:    protocolOf(c.Protocol),
 		ClassicPing: c.Ping,
 		Grace:       c.Grace,

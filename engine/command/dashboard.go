@@ -27,6 +27,7 @@ type View struct {
 	Options  config.Dashboard
 	Plain    bool // line mode
 	Settings []engine.Setting
+	Reloaded func() []engine.Setting // Settings after a reload, nil before; nil: there is none
 	Commands []string
 	Logger   *slog.Logger // never writes to the terminal
 	State    string       // file for what the operator chose; "": it is not kept
@@ -89,6 +90,7 @@ func (p *Process) frontOf(headless bool, d config.Dashboard) front {
 // watch has e, which does not serve yet, recorded, shown to those who attach,
 // and on a dashboard if the run has one.
 func (r *run) watch(ctx context.Context, e engine.Engine) error {
+	r.engine = e
 	log, err := r.keep(e)
 	if err != nil {
 		return err
@@ -99,13 +101,13 @@ func (r *run) watch(ctx context.Context, e engine.Engine) error {
 	if r.plan.front == frontNone {
 		return nil
 	}
-	r.engine = e
 	v := View{
 		Engine:   e,
 		Log:      log,
 		Options:  r.plan.dashboard,
 		Plain:    r.plan.front == frontLines,
 		Settings: r.plan.settings,
+		Reloaded: r.reloadedSettings,
 		Commands: r.plan.commands,
 		Logger:   r.log,
 		Attached: r.attached,

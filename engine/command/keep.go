@@ -3,7 +3,6 @@ package command
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"adit/engine"
 	"adit/engine/config"
@@ -79,7 +78,18 @@ func (r *run) tellSetting(name, value string) {
 	if value == "" {
 		value = config.None
 	}
-	if i := slices.IndexFunc(r.plan.settings, func(s engine.Setting) bool { return s.Name == name }); i >= 0 {
-		r.plan.settings[i].Value = value
+	if r.told == nil {
+		r.told = map[string]string{}
+	}
+	r.told[name] = value
+	r.setTold(r.plan.settings)
+}
+
+// setTold puts into settings what came of them.
+func (r *run) setTold(settings []engine.Setting) {
+	for i := range settings {
+		if value, is := r.told[settings[i].Name]; is {
+			settings[i].Value = value
+		}
 	}
 }

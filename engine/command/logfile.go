@@ -26,7 +26,7 @@ func (r *run) openLog() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	r.closers = append(r.closers, func() { f.Close() })
-	return newLogger(f, r.plan.level)
+	return newLogger(f, &r.level, r.plan.logFormat)
 }
 
 // stateDir returns the directory of files that one run leaves for people and

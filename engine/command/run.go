@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"adit/engine"
@@ -41,6 +42,7 @@ type plan struct {
 	control       config.Control
 	store         config.Store
 	settings      []engine.Setting
+	logFormat     string
 	commands      []string // lines for a shell that the dashboard shows
 	limit         time.Duration
 	patient       bool // the dashboard waits for ready: the run may end before
@@ -53,12 +55,18 @@ type run struct {
 	plan    plan
 	bus     *observe.Bus
 	log     *slog.Logger
+	level   slog.LevelVar // of log
 	lines   *lines
 	closers []func() // in the order of their opening
 
 	store   Store           // nil: nothing is kept
 	control *control.Server // nil: nobody else can look
 	serving sync.WaitGroup  // of control
+
+	reload     *reloader // nil: the run has nothing to load again
+	refreshers []refresher
+	settings   atomic.Pointer[[]engine.Setting] // as they are shown after a reload; nil: plan's
+	told       map[string]string                // values that came of settings, by name
 
 	engine engine.Engine
 	show   func() (Shown, error) // nil without a dashboard
@@ -68,11 +76,12 @@ type run struct {
 // newRun prepares a run. Whoever calls it calls end.
 func newRun(p *Process, pl plan) (*run, error) {
 	r := &run{process: p, plan: pl, bus: observe.NewBus()}
+	r.level.Set(levelOf(pl.level))
 	if pl.front != frontNone {
 		r.log = r.openLog()
 		return r, nil
 	}
-	r.log = newLogger(p.Stderr, pl.level)
+	r.log = newLogger(p.Stderr, &r.level, pl.logFormat)
 	kinds := kindsOf(pl.events)
 	if kinds == 0 {
 		return r, nil
@@ -91,6 +100,7 @@ func (r *run) notice(text string) {
 // live serves e until it ends by itself, until ctx ends or the time is over,
 // when it drains, or until the process is told to stop at once.
 func (r *run) live(ctx context.Context, e endpoint) error {
+	r.reload.begin()
 	if r.plan.limit > 0 {
 		bounded, cancel := context.WithTimeout(ctx, r.plan.limit)
 		defer cancel()
@@ -130,7 +140,7 @@ func (r *run) headless(ctx context.Context, e endpoint, ended chan error) error 
 		case <-r.process.Stop:
 			return r.stop(e, ended)
 		case <-r.process.Hangup:
-			r.log.Warn("hangup ignored: reload is not supported yet")
+			r.hangup()
 		case <-ctx.Done():
 			return r.drain(ctx, e, ended)
 		}
@@ -182,6 +192,7 @@ func (r *run) stop(e endpoint, ended <-chan error) error {
 
 // end delivers the last lines, ends the subscriptions and closes the files.
 func (r *run) end() {
+	r.reload.stop()
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -253,16 +264,23 @@ func kindsOf(events string) engine.Kinds {
 	return engine.KindsRequests
 }
 
-// newLogger returns a logger of JSON lines.
-func newLogger(w io.Writer, level string) *slog.Logger {
-	least := slog.LevelInfo
-	switch level {
-	case "debug":
-		least = slog.LevelDebug
-	case "warn":
-		least = slog.LevelWarn
-	case "error":
-		least = slog.LevelError
+// newLogger returns a logger of lines in JSON, or in text for people.
+func newLogger(w io.Writer, least slog.Leveler, format string) *slog.Logger {
+	o := &slog.HandlerOptions{Level: least}
+	if format == "text" {
+		return slog.New(slog.NewTextHandler(w, o))
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least}))
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+func levelOf(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
 }

@@ -173,7 +173,7 @@ func TestHangupStopsNothing(t *testing.T) {
 		if err := h.within(time.Minute).live(t.Context(), f.endpoint()); err != nil || time.Since(began) != time.Minute {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
-		if !strings.Contains(logs.String(), "reload is not supported yet") {
+		if !strings.Contains(logs.String(), "nothing to load again") {
 			t.Errorf("nothing says why nothing happens: %s", logs.String())
 		}
 	})
@@ -268,7 +268,7 @@ func TestEventsOfAnotherKindAreNotPrinted(t *testing.T) {
 func TestLogsBelowTheLevelAreNotWritten(t *testing.T) {
 	for level, want := range map[string]int{"debug": 4, "info": 3, "warn": 2, "error": 1} {
 		var logs bytes.Buffer
-		log := newLogger(&logs, level)
+		log := newLogger(&logs, levelOf(level), "json")
 		log.Debug("d")
 		log.Info("i")
 		log.Warn("w")

@@ -60,7 +60,7 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	c := &r.plan.control
 	r.control = control.NewServer(control.Options{
 		Engine: e, Log: log, Settings: r.plan.settings, Commands: r.plan.commands,
-		Tokens: c.Tokens, ReadTokens: c.ReadTokens, Logger: r.log, OnPanic: r.onPanic,
+		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, Logger: r.log, OnPanic: r.onPanic,
 	})
 	for _, ln := range listeners {
 		r.serving.Go(func() {

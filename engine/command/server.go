@@ -35,20 +35,21 @@ adit server --config wsp_server.cfg`,
 	}
 	s := addSettings(cmd, config.ServerSettings(new(config.Server)))
 	cmd.RunE = p.verb(func(ctx context.Context) error {
-		c, effective, notices, err := config.LoadServerSettings(s.file, p.LookupEnv, s.given)
+		in := s.input(p)
+		c, loaded, err := config.LoadServerFrom(in)
 		if err != nil {
 			return &exit{codeUsage, err}
 		}
-		return runServer(ctx, p, c, effective, notices)
+		return runServer(ctx, p, c, in, loaded)
 	})
 	return cmd
 }
 
-func runServer(ctx context.Context, p *Process, c *config.Server, effective []engine.Setting, notices []string) error {
+func runServer(ctx context.Context, p *Process, c *config.Server, in config.Input, loaded *config.Loaded) error {
 	r, err := newRun(p, plan{
 		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
-		control: c.Control, store: c.Store, settings: effective,
+		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat,
 	})
 	if err != nil {
 		return err
@@ -72,11 +73,12 @@ func runServer(ctx context.Context, p *Process, c *config.Server, effective []en
 		return err
 	}
 	r.plan.commands = []string{clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != "")}
+	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, srv) })
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
 		return err
 	}
-	for _, text := range notices {
+	for _, text := range loaded.Notices {
 		r.notice(text)
 	}
 	return r.live(ctx, endpoint{

@@ -20,6 +20,11 @@ func addSettings(cmd *cobra.Command, table []config.Setting) *settings {
 	return s
 }
 
+// input returns what the configuration is made of.
+func (s *settings) input(p *Process) config.Input {
+	return config.Input{Path: s.file, Env: p.LookupEnv, Flags: s.given}
+}
+
 // addFlags gives cmd a flag for each setting and returns where the values will
 // be, by name.
 func addFlags(cmd *cobra.Command, table []config.Setting) (given map[string][]string) {

@@ -37,6 +37,7 @@ func ClientSettings(c *Client) []Setting {
 		durationSetting(&c.Ping, "ping", "30s", "interval of pings to wsp servers", time.Second, time.Hour),
 		graceSetting(&c.Grace),
 		headlessSetting(&c.Headless),
+		noWatchSetting(&c.NoWatch),
 		switchSetting(&c.Once, "once", "end when a server refuses or is lost, instead of trying again"),
 		protocolSetting(&c.Protocol),
 		logLevelSetting(&c.LogLevel),

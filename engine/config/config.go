@@ -32,6 +32,7 @@ type Server struct {
 	For          time.Duration
 	Events       string // all, requests, lifecycle, none
 	Headless     bool
+	NoWatch      bool // changed files ask for no reload
 	Dashboard    Dashboard
 	Control      Control
 	Store        Store
@@ -65,6 +66,7 @@ type Client struct {
 	Ping       time.Duration
 	Grace      time.Duration
 	Headless   bool
+	NoWatch    bool
 	Once       bool
 	Protocol   string
 	LogLevel   string

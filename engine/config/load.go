@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -209,3 +210,16 @@ func Roles(path string) ([]string, error) {
 
 // place is where an entry stands: "adit.yaml:12".
 func (d *document) place(line int) string { return fmt.Sprintf("%s:%d", d.path, line) }
+
+// Keeping returns l with those settings as they were before: what waits for a
+// restart is a change until then.
+func (l *Loaded) Keeping(before *Loaded, names []string) *Loaded {
+	kept := *l
+	kept.exact = maps.Clone(l.exact)
+	for _, name := range names {
+		if was, known := before.exact[name]; known {
+			kept.exact[name] = was
+		}
+	}
+	return &kept
+}

@@ -42,6 +42,7 @@ func ServerSettings(s *Server) []Setting {
 		forSetting(&s.For),
 		eventsSetting(&s.Events),
 		headlessSetting(&s.Headless),
+		noWatchSetting(&s.NoWatch),
 	}, grouped("TLS", TLSSettings(&s.TLS)), grouped("Limits", LimitSettings(&s.Limits)), grouped("Control", ControlSettings(&s.Control)),
 		grouped("Metrics and traces", ObservingSettings(&s.Observing)), grouped("History", StoreSettings(&s.Store, true)),
 		grouped("Capture", CaptureSettings(&s.Capture)), grouped("Dashboard", DashboardSettings(&s.Dashboard)))
@@ -75,6 +76,10 @@ func forSetting(into *time.Duration) Setting {
 
 func eventsSetting(into *string) Setting {
 	return choiceSetting(into, "events", "requests", "events to print when headless", "all", "requests", "lifecycle", "none")
+}
+
+func noWatchSetting(into *bool) Setting {
+	return switchSetting(into, "no-watch", "load the configuration again only on SIGHUP and adit reload, not when a file of it changes")
 }
 
 func headlessSetting(into *bool) Setting {

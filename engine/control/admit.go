@@ -38,7 +38,7 @@ func newToken(text string, i int, readOnly bool) token {
 	if n, secret, named := strings.Cut(text, "="); named && n != "" && strings.Trim(secret, "=") != "" && isName(n) {
 		name, text = n, secret
 	}
-	return token{sha256.Sum256([]byte(text)), name, readOnly}
+	return token{hash: sha256.Sum256([]byte(text)), name: name, readOnly: readOnly}
 }
 
 func isName(s string) bool {
@@ -97,6 +97,7 @@ func userName(uid int) string {
 type operator struct {
 	name     string
 	readOnly bool
+	holds    context.Context // as long as the token does; nil: for ever
 }
 
 // admit says who makes a call, or with which status it is refused and why.
@@ -120,21 +121,21 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; give it with --token, or as Authorization: Bearer TOKEN")
 	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(given)))
-	found := -1
-	for i := range s.tokens {
-		if subtle.ConstantTimeCompare(hash[:], s.tokens[i].hash[:]) == 1 {
+	found, tokens := -1, *s.tokens.Load()
+	for i := range tokens {
+		if subtle.ConstantTimeCompare(hash[:], tokens[i].hash[:]) == 1 {
 			found = i
 		}
 	}
 	if found < 0 {
 		return operator{}, http.StatusUnauthorized, errors.New("the token is not known here; check which server it is for, and whether it was revoked")
 	}
-	t := &s.tokens[found]
+	t := &tokens[found]
 	name := t.name
 	if who := clientName(r.Header.Get(clientField)); who != "" {
 		name += " (" + who + ")"
 	}
-	return operator{name, t.readOnly}, 0, nil
+	return operator{name: name, readOnly: t.readOnly, holds: t.holds}, 0, nil
 }
 
 // mayFilter reports why an operator may not ask for what f selects: who sees no

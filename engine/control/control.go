@@ -31,24 +31,29 @@ type Options struct {
 	Engine     engine.Engine
 	Log        engine.RequestLog // nil: calls that need it answer 503
 	Settings   []engine.Setting
-	Commands   []string     // lines for a shell that are worth showing
-	Tokens     []string     // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
-	ReadTokens []string     // may only look
-	Metrics    http.Handler // GET /metrics; nil: 404
-	Ready      func() error // why GET /readyz is to say no; nil: it never does
-	Logger     *slog.Logger
-	OnPanic    func(v any) // told of a panic while a call is answered, which then fails alone; nil: it is logged
+	Commands   []string // lines for a shell that are worth showing
+	Tokens     []string // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
+	ReadTokens []string // may only look
+	// Reload loads the configuration again; nil: it can't be.
+	Reload  func(ctx context.Context, by engine.Operator) (Reloaded, error)
+	Metrics http.Handler // GET /metrics; nil: 404
+	Ready   func() error // why GET /readyz is to say no; nil: it never does
+	Logger  *slog.Logger
+	OnPanic func(v any) // told of a panic while a call is answered, which then fails alone; nil: it is logged
 }
 
 // A Server answers the admin API.
 type Server struct {
 	o        Options
 	http     *http.Server
-	tokens   []token
+	tokens   atomic.Pointer[[]token]
 	instance string // where the engine has none
 	ledger   ledger
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
+
+	settingsNow atomic.Pointer[[]engine.Setting]
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
 
 	attached atomic.Int32 // operators: streams that say they are for a dashboard
 	streams  atomic.Int32
@@ -68,12 +73,9 @@ func NewServer(o Options) *Server {
 	}
 	s := &Server{o: o, instance: newInstance(), listeners: map[net.Listener]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	for i, t := range o.Tokens {
-		s.tokens = append(s.tokens, newToken(t, i, false))
-	}
-	for i, t := range o.ReadTokens {
-		s.tokens = append(s.tokens, newToken(t, i, true))
-	}
+	tokens := s.newTokens(o.Tokens, o.ReadTokens)
+	s.tokens.Store(&tokens)
+	s.settingsNow.Store(&o.Settings)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -95,7 +97,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return errors.New("control listener: plain TCP would carry the token in the clear: give a certificate, or use a Unix socket")
 	}
-	if ln.Addr().Network() != "unix" && len(s.tokens) == 0 {
+	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 {
 		_ = ln.Close()
 		return errors.New("control listener: without a token nobody could use it over TCP: give one")
 	}
@@ -214,4 +216,7 @@ type token struct {
 	hash     [sha256.Size]byte
 	name     string
 	readOnly bool
+
+	holds context.Context // until the token is taken away
+	end   context.CancelFunc
 }

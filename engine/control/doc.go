@@ -135,6 +135,12 @@
 //	curl --unix-socket SOCKET -X PUT --json '{"mode":"heads","content":["client:edge path:/api"],"reason":"ticket 12"}' http://adit/v1/capture
 //	curl --unix-socket SOCKET --json '{"reason":"new version"}' http://adit/v1/drain
 //
+// Loading the configuration again, all or nothing: the answer says which settings
+// have changed and which of these need a restart. A status of 422 says what is
+// wrong with it:
+//
+//	curl --unix-socket SOCKET --json '{"reason":"new rules"}' http://adit/v1/reload
+//
 // Sending a request again, as it was kept here or changed (client, method, target,
 // set, remove; content in base64), and sending any; the answer is its id:
 //

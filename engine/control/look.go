@@ -147,8 +147,9 @@ func (s *Server) frames(x *exchange) error {
 
 func (s *Server) settings(x *exchange) error {
 	e := encoder{b: []byte(`{"settings":[`)}
-	for i := range s.o.Settings {
-		v := &s.o.Settings[i]
+	settings := *s.settingsNow.Load()
+	for i := range settings {
+		v := &settings[i]
 		e.item()
 		e.raw("{")
 		e.text("name", v.Name, "")

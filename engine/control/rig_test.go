@@ -170,7 +170,10 @@ func newRig(t testing.TB, snapshot engine.Snapshot, change ...func(*Options)) *r
 func (r *rig) start(t testing.TB, change ...func(*Options)) {
 	t.Helper()
 	o := Options{Engine: r.engine, Log: r.log,
-		Settings: []engine.Setting{{Name: "listen", Value: "127.0.0.1:8080", Source: "flag", Help: "where"}}, Commands: []string{"curl -x …"}}
+		Settings: []engine.Setting{{Name: "listen", Value: "127.0.0.1:8080", Source: "flag", Help: "where"}}, Commands: []string{"curl -x …"},
+		Reload: func(context.Context, engine.Operator) (Reloaded, error) {
+			return Reloaded{Changed: []string{"secret"}, Restart: []string{"listen"}}, nil
+		}}
 	for _, c := range change {
 		c(&o)
 	}

@@ -64,6 +64,7 @@ func calls() []call {
 		{pattern: "POST /v1/requests/{request}/cancel", changes: true, answer: (*Server).cancelRequest},
 		{pattern: "POST /v1/requests/{request}/replay", changes: true, body: maxReplayBody, answer: (*Server).replayEdited},
 		{pattern: "POST /v1/replay", changes: true, body: maxReplayBody, answer: (*Server).replay},
+		{pattern: "POST /v1/reload", changes: true, answer: (*Server).reload},
 		{pattern: "PUT /v1/capture", changes: true, answer: (*Server).setCapture},
 	}, watching()...)
 }
@@ -134,7 +135,14 @@ func (s *Server) handler() http.Handler {
 			s.noSuchCall(mux, w, r)
 			return
 		}
-		mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), operatorKey{}, by)))
+		ctx := context.WithValue(r.Context(), operatorKey{}, by)
+		if by.holds != nil {
+			held, cancel := context.WithCancel(ctx)
+			defer context.AfterFunc(by.holds, cancel)()
+			defer cancel()
+			ctx = held
+		}
+		mux.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

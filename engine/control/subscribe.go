@@ -108,7 +108,7 @@ func (r *Remote) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-ch
 	}
 	// A stream that is refused for its filter would take the link with it.
 	if l := r.Link(); l.ReadOnly {
-		if err := (operator{l.Name, true}).mayFilter(f); err != nil {
+		if err := (operator{name: l.Name, readOnly: true}).mayFilter(f); err != nil {
 			return nil, err
 		}
 	}
