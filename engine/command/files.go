@@ -7,7 +7,6 @@ import (
 
 	"adit/engine/certs"
 	"adit/engine/config"
-	"adit/engine/policy"
 )
 
 // checkServerFiles reads the files that a server's settings name, as its start
@@ -15,7 +14,7 @@ import (
 func checkServerFiles(c *config.Server, l *config.Loaded) error {
 	var wrong []error
 	if c.Tokens != "" {
-		_, err := policy.ReadTokens(c.Tokens)
+		_, _, err := config.ReadTokens(c.Tokens)
 		wrong = append(wrong, at(l, "tokens", err))
 	}
 	t := &c.TLS
