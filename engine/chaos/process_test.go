@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,12 +38,15 @@ type event struct {
 	Requests  uint64    `json:"requests"`
 	Failed    uint64    `json:"failed"`
 	Exchanges int       `json:"exchanges"`
+	Method    string    `json:"method"`
+	Target    string    `json:"target"`
+	Content   int64     `json:"request_bytes"`
 
 	at time.Time // read by the test
 }
 
 // A process is a running adit. Its events but request_finished are kept; those
-// are counted by outcome.
+// are counted by outcome, and kept once keepRequests was called.
 type process struct {
 	t    testing.TB
 	name string
@@ -52,6 +56,8 @@ type process struct {
 	changed  chan struct{} // closed, and replaced, by every line
 	events   []event
 	outcomes map[string]int
+	keeps    bool     // requests are kept
+	requests []event  // request_finished, in order
 	broken   []string // lines that are not events
 	stderr   []byte   // the last 1 MiB
 	dumped   bool     // stacks were asked for
@@ -132,6 +138,9 @@ func (p *process) readEvents(r io.Reader) {
 			}
 		case e.Kind == "request_finished":
 			p.outcomes[e.Outcome]++
+			if p.keeps {
+				p.requests = append(p.requests, e)
+			}
 		default:
 			e.at = time.Now()
 			p.events = append(p.events, e)
@@ -162,6 +171,20 @@ func (p *process) readErrors(r io.Reader) {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// keepRequests makes the process keep what it tells of requests from now on.
+func (p *process) keepRequests() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keeps = true
+}
+
+// finished returns the requests that were kept.
+func (p *process) finished() []event {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
 }
 
 // mark returns a position in the events for await: what comes after it.
