@@ -88,6 +88,9 @@
 //	server accept, one per TCP port    claims.take           nobody exposes it, Close         Server.Close
 //	server TCP caller                  accept                either side ends                 Server.Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
+//	server look at what has expired    a timer, admission    it has looked                    Server.Close
+//	server end of a link whose         Update, expiry        the link has ended               Server.Close
+//	  credential does not hold
 //	client maintain, one per server    Client.Run            ctx, Close                       Client.Run
 //	client connection                  maintain              session ends                     maintain
 //	client replay                      Client.Replay         response read, 60 s idle,         Client.Run
@@ -137,7 +140,7 @@
 //
 // # Locks
 //
-// Order: server claims → dispatcher, callerConn → callerWatch, server links and
+// Order: server rechecking, then claims → dispatcher, callerConn → callerWatch, server links and
 // client → totals, whoever asks for a frame tape → the tape. All others are
 // leaves: nobody holds one while taking another, calling out, sending on a channel
 // that could block, or doing I/O; but store/playback, which no tunnel is near, reads

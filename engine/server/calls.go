@@ -11,6 +11,7 @@ import (
 	"adit/engine"
 	"adit/engine/capture"
 	"adit/engine/observe"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -59,6 +60,12 @@ type call struct {
 	ex         tunnel.Exchange
 	out        writeDeadliner
 	cancelled  atomic.Bool
+	revoked    string // why it was cancelled, where its caller's credential is to blame; set before that
+
+	identity policy.Identity // its caller's; others read it through who
+	who      atomic.Pointer[policy.Identity]
+	asked    asked // others read it through asking
+	asking   atomic.Pointer[asked]
 
 	sent requestHead
 	up   upload
@@ -112,7 +119,11 @@ func (c *call) resetLocked() {
 	if c.ex == nil {
 		return
 	}
-	c.ex.Reset(wire.ResetCancelled, "ended by an operator")
+	why := "ended by an operator"
+	if c.revoked != "" {
+		why = textRevoked
+	}
+	c.ex.Reset(wire.ResetCancelled, why)
 	if c.out != nil && c.head.Load() {
 		c.out.SetWriteDeadline(time.Unix(1, 0)) // it may wait for the caller
 	}
@@ -201,6 +212,9 @@ func (c *call) fail(reason engine.Reason, text string) {
 	}
 	if c.cancelled.Load() {
 		reason, text = engine.ReasonOperator, ""
+		if c.revoked != "" {
+			reason, text = refusalOf(c.rec.Way), c.revoked
+		}
 	}
 	c.failed, c.reason = true, reason
 	c.rec.Outcome = engine.OutcomeOf(reason)
@@ -376,48 +390,6 @@ func (c *call) received(p []byte) {
 		c.live.ResponseBytes.Store(c.rec.ResponseBytes)
 		c.show(false)
 	}
-}
-
-// heads fills h with the heads as they went through the tunnel, and reports
-// whether any did: of a byte stream none.
-func (c *call) heads(h *engine.Heads) bool {
-	if c.on == nil || c.sent.Method == "" {
-		return false
-	}
-	h.Request, h.Cut = wire.Lines(c.sent.Authority, c.sent.Fields, engine.MaxHead)
-	if c.resp != nil {
-		var cut bool
-		h.Response, cut = wire.Lines("", c.resp.Fields, engine.MaxHead)
-		h.Cut = h.Cut || cut
-	}
-	return true
-}
-
-// waterfall notes the times of the final response head. A byte stream (r has
-// no FirstByte then) gets its first byte later.
-func (c *call) waterfall(ex tunnel.Exchange, r *wire.Response) {
-	if at := ex.SentAt(); !at.IsZero() {
-		c.rec.Sent = at.Sub(c.rec.Arrived)
-	}
-	told := c.rec.Protocol == engine.ProtocolNative && c.rec.Sent >= 0
-	if told && (r.Connect > 0 || r.FirstByte > 0) {
-		c.rec.Connect = 0
-		if r.Connect > 0 {
-			c.rec.Connect = c.rec.Sent + micros(r.Connect)
-		}
-	}
-	switch {
-	case told && r.FirstByte > 0:
-		c.rec.FirstByte = c.rec.Sent + micros(r.FirstByte)
-	case c.rec.Way != engine.WayConnect && c.rec.Way != engine.WayTCP:
-		c.rec.FirstByte = time.Since(c.rec.Arrived)
-	}
-}
-
-// micros converts what a peer claims; more than a day is not believed.
-func micros(n uint64) time.Duration {
-	const day = uint64(24 * time.Hour / time.Microsecond)
-	return time.Duration(min(n, day)) * time.Microsecond
 }
 
 // target notes what a record may hold of the target, which is no part of the

@@ -41,6 +41,9 @@ func (c *claims) take(s *Server, l *link) *refusal {
 	if refused := s.checkExpose(l.greeting.Expose); refused != nil {
 		return refused
 	}
+	if refused := l.checkScope(); refused != nil {
+		return refused
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

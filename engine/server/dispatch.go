@@ -18,8 +18,9 @@ type destination struct {
 	kind   destinationKind
 	name   string // client id or host label
 	port   uint16
-	native bool  // needs what wsp does not carry
-	not    *link // a connection that has failed this caller already
+	native bool   // needs what wsp does not carry
+	ask    *asked // what credentials have a say in; nil for a TCP port
+	not    *link  // a connection that has failed this caller already
 }
 
 type destinationKind uint8
@@ -177,8 +178,11 @@ func (d *dispatcher) dropIfUnused(client string) {
 // ReasonOperator, or ReasonCallerGone if ctx ended.
 func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.RequestID, wait time.Duration) (slot, error) {
 	if p := d.lookup(to); p != nil && p.waiting.Load() == 0 {
-		if sl, ok := p.pick(to.native, to.not); ok {
+		if sl, ok := p.pick(&to); ok {
 			return sl, nil
+		}
+		if p.excludes(&to) {
+			return slot{}, engine.Fail("find a connection", engine.ReasonDenied, errNoScope)
 		}
 	}
 	w, first, reason := d.enqueue(to, call)
@@ -186,7 +190,7 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 		return slot{}, engine.Fail("find a connection", reason, nil)
 	}
 	if first {
-		if sl, ok := w.pool.pick(to.native, to.not); ok {
+		if sl, ok := w.pool.pick(&to); ok {
 			if d.withdraw(w) {
 				return sl, nil
 			}
@@ -232,7 +236,7 @@ func (d *dispatcher) enqueue(to destination, call engine.RequestID) (w *waiter, 
 	queue := p.queueFor(to.native)
 	first = queue.head == nil
 	d.seq++
-	w = &waiter{pool: p, native: to.native, not: to.not, call: call, seq: d.seq,
+	w = &waiter{pool: p, native: to.native, not: to.not, ask: to.ask, call: call, seq: d.seq,
 		queued: true, ready: make(chan struct{})}
 	queue.push(w)
 	return w, first, engine.ReasonNone
@@ -324,7 +328,7 @@ func (d *dispatcher) oldest(l *link) (first *waiter, route uint64) {
 				continue
 			}
 			w := p.queue[q].head
-			for w != nil && w.not == l {
+			for w != nil && (w.not == l || !w.ask.fits(l)) {
 				w = w.next
 			}
 			if w != nil && (first == nil || w.seq < first.seq) {

@@ -24,10 +24,10 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	}
 	defer c.release()
 	c.rec.Method = observe.Method(r.Method)
-	if _, err := s.live().Callers.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS}, t.way); err != nil {
+	if err := s.admitCaller(c, &policy.Presented{Header: r.Header, TLS: r.TLS}); err != nil {
 		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""
-		if reason == engine.ReasonMalformed || s.live().Callers.Closed() {
+		if reason == engine.ReasonMalformed || errors.Is(err, policy.ErrExpired) || s.live().Callers.Closed() {
 			text = errors.Unwrap(err).Error()
 		}
 		s.refuse(w, r, c, reason, text)
@@ -41,6 +41,10 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	if s.bus.Wants(engine.KindRequestFinished) || s.bus.Wants(engine.KindRequestStarted) || s.bus.WantsLate() {
 		c.target(t.record())
 		c.started()
+	}
+	if c.ask(r.Method, t); !c.asked.within(c.identity.Scope) {
+		s.refuse(w, r, c, engine.ReasonDenied, textCallerScope)
+		return
 	}
 	if reason, text := s.permit(r, t); reason != engine.ReasonNone {
 		s.refuse(w, r, c, reason, text)
@@ -78,7 +82,11 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 	for attempt := 1; ; attempt++ {
 		sl, err := s.dispatch.acquire(r.Context(), t.to, c.rec.ID, s.o.Wait)
 		if err != nil {
-			s.refuse(w, r, c, engine.ReasonOf(err), "")
+			text := ""
+			if errors.Is(err, errNoScope) {
+				text = errNoScope.Error()
+			}
+			s.refuse(w, r, c, engine.ReasonOf(err), text)
 			return
 		}
 		c.found(sl)

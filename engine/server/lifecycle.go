@@ -92,6 +92,7 @@ func (s *Server) stop() {
 	s.work.Wait()
 	s.webWork.Wait()
 	s.watch.close()
+	s.expiry.close()
 	s.calls.late.Close()
 
 	totals := s.totals.Load()

@@ -20,8 +20,9 @@ type link struct {
 	peer     string
 	opened   time.Time
 	counters frame.Counters
-	failed   atomic.Uint64 // exchanges, as in engine.Connection
-	admitted policy.Identity
+	failed   atomic.Uint64                   // exchanges, as in engine.Connection
+	identity atomic.Pointer[policy.Identity] // never nil
+	bounds   atomic.Pointer[bounds]
 
 	registered atomic.Bool
 	conn       tunnel.Conn
@@ -62,7 +63,7 @@ func (l *link) status(c *engine.Connection) {
 		c.Traffic = l.counters.Traffic()
 	}
 	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
-	c.Failed, c.Credential = min(failed, c.Exchanges), l.admitted.Name
+	c.Failed, c.Credential = min(failed, c.Exchanges), l.identity.Load().Name
 	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
 }
 

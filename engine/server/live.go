@@ -46,14 +46,6 @@ type Caps struct {
 // live returns what is in force.
 func (s *Server) live() *Live { return s.now.Load() }
 
-// Update puts l in force for whatever comes from now on. Connections whose
-// credential does not hold any more are closed with 1008, and by is told as who
-// did it.
-func (s *Server) Update(l Live, by engine.Operator) {
-	l.settle()
-	s.now.Store(&l)
-}
-
 // settle fills in defaults.
 func (l *Live) settle() {
 	if l.Clients == nil {

@@ -37,8 +37,8 @@ func (p *pool) slots() []slot {
 
 // pick reserves a slot on the connection with the fewest exchanges in flight.
 // It scans from a rotating start and takes the first that is idle. not is a
-// connection to leave out.
-func (p *pool) pick(native bool, not *link) (slot, bool) {
+// connection to leave out, and so is one that no credential lets serve it.
+func (p *pool) pick(to *destination) (slot, bool) {
 	list := p.slots()
 	if len(list) == 0 {
 		return slot{}, false
@@ -48,7 +48,7 @@ func (p *pool) pick(native bool, not *link) (slot, bool) {
 	least := int(^uint(0) >> 1)
 	for i := range min(len(list), maxScan) {
 		sl := list[(start+i)%len(list)]
-		if sl.l == not || native && !sl.l.native {
+		if sl.l == to.not || to.native && !sl.l.native || !to.ask.fits(sl.l) {
 			continue
 		}
 		n := sl.l.conn.InFlight()
@@ -64,7 +64,7 @@ func (p *pool) pick(native bool, not *link) (slot, bool) {
 	}
 	for i := range list {
 		sl := list[(start+i)%len(list)]
-		if sl.l != not && (sl.l.native || !native) && sl.l.conn.Reserve() {
+		if sl.l != to.not && (sl.l.native || !to.native) && to.ask.fits(sl.l) && sl.l.conn.Reserve() {
 			return sl, true
 		}
 	}
@@ -88,6 +88,7 @@ type waiter struct {
 	pool       *pool
 	native     bool
 	not        *link
+	ask        *asked
 	call       engine.RequestID
 	seq        uint64
 	queued     bool          // guarded by dispatcher.mu, like what follows

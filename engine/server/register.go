@@ -19,7 +19,8 @@ import (
 
 // register admits a client and serves its WebSocket until it ends.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
-	identity, reason, text := s.admitClient(r)
+	under := s.live()
+	identity, reason, text := s.admitClient(r, under)
 	if reason != engine.ReasonNone {
 		status := s.statusOf(0, reason, false)
 		if reason == engine.ReasonMalformed && text != "" {
@@ -29,8 +30,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.greeting.Add(-1)
-	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now(), admitted: identity}
-	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l}
+	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
+	l.admitted(identity)
+	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l, under: under}
 	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{
 		ID: l.id, Limits: s.o.Limits, Protocol: s.o.Protocol, Growth: s.growth, Counters: &l.counters,
 		OnRelease: func() { s.dispatch.handOver(l) },
@@ -61,10 +63,13 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 // admitClient decides on a request for /register, before any state is made for
 // it. A text with ReasonMalformed says that it is no WebSocket handshake. On
 // ReasonNone it has counted a greeting.
-func (s *Server) admitClient(r *http.Request) (identity policy.Identity, reason engine.Reason, text string) {
-	identity, err := s.live().Clients.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS})
+func (s *Server) admitClient(r *http.Request, under *Live) (identity policy.Identity, reason engine.Reason, text string) {
+	identity, err := under.Clients.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS})
 	if err != nil {
-		return identity, engine.ReasonOf(err), ""
+		if errors.Is(err, policy.ErrExpired) && engine.ReasonOf(err) != engine.ReasonMalformed {
+			text = policy.ErrExpired.Error()
+		}
+		return identity, engine.ReasonOf(err), text
 	}
 	if len(r.Header["Origin"]) > 0 {
 		return identity, engine.ReasonDenied, "browsers may not register"
@@ -98,6 +103,7 @@ type linkHijacker struct {
 	http.ResponseWriter
 	s      *Server
 	l      *link
+	under  *Live // what it was admitted under
 	opened bool
 	status int
 }
@@ -127,6 +133,7 @@ func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	h.l.sock = conn
 	h.l.mu.Unlock()
 	h.s.links.add(h.l)
+	h.s.checkNew(h.l, h.under)
 	h.s.publish(engine.Event{Kind: engine.KindConnectionOpened, Connection: h.l.id, Peer: h.l.peer})
 	if h.s.stopping.Load() {
 		h.l.abort(engine.CloseGoingAway, "the server is stopping")
@@ -260,6 +267,10 @@ func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
 func (s *Server) overtaken(l *link) {
 	if order, ok := l.order(); ok {
 		l.conn.Close(order.code, order.reason)
+		return
+	}
+	if refused := l.checkScope(); refused != nil { // it has changed meanwhile
+		s.expel(l, refused.reason)
 		return
 	}
 	if s.claims.isBanned(l.client) {

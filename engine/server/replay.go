@@ -122,6 +122,7 @@ func (p *replay) run() {
 		p.cancel()
 	})
 	defer p.idle.Stop()
+	p.c.ask(p.method, &p.t)
 	query := policy.Query{Method: p.method, Values: p.values}
 	if err := p.s.allowed(&query, &p.t); err != nil {
 		p.refuse(engine.ReasonOf(err))
@@ -166,7 +167,7 @@ func (p *replay) acquire() (slot, error) {
 	}
 	reason := engine.ReasonNoClient
 	for _, sl := range p.s.dispatch.lookup(p.t.to).slots() {
-		if sl.l.client != p.only || sl.l == p.t.to.not {
+		if sl.l.client != p.only || sl.l == p.t.to.not || !p.t.to.ask.fits(sl.l) {
 			continue
 		}
 		if sl.l.conn.Reserve() {

@@ -83,6 +83,7 @@ type Server struct {
 	started   time.Time
 
 	now    atomic.Pointer[Live]
+	expiry expiry
 	bus    *observe.Bus
 	ownBus bool // made here because Options had none
 	log    *slog.Logger
@@ -105,6 +106,8 @@ type Server struct {
 	greeting atomic.Int64 // links that are not registered yet
 	draining atomic.Bool
 	stopping atomic.Bool // no lingering any more
+
+	rechecking sync.Mutex // held while what was admitted is looked at again
 
 	life      sync.Mutex
 	ended     bool           // no goroutine may be added to work

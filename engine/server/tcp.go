@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/policy"
 )
 
 // A tcpPort is an exposed port that is bound; shared by the clients that
@@ -80,6 +81,10 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 		c.fail(reason, "")
 		c.end()
 		end.finish(true)
+	}
+	if err := s.admitCaller(c, &policy.Presented{}); err != nil {
+		refuse(engine.ReasonOf(err))
+		return
 	}
 	if s.draining.Load() {
 		refuse(engine.ReasonDraining)

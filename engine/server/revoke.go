@@ -1,0 +1,228 @@
+package server
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"adit/engine"
+	"adit/engine/policy"
+)
+
+// Why what was admitted ends before its time. None names a credential.
+const (
+	textRevoked  = "credential revoked"
+	textExpired  = "credential expired"
+	textUnproven = "a credential is asked for now"
+)
+
+// Update puts l in force for whatever comes from now on. What was admitted by a
+// credential that does not hold any more ends: connections with 1008, requests and
+// streams of callers with 401 or 407, or broken off. by is told as who did it.
+func (s *Server) Update(l Live, by engine.Operator) {
+	l.settle()
+	s.now.Store(&l)
+	s.audit(engine.ActionReload, by, s.o.Name)
+	s.recheck()
+}
+
+// recheck looks at all that was admitted with the eyes of what is in force now. Who
+// is admitted at the same time looks whether this has changed meanwhile.
+func (s *Server) recheck() {
+	s.rechecking.Lock()
+	defer s.rechecking.Unlock()
+	for _, l := range s.links.list() {
+		s.recheckLink(l)
+	}
+	for _, id := range s.calls.recheck(s.live().Callers) {
+		s.dispatch.cancel(id)
+	}
+}
+
+// recheckLink asks whether a link would be admitted still, and ends it if not; under
+// rechecking.
+func (s *Server) recheckLink(l *link) {
+	was := l.identity.Load()
+	id, ok := s.live().Clients.Renew(was)
+	if !ok {
+		s.expel(l, whyOver(was))
+		return
+	}
+	l.admitted(id)
+	s.expireAt(id.Expires)
+	if l.registered.Load() {
+		if refused := l.checkScope(); refused != nil {
+			s.expel(l, refused.reason)
+		}
+	}
+}
+
+// whyOver says why an identity does not hold any more.
+func whyOver(id *policy.Identity) string {
+	switch {
+	case !id.Proven():
+		return textUnproven
+	case id.Over(time.Now()):
+		return textExpired + ": " + id.Name
+	}
+	return textRevoked + ": " + id.Name
+}
+
+// checkNew looks at a link that an update may have missed, because it was not in the
+// register yet.
+func (s *Server) checkNew(l *link, under *Live) {
+	s.rechecking.Lock()
+	defer s.rechecking.Unlock()
+	if s.live() != under {
+		s.recheckLink(l)
+	}
+	s.expireAt(l.identity.Load().Expires)
+}
+
+// expel ends a link: it gets nothing new from now on.
+func (s *Server) expel(l *link, why string) {
+	if b := l.bounds.Swap(&bounds{shut: true}); b != nil && b.shut {
+		return
+	}
+	s.spawn(func() { l.end(engine.ClosePolicy, closeText(why)) })
+}
+
+// identify notes who the caller is, and under what.
+func (c *call) identify(id policy.Identity) {
+	c.identity = id
+	c.who.Store(&c.identity)
+}
+
+// admitCaller decides on the credential of a call.
+func (s *Server) admitCaller(c *call, p *policy.Presented) error {
+	under := s.live()
+	id, err := under.Callers.Admit(p, c.rec.Way)
+	if err != nil {
+		return err
+	}
+	c.identify(id)
+	for now := s.live(); now != under; now = s.live() {
+		// An update has looked at the calls that run, and may not have seen this one.
+		under = now
+		if _, ok := now.Callers.Renew(&id, isExposed(c.rec.Way)); !ok {
+			return engine.Fail("admit caller", refusalOf(c.rec.Way), errRevoked)
+		}
+	}
+	if !id.Expires.IsZero() {
+		s.expireAt(id.Expires)
+	}
+	return nil
+}
+
+var errRevoked = errors.New(textRevoked)
+
+func isExposed(way engine.Way) bool { return way == engine.WayHost || way == engine.WayTCP }
+
+// refusalOf returns the reason for which a way refuses a credential.
+func refusalOf(way engine.Way) engine.Reason {
+	if way == engine.WayProxy || way == engine.WayConnect {
+		return engine.ReasonProxyAuth
+	}
+	return engine.ReasonUnauthorized
+}
+
+// recheck ends the calls whose callers would not be admitted any more, or not for
+// what they asked, and returns their ids: they may wait for a connection.
+func (r *calls) recheck(callers *policy.Callers) (ended []engine.RequestID) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		for c := sh.head; c != nil; c = c.next {
+			who := c.who.Load()
+			if who == nil || c.cancelled.Load() {
+				continue
+			}
+			why := ""
+			now, ok := callers.Renew(who, isExposed(c.rec.Way))
+			if !ok {
+				why = whyOver(who)
+			} else if a := c.asking.Load(); a != nil && !a.within(now.Scope) {
+				why = textRevoked + ": " + who.Name
+			}
+			if why != "" {
+				c.revoked = why
+				c.cancelled.Store(true)
+				c.resetLocked()
+				ended = append(ended, c.rec.ID)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return ended
+}
+
+// An expiry wakes the server when the first credential in use expires. One timer
+// serves all of them.
+type expiry struct {
+	next   atomic.Int64 // milliseconds since 1970; 0: nothing expires
+	mu     sync.Mutex
+	timer  *time.Timer
+	closed bool
+}
+
+// maxExpiryWait bounds how long the timer sleeps: the clock may be set meanwhile.
+const maxExpiryWait = time.Minute
+
+// expireAt makes sure that somebody looks at what was admitted at that time; zero
+// is never.
+func (s *Server) expireAt(at time.Time) {
+	if at.IsZero() {
+		return
+	}
+	e, when := &s.expiry, at.UnixMilli()
+	if next := e.next.Load(); next != 0 && next <= when {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if next := e.next.Load(); e.closed || next != 0 && next <= when {
+		return
+	}
+	e.next.Store(when)
+	wait := min(max(time.Until(at), 0)+time.Millisecond, maxExpiryWait)
+	if e.timer == nil {
+		e.timer = time.AfterFunc(wait, func() { s.spawn(s.expire) })
+		return
+	}
+	e.timer.Reset(wait)
+}
+
+// expire ends what has expired, and sets the timer for what comes next.
+func (s *Server) expire() {
+	s.expiry.next.Store(0)
+	s.recheck()
+	s.calls.expiring(s.expireAt)
+}
+
+// expiring calls f with the moment at which each caller's credential expires.
+func (r *calls) expiring(f func(time.Time)) {
+	for i := range r.shards {
+		sh := &r.shards[i]
+		var first time.Time
+		sh.mu.Lock()
+		for c := sh.head; c != nil; c = c.next {
+			if who := c.who.Load(); who != nil && !c.cancelled.Load() && !who.Expires.IsZero() &&
+				(first.IsZero() || who.Expires.Before(first)) {
+				first = who.Expires
+			}
+		}
+		sh.mu.Unlock()
+		f(first)
+	}
+}
+
+// close lets nothing expire any more.
+func (e *expiry) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+}
