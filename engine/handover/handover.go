@@ -1,48 +1,75 @@
 // Package handover passes listening sockets between processes: from a service
-// manager to this one (the LISTEN_FDS convention), and from this one to its
-// successor, which takes over without a connection being refused. It imports
-// nothing of ours.
+// manager to this one (the LISTEN_FDS convention, sd_listen_fds(3)), and from this
+// one to its successor, which takes over without a connection being refused. It
+// imports nothing of ours.
+//
+// A successor is this program started anew. It has the listening sockets as its
+// file descriptors from 3 on and after them one end of a pair of sockets, the
+// line. On it the two tell each other, as JSON: the successor asks for the state
+// when it is about to serve, says that it is ready, or why it can't be; that the
+// line ends tells it that the former process is gone.
+//
+// Start with sockets.go for what came in, start_unix.go for what goes out.
 package handover
 
 import (
 	"context"
-	"log/slog"
+	"encoding/json"
+	"errors"
 	"net"
 )
 
-// Sockets are the listeners that this process was started with, by name.
-type Sockets struct{}
-
-// Inherited takes them from the environment, which it clears of them, so that no
-// process started later believes they were its own. It is called once.
-func Inherited() (*Sockets, error) { return new(Sockets), nil }
-
-// Take returns the listener of that name, or one that is bound to addr, and
-// forgets it; nil where there is none.
-func (s *Sockets) Take(name, addr string) net.Listener { return nil }
-
-// State is what a process tells its successor beside the sockets.
-type State struct {
-	Hosts []string // exposed names that are known
-}
-
-// State returns what the former process told; the zero State without one.
-func (s *Sockets) State() State { return State{} }
-
-// Successor reports whether a former process waits for Ready.
-func (s *Sockets) Successor() bool { return false }
-
-// Ready tells the service manager, and a former process, that this one serves.
-func (s *Sockets) Ready() error { return nil }
+// ErrUnsupported says that this system has no way to hand listening sockets on.
+var ErrUnsupported = errors.New("restart without a gap does not exist on this system: stop the process and start it again")
 
 // Options of Start.
 type Options struct {
-	Listeners map[string]net.Listener // by name, as Take will be asked
-	State     State
-	Logger    *slog.Logger
+	Listeners []Listener
+
+	// State returns what the successor is told when it asks, just before it
+	// serves: JSON. Nil: nothing.
+	State func() ([]byte, error)
+}
+
+// A Listener is what is handed on.
+type Listener struct {
+	Name  string // as Take will be asked; without a colon
+	Asked string // the address that it was asked for by; see [Sockets.Take]
+	net.Listener
+}
+
+// PortName is the name of the listener of an exposed TCP port.
+const PortName = "tcp-" // and the number
+
+// What tells a process about its sockets.
+const (
+	envFDs      = "LISTEN_FDS"
+	envNames    = "LISTEN_FDNAMES"
+	envPID      = "LISTEN_PID"
+	envFormer   = "ADIT_HANDOVER" // number of sockets before the line: there is a former process
+	envNotify   = "NOTIFY_SOCKET"
+	firstFD     = 3
+	maxSockets  = 4096
+	maxFailures = 4 << 10 // bytes of an error's text
+)
+
+// A message is what stands on the line, one value after the other.
+type message struct {
+	Ask    bool            `json:"ask,omitempty"`    // successor: what is the state
+	State  json.RawMessage `json:"state,omitempty"`  // former process: this
+	Ready  bool            `json:"ready,omitempty"`  // successor: it serves
+	Error  string          `json:"error,omitempty"`  // successor: why it can't be
+	Asked  []string        `json:"asked,omitempty"`  // former process, at first: addresses by order of the sockets
+	Claims []bool          `json:"claims,omitempty"` // and which of them hold whatever address is asked for
 }
 
 // Start starts this program anew, as it was started, with the listeners, and
-// returns when the new process is ready: then it accepts on them too. On an error,
-// or when ctx ends before, it has ended the new process and nothing has changed.
-func Start(ctx context.Context, o Options) error { return nil }
+// returns its process id when it is ready: then it accepts on them too. On an
+// error, or when ctx ends before, it has ended the new process and nothing has
+// changed. The successor is told of the end of this process by that end.
+func (s *Sockets) Start(ctx context.Context, o Options) (pid int, err error) {
+	if s == nil {
+		return 0, ErrUnsupported
+	}
+	return s.start(ctx, o)
+}
