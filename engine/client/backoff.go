@@ -13,11 +13,12 @@ import (
 const (
 	backoffBase   = 500 * time.Millisecond
 	backoffCap    = 30 * time.Second
-	healthyAfter  = time.Minute            // of a connection: the next failure is the first again
-	restartJitter = 200 * time.Millisecond // before the dial after a close 1012
-	restartLived  = time.Second            // a connection that lived less is no restarted server's
-	maxRetryAfter = time.Hour              // what a server may ask for
-	statusWSPAuth = 526                    // wsp's answer to a wrong secret
+	healthyAfter  = time.Minute           // of a connection: the next failure is the first again
+	restartJitter = 50 * time.Millisecond // before the dial after a close 1012: the server spreads those out
+	restartLived  = time.Second           // a connection that lived less is no restarted server's
+	restartDials  = 3                     // that find the former process, which stops to accept at that moment
+	maxRetryAfter = time.Hour             // what a server may ask for
+	statusWSPAuth = 526                   // wsp's answer to a wrong secret
 )
 
 // A failure is why there is no connection, or none any more.
@@ -77,12 +78,16 @@ func (f failure) phase(connected bool) Phase {
 type backoff struct {
 	random   func() float64
 	failures int // since the last healthy connection
+	restarts int // dials answered with 1012 since a connection that lived
 }
 
 // after returns the wait that f asks for.
 func (b *backoff) after(f failure) time.Duration {
 	if f.lived >= healthyAfter {
 		b.failures = 0
+	}
+	if f.lived >= restartLived {
+		b.restarts = 0
 	}
 	switch {
 	case f.retryAfter > 0:
@@ -91,7 +96,8 @@ func (b *backoff) after(f failure) time.Duration {
 		return wait + b.jitter(min(wait/10, time.Second))
 	case f.refused:
 		return backoffCap/2 + b.jitter(backoffCap/2)
-	case f.code == engine.CloseRestart && f.lived >= restartLived:
+	case f.code == engine.CloseRestart && (f.lived >= restartLived || !f.lost && b.restarts < restartDials):
+		b.restarts++
 		return b.jitter(restartJitter)
 	}
 	ceiling := backoffCap

@@ -25,6 +25,7 @@ type connection struct {
 	opened     time.Time
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
+	drained    chan struct{} // closed when the server has said that it sends nothing more
 	failed     atomic.Uint64 // exchanges, as in engine.Connection
 
 	mu      sync.Mutex // guards what follows
@@ -40,6 +41,7 @@ func (e *endpoint) newConnection() *connection {
 		e:          e,
 		c:          e.c,
 		registered: make(chan struct{}),
+		drained:    make(chan struct{}),
 	}
 }
 
@@ -56,7 +58,12 @@ func (n *connection) run(ctx context.Context) {
 	n.open.Store(true)
 	close(n.registered)
 	n.e.reports <- report{n: n, kind: reportOpened}
-	<-n.session.Done()
+	select {
+	case <-n.drained:
+		n.e.reports <- report{n: n, kind: reportLeaving}
+		<-n.session.Done()
+	case <-n.session.Done():
+	}
 	lived := time.Since(n.opened)
 	code, reason := n.session.Ended()
 	n.c.unregister(n, code, reason, lived)
@@ -83,6 +90,7 @@ func (n *connection) dial(ctx context.Context) error {
 		NetDial:     n.e.netDial,
 		TLS:         n.e.tls(),
 		Handler:     n.serve,
+		OnDrain:     func() { close(n.drained) },
 		OnPanic:     o.OnPanic,
 	})
 	if err != nil {

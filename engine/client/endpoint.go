@@ -32,6 +32,7 @@ type endpoint struct {
 
 	// Owned by maintain.
 	live     map[*connection]struct{} // opened or opening
+	leaving  map[*connection]struct{} // the server sends nothing more over them
 	opening  int
 	pooled   engine.Protocol // of the newest connection; 0 unknown
 	fill     bool            // a classic pool is due for a look
@@ -60,6 +61,7 @@ type reportKind uint8
 const (
 	reportFailed reportKind = iota + 1 // the dial failed
 	reportOpened
+	reportLeaving
 	reportEnded
 )
 
@@ -95,6 +97,7 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		reports: make(chan report),
 		short:   make(chan struct{}, 1),
 		live:    make(map[*connection]struct{}),
+		leaving: make(map[*connection]struct{}),
 		pooled:  c.o.Protocol,
 		back:    backoff{random: func() float64 { return c.random() }},
 	}
@@ -138,7 +141,7 @@ func (e *endpoint) maintain(ctx context.Context) {
 		if stopping != nil && ctx.Err() == nil {
 			e.dialMissing(ctx)
 		}
-		if ctx.Err() != nil && len(e.live) == 0 {
+		if ctx.Err() != nil && len(e.live)+len(e.leaving) == 0 {
 			return
 		}
 		timer.Reset(e.nextLook())
@@ -228,7 +231,16 @@ func (e *endpoint) take(ctx context.Context, r report) {
 				Reason: engine.Bound(r.f.err.Error()), Duration: wait})
 			e.c.giveUp(r.f, e.ready)
 		}
+	case reportLeaving:
+		// Another one takes its place at once, while its exchanges finish. With
+		// Once there is none.
+		if !e.c.o.Once {
+			delete(e.live, r.n)
+			e.leaving[r.n] = struct{}{}
+		}
 	case reportEnded:
+		_, left := e.leaving[r.n]
+		delete(e.leaving, r.n)
 		delete(e.live, r.n)
 		r.n.leavePool()
 		e.mu.Lock()
@@ -238,10 +250,25 @@ func (e *endpoint) take(ctx context.Context, r report) {
 		case ctx.Err() != nil:
 		case r.f.spent:
 			e.fill = true
+		case left && !r.f.refused && r.f.retryAfter == 0:
+			e.ended()
 		default:
 			e.wait(r.f)
 			e.c.giveUp(r.f, true)
 		}
+	}
+}
+
+// ended follows the end of a connection that had been replaced, or could not be
+// because its server was stopping: now that server may be there anew, whatever
+// the dials so far have come to.
+func (e *endpoint) ended() {
+	if len(e.live) > 0 {
+		return
+	}
+	e.back.failures = 0
+	if at := time.Now().Add(e.back.jitter(backoffBase)); at.Before(e.resumeAt) {
+		e.resumeAt = at
 	}
 }
 

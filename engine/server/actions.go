@@ -187,6 +187,7 @@ func (s *Server) SetCapture(ctx context.Context, c engine.Capture, by engine.Ope
 	if err := s.keeper.Set(c); err != nil {
 		return fmt.Errorf("set what is captured: %w", err)
 	}
+	s.captured.Store(true)
 	s.audit(engine.ActionCapture, by, capture.Describe(c))
 	return nil
 }

@@ -249,7 +249,9 @@ func (s *Server) countCaller(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		s.webWork.Add(1)
+		s.webCount.Add(1)
 	case http.StateClosed, http.StateHijacked:
+		s.webCount.Add(-1)
 		s.webWork.Done()
 	}
 }

@@ -47,6 +47,9 @@ func (c *claims) take(s *Server, l *link) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
+		if s.leaving.Load() {
+			return &refusal{engine.CloseRestart, restarting}
+		}
 		return &refusal{engine.CloseGoingAway, "the server is stopping"}
 	}
 	if c.banned[l.client] {
@@ -144,14 +147,21 @@ func (c *claims) releaseLocked(l *link, exposed []engine.Expose) {
 		}
 	}
 	for _, e := range exposed {
-		p := c.ports[e.TCP]
-		if e.TCP == 0 || p == nil {
-			continue
+		if e.TCP != 0 {
+			c.unbind(e.TCP)
 		}
-		if p.refs--; p.refs == 0 {
-			p.ln.Close()
-			delete(c.ports, e.TCP)
-		}
+	}
+}
+
+// unbind ends one's use of a port, which the last one closes; under mu.
+func (c *claims) unbind(port uint16) {
+	p := c.ports[port]
+	if p == nil {
+		return
+	}
+	if p.refs--; p.refs == 0 {
+		p.ln.Close()
+		delete(c.ports, port)
 	}
 }
 

@@ -80,7 +80,7 @@ func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
 func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *target) {
 	content := hasContent(r)
 	for attempt := 1; ; attempt++ {
-		sl, err := s.dispatch.acquire(r.Context(), t.to, c.rec.ID, s.o.Wait)
+		sl, err := s.dispatch.acquire(r.Context(), t.to, c.rec.ID, s.patience())
 		if err != nil {
 			text := ""
 			if errors.Is(err, errNoScope) {
@@ -174,6 +174,7 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 		h["Connection"] = []string{"close"}
 		lingerAfter(r)
 	}
+	s.sendElsewhere(h)
 	trailers := announced(h)
 	c.answered(resp.Status, resp)
 	w.WriteHeader(resp.Status)

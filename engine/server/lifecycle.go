@@ -43,7 +43,7 @@ func (s *Server) refuseNew() {
 	s.claims.close()
 	for _, l := range s.links.list() {
 		if l.registered.Load() {
-			l.conn.Drain(s.o.Grace, "the server is stopping")
+			s.sendAway(l)
 		}
 	}
 }

@@ -193,7 +193,7 @@ type connect struct {
 // sent is replaced once.
 func (s *Server) openConnect(ctx context.Context, c *call, o *connect) (tunnel.Exchange, *wire.Response, bool) {
 	for attempt := 1; ; attempt++ {
-		sl, err := s.dispatch.acquire(ctx, o.to, c.rec.ID, s.o.Wait)
+		sl, err := s.dispatch.acquire(ctx, o.to, c.rec.ID, s.patience())
 		if err != nil {
 			o.refuse(engine.ReasonOf(err))
 			return nil, nil, false

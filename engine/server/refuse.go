@@ -101,6 +101,7 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, status int, reaso
 		lingerAfter(r)
 		pastReadDeadline(w)
 	}
+	s.sendElsewhere(h)
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		w.Write(append([]byte(text), '\n'))

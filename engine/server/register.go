@@ -278,7 +278,7 @@ func (s *Server) overtaken(l *link) {
 		return
 	}
 	if s.draining.Load() {
-		l.conn.Drain(s.o.Grace, "the server is stopping")
+		s.sendAway(l)
 	}
 }
 

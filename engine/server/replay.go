@@ -163,7 +163,7 @@ func (p *replay) refuse(reason engine.Reason) {
 // acquire finds a connection.
 func (p *replay) acquire() (slot, error) {
 	if p.only == "" {
-		return p.s.dispatch.acquire(p.ctx, p.t.to, p.c.rec.ID, p.s.o.Wait)
+		return p.s.dispatch.acquire(p.ctx, p.t.to, p.c.rec.ID, p.s.patience())
 	}
 	reason := engine.ReasonNoClient
 	for _, sl := range p.s.dispatch.lookup(p.t.to).slots() {

@@ -38,13 +38,14 @@ type Options struct {
 	// TLS secures what Serve is given; nil: it is served in clear.
 	TLS *tls.Config
 
-	// Inherited returns a listener on a TCP port that the process was started
-	// with, nil where there is none. Nil: there are none.
-	Inherited func(port uint16) net.Listener
+	// Former is what the process has told whose successor this one is, and whose
+	// clients are coming: callers wait for them for longer. Nil: there was none.
+	Former *State
 
-	// Hosts are exposed names that a former process knew: who asks for one waits
-	// as for one that was exposed here.
-	Hosts []string
+	// Ports are listeners of TCP ports that the process was started with. Callers
+	// are accepted from the start; of a former process those are closed that no
+	// client exposes within 30 s.
+	Ports map[uint16]net.Listener
 
 	Wait         time.Duration // of a caller for a connection; default 1 s
 	Limits       tunnel.Limits
@@ -105,7 +106,10 @@ type Server struct {
 	lastLink atomic.Uint64
 	greeting atomic.Int64 // links that are not registered yet
 	draining atomic.Bool
-	stopping atomic.Bool // no lingering any more
+	leaving  atomic.Bool  // a successor accepts in our place
+	webCount atomic.Int64 // connections of callers at net/http
+	captured atomic.Bool  // what is captured was set in the run
+	stopping atomic.Bool  // no lingering any more
 
 	rechecking sync.Mutex // held while what was admitted is looked at again
 
@@ -187,6 +191,7 @@ func New(o Options) (*Server, error) {
 	s.lastLink.Store(uint64(max(o.FirstConnection, 1) - 1))
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.claims.init()
+	s.succeed()
 	s.calls.late = observe.NewSweeper(func(before time.Time) bool {
 		defer s.caught()
 		return s.calls.announce(before)
@@ -234,6 +239,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.work.Add(1)
 		go s.sweepIdle()
 	}
+	if first {
+		s.openPorts()
+	}
 	s.accepting.Add(1)
 	s.life.Unlock()
 	s.watch.begin(ln)
@@ -241,7 +249,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
 	err := s.http.Serve(&callerListener{Listener: ln, s: s})
 	s.accepting.Done()
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || s.leaving.Load() {
 		<-s.done
 		return nil
 	}

@@ -24,6 +24,11 @@ func (s *Server) bind(port uint16) (*tcpPort, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.serveOn(ln, port)
+}
+
+// serveOn accepts on an exposed port, which it closes where the server has ended.
+func (s *Server) serveOn(ln net.Listener, port uint16) (*tcpPort, error) {
 	p := &tcpPort{ln: ln}
 	if !s.spawn(func() { s.acceptTCP(p, port) }) {
 		ln.Close()

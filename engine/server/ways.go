@@ -55,6 +55,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		case "/status":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			s.sendElsewhere(w.Header())
 			w.Write([]byte("ok"))
 			return
 		case "/request":

@@ -38,6 +38,7 @@ type classicLink struct {
 	exchanges atomic.Uint64 // that ended
 	slots     atomic.Int64  // exchanges that run, or are reserved: 0 or 1
 	draining  atomic.Bool
+	restarts  atomic.Bool // the drain ends with 1012
 
 	life   atomic.Int64 // when the peer last gave a sign of life, nanoseconds since opened
 	rtt    atomic.Int64 // nanoseconds, newest
@@ -394,12 +395,22 @@ func (l *classicLink) Drain(grace time.Duration, reason string) {
 	}
 }
 
+// Restart is Drain with another code.
+func (l *classicLink) Restart(grace time.Duration, reason string) {
+	l.restarts.Store(true)
+	l.Drain(grace, reason)
+}
+
 // drained ends a draining connection.
 func (l *classicLink) drained() {
 	l.mu.Lock()
 	reason := l.last
 	l.mu.Unlock()
-	l.finish(ending{code: engine.CloseGoingAway, text: reason, reason: engine.ReasonTunnelFailed})
+	code := engine.CloseGoingAway
+	if l.restarts.Load() {
+		code = engine.CloseRestart
+	}
+	l.finish(ending{code: code, text: reason, reason: engine.ReasonTunnelFailed})
 }
 
 func (l *classicLink) ID() engine.ConnectionID    { return l.id }

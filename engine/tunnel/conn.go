@@ -23,6 +23,7 @@ type conn struct {
 	greeting *engine.Greeting
 	welcome  *wire.Welcome // client
 	handler  Handler       // client
+	onDrain  func()        // client; may be nil
 
 	capacity   int64 // exchanges at once
 	peerWindow int64 // initial credit that the peer grants on each exchange
@@ -67,6 +68,7 @@ type drainState struct {
 	told   bool // server: drain was written, no REQUEST follows
 	marked bool // client: the server's drain came, no REQUEST follows
 	reason string
+	code   engine.CloseCode // 0: going away
 }
 
 func newConn(s *socket, id engine.ConnectionID, growth *Budget, onPanic func(any)) *conn {
@@ -240,16 +242,32 @@ func (c *conn) Drain(grace time.Duration, reason string) {
 	c.rouse()
 }
 
+// Restart is Drain with another code, which the client takes as a wish to dial
+// again.
+func (c serverConn) Restart(grace time.Duration, reason string) {
+	c.mu.Lock()
+	if c.draining.code == 0 {
+		c.draining.code = engine.CloseRestart
+	}
+	c.mu.Unlock()
+	c.Drain(grace, reason)
+}
+
 func (c *conn) drained() ending {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ending{code: engine.CloseGoingAway, text: c.draining.reason, reason: engine.ReasonTunnelFailed}
+	code := c.draining.code
+	if code == 0 {
+		code = engine.CloseGoingAway
+	}
+	return ending{code: code, text: c.draining.reason, reason: engine.ReasonTunnelFailed}
 }
 
 // gotDrain is the peer's drain. The server answers it with its own, the mark
 // that no REQUEST follows; the grace period is the client's to keep.
 func (c *conn) gotDrain(reason string) {
 	c.leaving.Store(true)
+	told := false
 	c.mu.Lock()
 	if c.server {
 		c.closing.Store(true)
@@ -258,12 +276,16 @@ func (c *conn) gotDrain(reason string) {
 			c.out.heads = append(c.out.heads, outHead{text: wire.AppendDrain(nil, reason), drain: true})
 		}
 	} else {
+		told = !c.draining.marked && !c.draining.asked
 		c.draining.marked = true
 		if c.draining.reason == "" {
 			c.draining.reason = reason
 		}
 	}
 	c.mu.Unlock()
+	if told && c.onDrain != nil {
+		c.onDrain()
+	}
 	c.rouse()
 	c.endIfDrained()
 }

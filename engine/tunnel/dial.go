@@ -39,6 +39,7 @@ type DialOptions struct {
 	NetDial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
 	TLS         *tls.Config                                                       // for wss; nil: the default
 	Handler     Handler
+	OnDrain     func() // told, once, that the server sends nothing new although nobody here asked; must not block. May be nil
 	OnPanic     func(v any)
 }
 
@@ -111,7 +112,7 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	}
 	c := newConn(s, o.ID, o.Growth, o.OnPanic)
 	c.limits.Ping = welcome.PingInterval
-	c.greeting, c.welcome, c.handler = o.Greeting, welcome, o.Handler
+	c.greeting, c.welcome, c.handler, c.onDrain = o.Greeting, welcome, o.Handler, o.OnDrain
 	c.capacity = int64(min(o.Limits.MaxExchanges, welcome.MaxExchanges))
 	c.peerWindow = int64(welcome.Window)
 	c.start()

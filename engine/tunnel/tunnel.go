@@ -51,6 +51,10 @@ type Conn interface {
 	// at once after grace.
 	Drain(grace time.Duration, reason string)
 
+	// Restart is Drain that closes with 1012: the client is to dial again at once,
+	// which an adit client does when it hears of the drain.
+	Restart(grace time.Duration, reason string)
+
 	// Close ends the connection by a closing handshake and returns when its
 	// goroutines have ended (within 4 s). It must not be called from OnPanic.
 	Close(code engine.CloseCode, reason string)
