@@ -19,6 +19,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/command"
+	"adit/engine/handover"
 	"adit/engine/procs"
 	"adit/keys"
 	"adit/store"
@@ -48,6 +49,14 @@ func run() int {
 	signal.Notify(hangup, syscall.SIGHUP)
 	in := newInterrupts()
 	defer in.end()
+	restart := make(chan os.Signal, 1)
+	if s := handover.Signal(); s != nil {
+		signal.Notify(restart, s)
+	}
+	sockets, err := handover.Inherited()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "adit:", err)
+	}
 
 	p := &command.Process{
 		Stdout:        os.Stdout,
@@ -57,6 +66,8 @@ func run() int {
 		LookupEnv:     os.LookupEnv,
 		Stop:          in.second,
 		Hangup:        hangup,
+		Restart:       restart,
+		Sockets:       sockets,
 		Version:       version,
 		Dashboard:     in.dashboard,
 		OpenStore:     openStore,

@@ -85,7 +85,11 @@
 //	  with content
 //	server replay, a second one for    Replay                response read, 60 s idle,         Server.Close, Shutdown; the
 //	  content                                                  cancel                            second one: the first
-//	server accept, one per TCP port    claims.take           nobody exposes it, Close         Server.Close
+//	server accept, one per TCP port    claims.take, Serve    nobody exposes it, Close         Server.Close
+//	server wait for who exposes an     Serve                 30 s, Close                      Server.Close
+//	  inherited TCP port
+//	handover wait for the end of the   Sockets.Ready         the former process ends          ends with the process
+//	  former process
 //	server TCP caller                  accept                either side ends                 Server.Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
 //	server look at what has expired    a timer, admission    it has looked                    Server.Close
@@ -116,6 +120,7 @@
 //	command control, one per socket    run.watch              the run ends                     run.end
 //	command first data, hangup of      a verb                 data or the verb's end           the verb
 //	  attach
+//	command restart, SIGUSR2           run.headless          the successor serves, or not     run.headless
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that
 //	                                                                                          nobody reads, which ends with

@@ -77,6 +77,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 	for _, text := range loaded.Notices {
 		r.notice(text)
 	}
+	r.tellManager(r.process.Sockets.Ready()) // it goes on trying whatever becomes of its dials
 	running, drain := context.WithCancel(context.WithoutCancel(ctx))
 	defer drain()
 	return r.live(ctx, endpoint{

@@ -21,6 +21,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/control"
+	"adit/engine/handover"
 )
 
 // A Process is what main knows of the process that a verb runs in. The first
@@ -31,9 +32,10 @@ type Process struct {
 	Terminal      bool // stdout is a terminal
 	InputTerminal bool // stdin is a terminal
 	LookupEnv     func(key string) (string, bool)
-	Stop          <-chan struct{}  // closed by the second signal: stop at once. Nil: never
-	Hangup        <-chan os.Signal // SIGHUP. Nil: never
-	Restart       <-chan os.Signal // SIGUSR2: start a successor. Nil: never
+	Stop          <-chan struct{}   // closed by the second signal: stop at once. Nil: never
+	Hangup        <-chan os.Signal  // SIGHUP. Nil: never
+	Restart       <-chan os.Signal  // SIGUSR2: start a successor. Nil: never
+	Sockets       *handover.Sockets // that the process was started with. Nil: none, and none are handed on
 	Version       string
 
 	// Dashboard prepares a dashboard: what is wrong with its options is the
@@ -167,11 +169,14 @@ func (p *Process) verb(f func(ctx context.Context) error) func(*cobra.Command, [
 // Finish prints why the verb failed, if it did, and returns the exit code. usage
 // is what executing the command line returned, which has been printed.
 func (p *Process) Finish(usage error) int {
+	defer p.Sockets.Close()
 	if usage != nil {
+		p.Sockets.Fail(usage.Error())
 		return codeUsage
 	}
 	if p.failure != nil && p.failure.Error() != "" {
 		p.say("%v", p.failure)
+		p.Sockets.Fail(p.failure.Error())
 	}
 	return exitCode(p.failure)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -15,7 +16,9 @@ import (
 	"adit/engine"
 	"adit/engine/config"
 	"adit/engine/control"
+	"adit/engine/handover"
 	"adit/engine/observe"
+	"adit/engine/server"
 )
 
 const (
@@ -31,6 +34,11 @@ type endpoint struct {
 	serve func() error // until the engine has ended
 	drain func()       // makes serve return once the exchanges are over; may wait for that
 	close func() error // makes serve return now
+
+	// Of an engine that can have a successor. leave is drain for one that has.
+	leave func()
+	ports func() map[uint16]net.Listener
+	state func() server.State
 }
 
 // A plan is what the command line says of a run.
@@ -58,6 +66,9 @@ type run struct {
 	level   slog.LevelVar // of log
 	lines   *lines
 	closers []func() // in the order of their opening
+
+	listeners []handover.Listener // to be handed on
+	left      bool                // to a successor, which is the service now
 
 	store   Store           // nil: nothing is kept
 	control *control.Server // nil: nobody else can look
@@ -128,13 +139,26 @@ func (r *run) live(ctx context.Context, e endpoint) error {
 		}
 	}
 	defer r.tellEnd()
+	defer r.refuseRestart()()
 	return r.shown(ctx, e, ended)
 }
 
 // headless is a run that nobody watches on a terminal.
 func (r *run) headless(ctx context.Context, e endpoint, ended chan error) error {
+	var started <-chan error // of a successor
+	endStart := func() {}
+	defer func() { endStart() }()
 	for {
 		select {
+		case <-r.process.Restart:
+			if started == nil {
+				started, endStart = r.restart(ctx, e)
+			}
+		case err := <-started:
+			if err == nil {
+				return r.handOver(ctx, e, ended)
+			}
+			started = nil
 		case err := <-ended:
 			return err
 		case <-r.process.Stop:
@@ -156,6 +180,9 @@ func (r *run) drain(ctx context.Context, e endpoint, ended chan error) error {
 		again = nil
 	}
 	defer r.tellDraining()()
+	if !r.left {
+		r.tellManager(r.process.Sockets.Notify("STOPPING=1"))
+	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)

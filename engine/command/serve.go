@@ -30,7 +30,7 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	path, err := r.socketPath()
 	if path != "" {
 		var ln net.Listener
-		if ln, err = control.Listen(path); err == nil {
+		if ln, err = r.listenSocket(path); err == nil {
 			listeners = append(listeners, ln)
 		} else {
 			path = ""
@@ -98,8 +98,7 @@ func (r *run) listenTLS(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, &exit{codeUsage, fmt.Errorf("--control-cert and --control-key: %w", err)}
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", c.Listen)
+	ln, err := r.listen(ctx, "control-tls", c.Listen)
 	if err != nil {
 		return nil, &exit{codeUnreachable, fmt.Errorf("%w; --control-listen chooses another address", err)}
 	}

@@ -60,10 +60,13 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 		return &exit{codeUsage, err}
 	}
 	o.Version = ShortVersion(p.Version)
+	if o.Former, err = r.former(); err != nil {
+		return err
+	}
 	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", c.Listen)
+	o.Ports = r.inheritedPorts()
+	ln, err := r.listen(ctx, "listen", c.Listen)
 	if err != nil {
 		return &exit{codeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
 	}
@@ -81,6 +84,11 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	for _, text := range loaded.Notices {
 		r.notice(text)
 	}
+	r.refuseRest()
+	if err := r.tellReady(); err != nil {
+		ln.Close()
+		return err
+	}
 	return r.live(ctx, endpoint{
 		serve: func() error {
 			if err := srv.Serve(ln); err != nil {
@@ -96,6 +104,13 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 			}
 		},
 		close: srv.Close,
+		leave: func() {
+			if err := srv.Handover(context.WithoutCancel(ctx)); err != nil {
+				r.log.Warn("hand over", "err", err)
+			}
+		},
+		ports: srv.Ports,
+		state: srv.State,
 	})
 }
 

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +63,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	closed    bool
+	left      bool
 	listeners map[net.Listener]struct{}
 	wg        sync.WaitGroup // sockets, the ledger
 }
@@ -102,7 +105,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return errors.New("control listener: without a token nobody could use it over TCP: give one")
 	}
 	s.mu.Lock()
-	if s.closed {
+	if s.closed || s.left {
 		s.mu.Unlock()
 		_ = ln.Close()
 		return nil
@@ -112,7 +115,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	err := s.http.Serve(&countedListener{Listener: ln, s: s})
 	s.mu.Lock()
 	delete(s.listeners, ln)
-	closed := s.closed
+	closed := s.closed || s.left
 	s.mu.Unlock()
 	if closed || errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -136,6 +139,21 @@ func (s *Server) Close() error {
 	err := s.http.Close()
 	s.wg.Wait()
 	return err
+}
+
+// Leave ends accepting, for somebody else does it on the same sockets: their files
+// stay. Who is connected is served until Close.
+func (s *Server) Leave() {
+	s.mu.Lock()
+	s.left = true
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	s.mu.Unlock()
+	for _, ln := range listeners {
+		if own, ok := ln.(*socket); ok {
+			own.once.Do(func() {}) // its file is not removed
+		}
+		_ = ln.Close()
+	}
 }
 
 // Attached returns how many operators are attached.

@@ -67,6 +67,20 @@ func listen(path string) (net.Listener, error) {
 	return &socket{UnixListener: ln, path: path, info: info}, nil
 }
 
+// Adopt is Listen for a socket that the process was started with: of a former
+// process, whose file at path is ours from now on, or with path "" of a service
+// manager, whose file is not.
+func Adopt(ln *net.UnixListener, path string) net.Listener {
+	ln.SetUnlinkOnClose(false)
+	s := &socket{UnixListener: ln, path: path}
+	if info, err := os.Lstat(path); path != "" && err == nil {
+		s.info = info
+	} else {
+		s.once.Do(func() {})
+	}
+	return s
+}
+
 // checkDirectory refuses a directory in which others could put another socket in
 // the place of ours.
 func checkDirectory(dir string) error {

@@ -91,7 +91,11 @@ func (s *Sockets) start(ctx context.Context, o Options) (int, error) {
 	_ = far.Close() // else its end would not be seen
 	unhook := context.AfterFunc(ctx, func() { _ = line.SetDeadline(time.Unix(1, 0)) })
 	defer unhook()
-	if err := answer(line, hello, o.State); err != nil {
+	err = answer(line, hello, o.State)
+	if err == nil {
+		err = ctx.Err() // nobody waits for it any more
+	}
+	if err != nil {
 		_ = line.Close()
 		_ = cmd.Process.Kill()
 		ended := cmd.Wait()

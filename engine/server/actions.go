@@ -18,7 +18,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 	}
 	*into = engine.Snapshot{
 		Seq: s.bus.Seq(), Time: time.Now(), Role: engine.RoleServer,
-		Name: s.o.Name, Instance: s.instance, Version: s.o.Version, Started: s.started, Draining: s.draining.Load(),
+		Name: s.o.Name, Instance: s.instance, Version: s.o.Version, Started: s.started, Draining: s.draining.Load() || s.leaving.Load(),
 		Listen:      into.Listen[:0],
 		Connections: into.Connections[:0],
 		Servers:     into.Servers[:0],

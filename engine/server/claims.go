@@ -47,10 +47,8 @@ func (c *claims) take(s *Server, l *link) *refusal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		if s.leaving.Load() {
-			return &refusal{engine.CloseRestart, restarting}
-		}
-		return &refusal{engine.CloseGoingAway, "the server is stopping"}
+		code, reason := s.farewell()
+		return &refusal{code, reason}
 	}
 	if c.banned[l.client] {
 		return &refusal{engine.CloseBanned, "this client id is banned"}

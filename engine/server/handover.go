@@ -41,19 +41,19 @@ const (
 // A State is what a server tells its successor. It is JSON between versions of
 // this program: members are added, none changes its meaning.
 type State struct {
-	Hosts           []string            `json:"hosts,omitempty"`  // exposed names that are known
-	Banned          []string            `json:"banned,omitempty"` // client ids
-	FirstRequest    engine.RequestID    `json:"first_request,omitempty"`
-	FirstConnection engine.ConnectionID `json:"first_connection,omitempty"`
-	Capture         *engine.Capture     `json:"capture,omitempty"` // where it was set in the run
+	Hosts           []string        `json:"hosts,omitempty"`  // exposed names that are known
+	Banned          []string        `json:"banned,omitempty"` // client ids
+	FirstRequest    uint64          `json:"first_request,omitempty"`
+	FirstConnection uint64          `json:"first_connection,omitempty"`
+	Capture         *engine.Capture `json:"capture,omitempty"` // where it was set in the run
 }
 
 // State returns what a successor that serves from now on has to know. Its ids
 // begin far enough above those of this server.
 func (s *Server) State() State {
 	st := State{
-		FirstRequest:    engine.RequestID(beyond(s.calls.last.Load())),
-		FirstConnection: engine.ConnectionID(beyond(s.lastLink.Load())),
+		FirstRequest:    beyond(s.calls.last.Load()),
+		FirstConnection: beyond(s.lastLink.Load()),
 	}
 	s.dispatch.hosts.Range(func(name, _ any) bool {
 		st.Hosts = append(st.Hosts, name.(string))
@@ -95,11 +95,8 @@ func (s *Server) succeed() {
 			s.captured.Store(true)
 		}
 	}
-	raise := func(id *uint64, first uint64) { *id = max(*id, first) }
-	raise((*uint64)(&s.o.FirstRequest), uint64(st.FirstRequest))
-	raise((*uint64)(&s.o.FirstConnection), uint64(st.FirstConnection))
-	s.calls.last.Store(uint64(max(s.o.FirstRequest, 1) - 1))
-	s.lastLink.Store(uint64(max(s.o.FirstConnection, 1) - 1))
+	s.calls.last.Store(max(s.calls.last.Load(), max(st.FirstRequest, 1)-1))
+	s.lastLink.Store(max(s.lastLink.Load(), max(st.FirstConnection, 1)-1))
 }
 
 // patience is for how long a caller waits for a connection.
@@ -155,13 +152,35 @@ func (s *Server) Ports() map[uint16]net.Listener {
 	return ports
 }
 
+// farewell is the closing handshake of a server that ends.
+func (s *Server) farewell() (engine.CloseCode, string) {
+	if s.leaving.Load() {
+		return engine.CloseRestart, restarting
+	}
+	return engine.CloseGoingAway, "the server is stopping"
+}
+
+// awaitLinks lets drained connections close by themselves: clients should hear of
+// the drain first.
+func (s *Server) awaitLinks(ctx context.Context) {
+	look := time.NewTicker(lingerLook)
+	defer look.Stop()
+	for len(s.links.list()) > 0 && ctx.Err() == nil {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
 // sendAway drains a connection.
 func (s *Server) sendAway(l *link) {
+	_, reason := s.farewell()
 	if s.leaving.Load() {
-		l.conn.Restart(s.o.Grace, restarting)
+		l.conn.Restart(s.o.Grace, reason)
 		return
 	}
-	l.conn.Drain(s.o.Grace, "the server is stopping")
+	l.conn.Drain(s.o.Grace, reason)
 }
 
 // sendElsewhere says in a response, once a successor accepts, that the next
@@ -178,7 +197,10 @@ func (s *Server) sendElsewhere(h http.Header) {
 // request; for them a client's last connection stays for a moment. It returns as
 // Shutdown does, within Options.Grace.
 func (s *Server) Handover(ctx context.Context) error {
-	s.leaving.Store(true)
+	if s.leaving.Swap(true) {
+		return s.Shutdown(ctx)
+	}
+	s.publish(engine.Event{Kind: engine.KindDraining, Reason: restarting, Count: s.calls.running()})
 	s.life.Lock()
 	listeners := s.listeners
 	s.life.Unlock()

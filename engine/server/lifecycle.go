@@ -38,7 +38,9 @@ func (s *Server) beginDrain() { s.drainOnce.Do(s.refuseNew) }
 
 func (s *Server) refuseNew() {
 	s.draining.Store(true)
-	s.publish(engine.Event{Kind: engine.KindDraining, Count: s.calls.running()})
+	if !s.leaving.Load() { // else it was said
+		s.publish(engine.Event{Kind: engine.KindDraining, Count: s.calls.running()})
+	}
 	s.dispatch.close()
 	s.claims.close()
 	for _, l := range s.links.list() {
@@ -70,6 +72,9 @@ func (s *Server) stop() {
 	flushed, cancelFlush := context.WithTimeout(grace, flushTime)
 	defer cancelFlush()
 	s.http.Shutdown(flushed)
+	if s.leaving.Load() {
+		s.awaitLinks(flushed)
+	}
 
 	// Now: whatever is left fails and returns.
 	s.stopping.Store(true)
@@ -82,7 +87,7 @@ func (s *Server) stop() {
 	s.http.Close() // what was accepted meanwhile
 	var closing sync.WaitGroup
 	for _, l := range s.links.list() {
-		closing.Go(func() { l.end(engine.CloseGoingAway, "the server is stopping") })
+		closing.Go(func() { l.end(s.farewell()) })
 	}
 	s.calls.wait(context.Background())
 	closing.Wait()
