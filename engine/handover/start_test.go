@@ -155,6 +155,7 @@ func TestSuccessorThatDoesNotGetReadyCostsNothing(t *testing.T) {
 			closed := make(chan error, 1)
 			accepting := make(chan error, 1)
 			go func() { _, err := ln.Accept(); accepting <- err }()
+			time.Sleep(20 * time.Millisecond) // until it waits
 			go func() { closed <- ln.Close() }()
 			for _, ch := range []chan error{closed, accepting} {
 				select {

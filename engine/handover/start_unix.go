@@ -16,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Signal is what asks a process to start its successor.
@@ -155,13 +157,27 @@ func gone(err error) error {
 	return err
 }
 
-// fileOf returns a second descriptor of a listener's socket.
+// fileOf returns a second descriptor of a listener's socket. Unlike that of its
+// File it stays one that does not block when it is handed on: that is a matter of
+// the socket, and an Accept that blocked could not be ended any more.
 func fileOf(ln net.Listener) (*os.File, error) {
-	l, ok := ln.(interface{ File() (*os.File, error) })
+	l, ok := ln.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("%T has no file descriptor", ln)
 	}
-	return l.File()
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var second int
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		second, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(second), "listener"), nil
 }
 
 // pair returns the ends of a line: one for here, one to hand on.
