@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -56,6 +57,10 @@ func (l *callerListener) Accept() (net.Conn, error) {
 //   - After (0, nil) net/http holds the background read for ended, without a
 //     byte and without a fault, and does not repeat it for that request.
 //   - Once the caller has closed its side, Read is nothing but Read.
+//
+// Under TLS the same byte is read by tls.Conn, whose Reads down here are of whole
+// records, and what the kernel knows of the socket says nothing of what is left in
+// there: nobody is watched, and net/http reads in the background as it does.
 type callerConn struct {
 	net.Conn
 	socket  *net.TCPConn // of Conn; nil where that is something else
@@ -63,7 +68,8 @@ type callerConn struct {
 	epoch   time.Time
 	refresh atomic.Int64       // nanoseconds since epoch from when a write needs a new deadline
 	linger  atomic.Bool        // unread request content is coming in: do not RST what we answered
-	leave   context.CancelFunc // ends the contexts of its requests; nil for a TCP port
+	bare    atomic.Bool        // a WebSocket over TLS: its deadlines are the tunnel's
+	leave   context.CancelFunc // ends the contexts of its requests; nil for a TCP port and under TLS
 
 	mu      sync.Mutex
 	want    time.Time // read deadline as asked for
@@ -77,6 +83,9 @@ type callerConn struct {
 
 // Read returns what the caller sent; see callerConn for (0, nil).
 func (c *callerConn) Read(p []byte) (int, error) {
+	if c.bare.Load() {
+		return c.Conn.Read(p)
+	}
 	c.mu.Lock()
 	background := len(p) == 1 && c.cleared
 	c.cleared, c.quiet = false, false
@@ -113,6 +122,9 @@ func (c *callerConn) arm() error {
 
 // SetReadDeadline is net.Conn's.
 func (c *callerConn) SetReadDeadline(t time.Time) error {
+	if c.bare.Load() {
+		return c.Conn.SetReadDeadline(t)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.want, c.cleared = t, t.IsZero()
@@ -161,6 +173,9 @@ func newCallerConn(c net.Conn, s *Server) *callerConn {
 }
 
 func (c *callerConn) Write(p []byte) (int, error) {
+	if c.bare.Load() {
+		return c.Conn.Write(p)
+	}
 	if now := int64(time.Since(c.epoch)); now >= c.refresh.Load() {
 		stall := c.s.live().Caps.Stall
 		c.refresh.Store(now + int64(min(stall/16, time.Second)))
@@ -171,12 +186,20 @@ func (c *callerConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// SetWriteDeadline ignores net/http's clearing at the end of each request.
+// never is a refresh that does not come: somebody else has set the deadline.
+const never = int64(1) << 62
+
+// SetWriteDeadline with zero, which net/http calls at the end of each request and
+// of a TLS handshake, gives the deadline back to Write.
 func (c *callerConn) SetWriteDeadline(t time.Time) error {
+	if c.bare.Load() {
+		return c.Conn.SetWriteDeadline(t)
+	}
 	if t.IsZero() {
+		c.refresh.CompareAndSwap(never, 0)
 		return nil
 	}
-	c.refresh.Store(int64(1) << 62)
+	c.refresh.Store(never)
 	return c.Conn.SetWriteDeadline(t)
 }
 
@@ -226,14 +249,38 @@ func (c *callerConn) release() {
 	}
 }
 
+// strip gives the deadlines to who has the connection from now on, and returns what
+// there is to read from: Conn, or the TLS above c.
+func (c *callerConn) strip(conn net.Conn) net.Conn {
+	c.release()
+	if _, ok := conn.(*callerConn); ok {
+		return c.Conn
+	}
+	c.bare.Store(true)
+	_ = c.Conn.SetDeadline(time.Time{})
+	return conn
+}
+
+// callerConnOf returns the callerConn that carries conn, nil where none does.
+func callerConnOf(conn net.Conn) *callerConn {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	c, _ := conn.(*callerConn)
+	return c
+}
+
 type callerConnKey struct{}
 
 // withCallerConn makes the context of a connection, which its watch can end.
 func withCallerConn(ctx context.Context, conn net.Conn) context.Context {
-	if c, ok := conn.(*callerConn); ok {
+	c, clear := conn.(*callerConn)
+	if clear {
 		ctx, c.leave = context.WithCancel(ctx)
+	} else if c = callerConnOf(conn); c == nil {
+		return ctx
 	}
-	return context.WithValue(ctx, callerConnKey{}, conn)
+	return context.WithValue(ctx, callerConnKey{}, c)
 }
 
 // lingerAfter makes the connection of r linger when it is closed.

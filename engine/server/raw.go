@@ -290,7 +290,7 @@ func (s *Server) hijack(ctx context.Context, w http.ResponseWriter, c *call, ex 
 		peeked, _ := rw.Reader.Peek(n)
 		early = append(early, peeked...)
 	}
-	stop := context.AfterFunc(s.base, func() { conn.Close() })
+	stop := context.AfterFunc(s.base, func() { cut(conn) })
 	defer stop()
 	if _, err := conn.Write(head); err != nil {
 		ex.Reset(wire.ResetCancelled, "the caller left")
@@ -311,17 +311,33 @@ func (e connEnd) closeWrite() {
 }
 
 func (e connEnd) finish(aborted bool) {
-	if aborted {
-		// RST, so that the caller does not take a part for the whole.
-		conn := e.Conn
-		if cc, ok := conn.(*callerConn); ok {
-			conn = cc.Conn
-		}
-		if lc, ok := conn.(interface{ SetLinger(int) error }); ok {
-			lc.SetLinger(0)
-		}
+	if !aborted {
+		e.Close()
+		return
+	}
+	// RST, so that the caller does not take a part for the whole. Under TLS no
+	// close_notify may come before, which would say that it is the whole.
+	conn := e.Conn
+	below := callerConnOf(conn)
+	if below != nil {
+		conn = below.Conn
+	}
+	if lc, ok := conn.(interface{ SetLinger(int) error }); ok {
+		lc.SetLinger(0)
+	}
+	if below != nil {
+		below.Close()
+		return
 	}
 	e.Close()
+}
+
+// cut closes a connection now, without TLS's close_notify.
+func cut(conn net.Conn) {
+	if c := callerConnOf(conn); c != nil {
+		conn = c
+	}
+	conn.Close()
 }
 
 // An h2End is a caller with one HTTP/2 stream.

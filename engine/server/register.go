@@ -124,13 +124,13 @@ func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		h.s.work.Done()
 		return nil, nil, err
 	}
-	if c, ok := conn.(*callerConn); ok {
-		c.release()
-		conn = c.Conn
+	sock := conn
+	if c := callerConnOf(conn); c != nil {
+		conn, sock = c.strip(conn), c.Conn
 	}
 	h.opened = true
 	h.l.mu.Lock()
-	h.l.sock = conn
+	h.l.sock = sock // below TLS, whose Close may wait
 	h.l.mu.Unlock()
 	h.s.links.add(h.l)
 	h.s.checkNew(h.l, h.under)
@@ -295,6 +295,9 @@ func (s *Server) exposedURL(e *engine.Expose) string {
 		return "tcp://" + net.JoinHostPort(host, strconv.Itoa(int(e.TCP)))
 	}
 	scheme, port := "http", ""
+	if s.o.TLS != nil {
+		scheme = "https"
+	}
 	if s.o.PublicURL != "" {
 		if u, err := url.Parse(s.o.PublicURL); err == nil {
 			scheme, port = u.Scheme, u.Port()

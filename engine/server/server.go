@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,7 @@ const (
 	headerTimeout = 10 * time.Second  // for a caller's request head
 	idleTimeout   = 120 * time.Second // between requests of a caller
 	maxHeader     = 64 << 10          // bytes of a caller's request head
+	maxStreams    = 250               // that a caller may have open on one connection of HTTP/2
 	maxGreetings  = 2000              // connections between /register and welcome
 	windowGrowth  = 256 << 20         // bytes by which windows may grow in all
 )
@@ -203,12 +205,15 @@ func New(o Options) (*Server, error) {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	protocols.SetHTTP2(o.TLS != nil && slices.Contains(o.TLS.NextProtos, "h2"))
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serveHTTP),
 		ReadHeaderTimeout:            o.Caps.HeaderTimeout,
 		IdleTimeout:                  o.Caps.KeepAlive,
 		MaxHeaderBytes:               o.Caps.HeaderBytes,
 		Protocols:                    &protocols,
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		TLSConfig:                    o.TLS,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return s.base },
 		ConnContext:                  withCallerConn,
@@ -247,13 +252,22 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.watch.begin(ln)
 
 	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
-	err := s.http.Serve(&callerListener{Listener: ln, s: s})
+	err := s.serve(&callerListener{Listener: ln, s: s})
 	s.accepting.Done()
 	if errors.Is(err, http.ErrServerClosed) || s.leaving.Load() {
 		<-s.done
 		return nil
 	}
 	return fmt.Errorf("accept callers: %w", err)
+}
+
+// serve accepts callers. TLS stands above callerConn, so that deadlines and limits
+// are those of the socket.
+func (s *Server) serve(ln net.Listener) error {
+	if s.o.TLS != nil {
+		return s.http.ServeTLS(ln, "", "")
+	}
+	return s.http.Serve(ln)
 }
 
 // spawn runs f on a goroutine that the end of the server waits for. It reports

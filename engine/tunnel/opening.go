@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -115,7 +116,10 @@ func (h *tapHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.tap = frame.NewConn(tcp.Rest(c), h.counters, frame.StartNow, frame.StartAfterHead)
+	if _, secure := c.(*tls.Conn); !secure { // which has a buffer of its own
+		c = tcp.Rest(c)
+	}
+	h.tap = frame.NewConn(c, h.counters, frame.StartNow, frame.StartAfterHead)
 	return h.tap, rw, nil
 }
 
