@@ -39,7 +39,7 @@ func TestDeniedRequestsReachNoOrigin(t *testing.T) {
 		content, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %s", r.URL.Path, content)
 	})
-	rules, err := policy.NewRules(nil, nil, []policy.Rule{{Method: "^GET$"}, {URL: "/forbidden/"}, {URL: "/forbidden"}}, true)
+	rules, err := (&policy.RuleSet{Blacklist: []policy.Rule{{Method: "^GET$"}, {URL: "/forbidden/"}, {URL: "/forbidden"}}, AllowAll: true}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

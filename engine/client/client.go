@@ -51,7 +51,7 @@ type Options struct {
 	Expose      []Expose
 	RewriteHost bool           // Host at an exposed origin is the exposed URL's
 	Live                       // what is in force from the start
-	Dialer      *policy.Dialer // nil: made from Rules
+	Dialer      *policy.Dialer // nil: the system's resolver and sockets
 
 	Protocol    engine.Protocol // 0 auto
 	ClassicPing time.Duration   // default 30 s

@@ -41,7 +41,7 @@ func (c *Client) newForce(l Live) (*force, error) {
 		f.dialer, f.origins = old.dialer, old.origins
 		return f, nil
 	}
-	f.dialer = &policy.Dialer{Rules: l.Rules}
+	f.dialer = &policy.Dialer{}
 	if d := c.o.Dialer; d != nil {
 		f.dialer.Resolver, f.dialer.Dial = d.Resolver, d.Dial
 	}

@@ -42,16 +42,16 @@ func (x *exchange) serveConnect(to wire.Connect) error {
 	return x.carry(raw)
 }
 
-func (x *exchange) connectTarget(to wire.Connect) (uint8, string, error) {
+func (x *exchange) connectTarget(to wire.Connect) (origin.Class, string, error) {
 	c := x.n.c
 	if to.Route == 0 {
 		permit, err := x.check(&policy.Query{Method: http.MethodConnect, URL: "tcp://" + to.Target, Host: to.Target})
-		return classOf(permit), to.Target, err
+		return permit, to.Target, err
 	}
 	if to.Route > uint64(len(c.routes)) || c.routes[to.Route-1].tcp == 0 {
-		return 0, "", engine.Fail("route stream", engine.ReasonNoRoute, nil)
+		return nil, "", engine.Fail("route stream", engine.ReasonNoRoute, nil)
 	}
-	return classExposed, c.routes[to.Route-1].address, nil
+	return nil, c.routes[to.Route-1].address, nil
 }
 
 // upgrade passes a 101 on and carries what follows.

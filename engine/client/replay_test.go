@@ -71,7 +71,7 @@ func echoOrigin(t *testing.T) *httptest.Server {
 func TestReplayReachesTheOrigin(t *testing.T) {
 	origin := echoOrigin(t)
 	address := strings.TrimPrefix(origin.URL, "http://")
-	rules, err := policy.NewRules([]string{address}, nil, nil, false)
+	rules, err := (&policy.RuleSet{Allow: []string{address}}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

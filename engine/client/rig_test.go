@@ -165,7 +165,7 @@ func (g *rig) do(t testing.TB, r *wire.Request) (*wire.Response, string, error) 
 
 func anyRules(t testing.TB) *policy.Rules {
 	t.Helper()
-	rules, err := policy.NewRules(nil, nil, nil, true)
+	rules, err := (&policy.RuleSet{AllowAll: true}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

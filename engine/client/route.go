@@ -11,14 +11,8 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"adit/engine/origin"
 	"adit/engine/policy"
-)
-
-// Classes of dials, which origin keeps apart.
-const (
-	classByName    = 0 // destinations that a rule allows whatever their address
-	classByAddress = 1 // destinations that only their address can allow
-	classExposed   = 2 // routes: the user named them
 )
 
 // A route is where an Expose leads.
@@ -96,23 +90,19 @@ func hostPort(scheme, authority string) string {
 	return authority
 }
 
-// dial is the one way by which anything here reaches an origin.
-func (f *force) dial(ctx context.Context, class uint8, addr string) (net.Conn, error) {
+// dial is the one way by which anything here reaches an origin. class is the
+// permit where a caller chose it, and nil where a route leads there: the user
+// named that.
+func (f *force) dial(ctx context.Context, class origin.Class, addr string) (net.Conn, error) {
+	permit, chosen := class.(policy.Permit)
 	switch {
-	case class != classExposed:
-		return f.dialer.DialContext(ctx, policy.Permit{ByAddress: class == classByAddress}, addr)
+	case chosen || class != nil:
+		return f.dialer.DialContext(ctx, permit, addr)
 	case f.dialer.Dial != nil:
 		return f.dialer.Dial(ctx, "tcp", addr)
 	}
 	d := net.Dialer{Timeout: originDial}
 	return d.DialContext(ctx, "tcp", addr)
-}
-
-func classOf(p policy.Permit) uint8 {
-	if p.ByAddress {
-		return classByAddress
-	}
-	return classByName
 }
 
 // credential is the field that both kinds of server know.

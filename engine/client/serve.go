@@ -258,7 +258,7 @@ func (x *exchange) place(r *wire.Request, out *origin.Request) error {
 			return engine.Fail("route request", engine.ReasonNoRoute, nil)
 		}
 		to := c.routes[r.Route-1]
-		out.Class, out.Scheme, out.Address = classExposed, to.scheme, to.address
+		out.Scheme, out.Address = to.scheme, to.address
 		if c.o.RewriteHost {
 			out.Host = to.authority
 		}
@@ -273,21 +273,27 @@ func (x *exchange) place(r *wire.Request, out *origin.Request) error {
 		Method: r.Method,
 		URL:    r.Scheme + "://" + r.Authority + path,
 		Host:   out.Address,
-		Values: func(name string) []string { return valuesOf(r.Fields, name) },
+		Fields: (*asked)(r),
 	})
-	out.Class = classOf(permit)
+	out.Class = permit
 	return err
 }
 
+// check asks the rules of this end about a destination that a caller chose.
 func (x *exchange) check(q *policy.Query) (policy.Permit, error) {
+	q.Client = x.n.c.o.ID
 	return x.force.live.Rules.Check(q)
 }
 
-func valuesOf(fields []wire.Field, name string) []string {
+// asked is a request as rules see it.
+type asked wire.Request
+
+// Values implements [policy.Fields].
+func (r *asked) Values(name string) []string {
 	var values []string
-	for _, f := range fields {
-		if strings.EqualFold(f.Name, name) {
-			values = append(values, f.Value)
+	for i := range r.Fields {
+		if strings.EqualFold(r.Fields[i].Name, name) {
+			values = append(values, r.Fields[i].Value)
 		}
 	}
 	return values

@@ -146,7 +146,7 @@ func TestFailuresHaveTheirCodesAndOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed.Close()
-	rules, err := policy.NewRules([]string{addr, closed.Addr().String()}, nil, nil, false)
+	rules, err := (&policy.RuleSet{Allow: []string{addr, closed.Addr().String()}}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

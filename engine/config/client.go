@@ -32,7 +32,7 @@ func ClientSettings(c *Client) []Setting {
 		numberSetting(&c.PoolMax, "pool-max", "100", "connections to each wsp server", 1, mostConnections),
 		listSetting(&c.Expose, "expose", "[NAME=]URL|tcp:PORT=HOST:PORT", "expose a service below the server's domain, or on a port of it", checkExpose),
 		live(listSetting(&c.Allow, "allow", "any|RULE", "destinations that callers may choose: HOST[:PORT[-PORT]], CIDR, *.suffix or /REGEXP/", checkAllow)),
-		live(listSetting(&c.Deny, "deny", "RULE", "destinations that they may not, whatever is allowed", checkAllow)),
+		live(listSetting(&c.Deny, "deny", "RULE", "destinations that they may not, whatever is allowed", checkDeny)),
 		choiceSetting(&c.HostHeader, "host-header", "keep", "Host at an exposed service: the public name, or the exposed URL's", "keep", "rewrite"),
 		durationSetting(&c.Ping, "ping", "30s", "interval of pings to wsp servers", time.Second, time.Hour),
 		graceSetting(&c.Grace),
@@ -217,6 +217,11 @@ func checkExpose(v string) (string, error) {
 }
 
 func checkAllow(v string) (string, error) {
-	_, err := policy.NewRules([]string{v}, nil, nil, false)
+	_, err := (&policy.RuleSet{Allow: []string{v}}).Compile()
+	return v, err
+}
+
+func checkDeny(v string) (string, error) {
+	_, err := (&policy.RuleSet{Deny: []string{v}}).Compile()
 	return v, err
 }

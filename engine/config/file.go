@@ -227,7 +227,7 @@ func ruleText(rule *policy.Rule, key string) *string {
 
 // checkRule compiles one rule, so that the error has the line of the rule.
 func checkRule(list string, rule policy.Rule) error {
-	_, err := policy.NewRules(nil, []policy.Rule{rule}, nil, false)
+	_, err := (&policy.RuleSet{Whitelist: []policy.Rule{rule}}).Compile()
 	if err == nil {
 		return nil
 	}

@@ -31,7 +31,7 @@ func ServerSettings(s *Server) []Setting {
 		live(switchSetting(&s.OpenClients, "open-clients", "let clients in without a credential")),
 		openCallers,
 		live(listSetting(&s.Allow, "allow", "any|RULE", "destinations that callers may choose, whatever clients say (default: all)", checkAllow)),
-		live(listSetting(&s.Deny, "deny", "RULE", "destinations that they may not", checkAllow)),
+		live(listSetting(&s.Deny, "deny", "RULE", "destinations that they may not", checkDeny)),
 		durationSetting(&s.Timeout, "timeout", "1s", "how long a caller waits for a connection", time.Millisecond, 24*time.Hour),
 		durationSetting(&s.Ping, "ping", "20s", "interval of pings, announced to native clients", time.Second, 2*time.Minute),
 		graceSetting(&s.Grace),
@@ -220,7 +220,7 @@ func (s *Server) Rules() (*policy.Rules, error) {
 		return nil, nil
 	}
 	set := policy.RuleSet{Allow: s.Allow, Deny: s.Deny, Whitelist: s.Whitelist, Blacklist: s.Blacklist,
-		AllowAll: len(s.Whitelist)+len(s.Allow) == 0}
+		AllowAll: len(s.Whitelist)+len(s.Allow) == 0, Server: true}
 	return set.Compile()
 }
 

@@ -253,7 +253,7 @@ func (m *member) runOnce(ctx context.Context) error {
 // origin fails, one for streams and WebSockets, one for TCP, one that speaks
 // wsp and one that comes and goes.
 func (d *Demo) members() ([]*member, error) {
-	rules, err := policy.NewRules([]string{d.origins.httpAddr(), d.origins.echoAddr()}, nil, nil, false)
+	rules, err := (&policy.RuleSet{Allow: []string{d.origins.httpAddr(), d.origins.echoAddr()}}).Compile()
 	if err != nil {
 		return nil, err
 	}

@@ -443,25 +443,41 @@ func TestUnfinishedConnectionIsNotReused(t *testing.T) {
 // A connection that one permit opened serves no request of another.
 func TestClassesShareNoConnection(t *testing.T) {
 	addr := serve(t, func(http.ResponseWriter, *http.Request) {})
-	dialled := make([]int, Classes)
-	tr := newTransport(t, Options{Dial: func(ctx context.Context, class uint8, addr string) (net.Conn, error) {
+	type permit struct{ rules *int }
+	classes := []Class{nil, permit{new(int)}, permit{new(int)}, 3}
+	dialled := map[Class]int{}
+	tr := newTransport(t, Options{Dial: func(ctx context.Context, class Class, addr string) (net.Conn, error) {
 		dialled[class]++
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", addr)
 	}})
 	for range 3 {
-		for class := range uint8(Classes) {
+		for _, class := range classes {
 			r := get(addr, "/")
 			r.Class = class
 			exchange(t, tr, r)
 		}
 	}
-	if !slices.Equal(dialled, []int{1, 1, 1, 1}) {
-		t.Errorf("dialled %v", dialled)
+	for _, class := range classes {
+		if dialled[class] != 1 {
+			t.Errorf("dialled %d times under %v, want once", dialled[class], class)
+		}
 	}
-	r := get(addr, "/")
-	r.Class = Classes
-	if _, err := tr.Send(t.Context(), r); err == nil {
-		t.Error("a class beyond the last was accepted")
+}
+
+// Rules that are read again and again leave nothing behind.
+func TestClassesAreBounded(t *testing.T) {
+	tr := newTransport(t, Options{})
+	first := tr.class(0)
+	for i := range 10 * maxClasses {
+		if c := tr.class(i); c != tr.class(i) {
+			t.Fatalf("class %d is made twice", i)
+		}
+	}
+	if n := len(tr.classes.of); n != maxClasses || len(tr.classes.order) != n {
+		t.Errorf("%d classes in order of %d, want %d", n, len(tr.classes.order), maxClasses)
+	}
+	if tr.class(0) == first {
+		t.Error("the oldest class is still there")
 	}
 }

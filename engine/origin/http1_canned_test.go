@@ -135,7 +135,7 @@ func answered(t testing.TB, via sender, method, answer string, piece int) outcom
 	t.Helper()
 	c := newCanned(answer, piece)
 	dials := 0
-	tr := New(Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+	tr := New(Options{Dial: func(context.Context, Class, string) (net.Conn, error) {
 		if dials++; dials > 1 {
 			return nil, errors.New("dialled again")
 		}

@@ -27,7 +27,7 @@ func TestOriginThatSpeaksFirst(t *testing.T) {
 				io.Copy(io.Discard, r) // stays open
 			})
 			tr := newTransport(t, Options{HeadTimeout: 10 * time.Second,
-				Dial: func(ctx context.Context, _ uint8, addr string) (net.Conn, error) {
+				Dial: func(ctx context.Context, _ Class, addr string) (net.Conn, error) {
 					conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 					<-said
 					time.Sleep(10 * time.Millisecond) // the runtime's poller hears of it

@@ -98,7 +98,7 @@ func TestIdleConnectionIsLookedAt(t *testing.T) {
 						}
 					}
 				})
-				tr := newTransport(t, Options{Dial: func(ctx context.Context, _ uint8, addr string) (net.Conn, error) {
+				tr := newTransport(t, Options{Dial: func(ctx context.Context, _ Class, addr string) (net.Conn, error) {
 					c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 					if below == "no socket" {
 						c = struct{ net.Conn }{c}
@@ -170,7 +170,7 @@ func TestNewestIdleConnectionIsTakenFirst(t *testing.T) {
 func TestIdleConnectionIsClosedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var closed atomic.Int64
-		tr := New(Options{IdleTimeout: time.Minute, Dial: func(context.Context, uint8, string) (net.Conn, error) {
+		tr := New(Options{IdleTimeout: time.Minute, Dial: func(context.Context, Class, string) (net.Conn, error) {
 			near, far := enginetest.Pipe()
 			go func() {
 				defer far.Close()
@@ -211,7 +211,7 @@ func TestOnlyAnUnsentRequestIsSentAgain(t *testing.T) {
 		fails   bool
 	}{{0, 2, false}, {1, 1, true}, {30, 1, true}} {
 		dials := 0
-		tr := newTransport(t, Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+		tr := newTransport(t, Options{Dial: func(context.Context, Class, string) (net.Conn, error) {
 			dials++
 			near, far := enginetest.Pipe()
 			t.Cleanup(func() { far.Close() })
@@ -342,7 +342,7 @@ func oneEnding(t *testing.T, tr *Transport, addr string, n int) bool {
 // However many origins are visited, what is kept of them is bounded.
 func TestIdleConnectionsOfAllOriginsAreBounded(t *testing.T) {
 	open := make(map[*canned]bool)
-	tr := New(Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+	tr := New(Options{Dial: func(context.Context, Class, string) (net.Conn, error) {
 		c := newCanned(ok("Content-Length: 0\r\n\r\n"), 100)
 		open[c] = true
 		return c, nil

@@ -184,7 +184,7 @@ func TestHeadTimeoutFollowsTheDial(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			io.WriteString(far, ok("Content-Length: 5\r\n\r\nhello"))
 		}()
-		o := Options{HeadTimeout: 5 * time.Second, Dial: func(context.Context, uint8, string) (net.Conn, error) {
+		o := Options{HeadTimeout: 5 * time.Second, Dial: func(context.Context, Class, string) (net.Conn, error) {
 			time.Sleep(4 * time.Second)
 			return near, nil
 		}}

@@ -45,7 +45,7 @@ func (p *paused) Read(b []byte) (int, error) {
 }
 
 func dialled(c net.Conn) Options {
-	return Options{Dial: func(context.Context, uint8, string) (net.Conn, error) { return c, nil }}
+	return Options{Dial: func(context.Context, Class, string) (net.Conn, error) { return c, nil }}
 }
 
 func TestContentAtHandGoesWithItsHead(t *testing.T) {

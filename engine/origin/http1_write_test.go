@@ -16,7 +16,7 @@ import (
 
 // No caller's bytes may begin a second request.
 func TestRequestIsNotSplit(t *testing.T) {
-	tr := newTransport(t, Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+	tr := newTransport(t, Options{Dial: func(context.Context, Class, string) (net.Conn, error) {
 		t.Error("dialled")
 		return nil, errors.New("no")
 	}})

@@ -21,10 +21,12 @@ import (
 
 // A Dial opens a TCP connection to an origin. class separates pools of idle
 // connections whose dials were checked under different permits.
-type Dial func(ctx context.Context, class uint8, addr string) (net.Conn, error)
+type Dial func(ctx context.Context, class Class, addr string) (net.Conn, error)
 
-// Classes is the number of classes: a class is below it.
-const Classes = 4
+// A Class is a value that == compares, or nil. A transport keeps connections of
+// https and h2c of at most [maxClasses] at once; of more, those used first are let
+// go.
+type Class any
 
 // Options configure a Transport.
 type Options struct {
@@ -42,7 +44,7 @@ type Options struct {
 // will not wait: then a short content (4 KiB) of known length that is there goes
 // out together with the head and needs no goroutine.
 type Request struct {
-	Class    uint8  // see Dial
+	Class    Class  // see Dial
 	Scheme   string // "http", "https" (HTTP/2 by ALPN) or "h2c"
 	Address  string // host:port to dial; its host is the TLS server name
 	Method   string

@@ -90,7 +90,7 @@ func TestRawCloseBeforeTheEndIsReset(t *testing.T) {
 
 func TestDialTCPReasons(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	tr := newTransport(t, Options{Dial: func(ctx context.Context, _ uint8, addr string) (net.Conn, error) {
+	tr := newTransport(t, Options{Dial: func(ctx context.Context, _ Class, addr string) (net.Conn, error) {
 		switch addr {
 		case "denied:1":
 			return nil, engine.Fail("dial", engine.ReasonDenied, nil)

@@ -207,7 +207,7 @@ func TestContentIsSentAtMostOnce(t *testing.T) {
 func TestClosedIdleConnectionIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dials int
-		tr := New(Options{Dial: func(context.Context, uint8, string) (net.Conn, error) {
+		tr := New(Options{Dial: func(context.Context, Class, string) (net.Conn, error) {
 			dials++
 			near, far := enginetest.Pipe()
 			go func() {
@@ -341,7 +341,7 @@ func TestCancelEndsAPausedUpload(t *testing.T) {
 // A request whose origin can't be reached leaves the content alone.
 func TestFailedDialTakesNoContent(t *testing.T) {
 	refused := engine.Fail("dial", engine.ReasonDenied, nil)
-	tr := newTransport(t, Options{Dial: func(context.Context, uint8, string) (net.Conn, error) { return nil, refused }})
+	tr := newTransport(t, Options{Dial: func(context.Context, Class, string) (net.Conn, error) { return nil, refused }})
 	content := strings.NewReader("hello")
 	r := post("origin.example:80", content, 5)
 	_, err := tr.Send(t.Context(), r)

@@ -93,7 +93,7 @@ func (a *attempt) nothingSent() bool {
 // A request is sent at most once: it is tried again only if no byte of it was
 // written.
 func (t *Transport) Send(ctx context.Context, r *Request) (*Response, error) {
-	if (r.Scheme == "http" || r.Scheme == "h2c" && r.Upgrade != "") && r.Class < Classes {
+	if r.Scheme == "http" || r.Scheme == "h2c" && r.Upgrade != "" {
 		return t.http1.send(ctx, r)
 	}
 	return t.sendNetHTTP(ctx, r)

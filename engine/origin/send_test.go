@@ -15,7 +15,7 @@ import (
 func newTransport(t testing.TB, o Options) *Transport {
 	t.Helper()
 	if o.Dial == nil {
-		o.Dial = func(ctx context.Context, _ uint8, addr string) (net.Conn, error) {
+		o.Dial = func(ctx context.Context, _ Class, addr string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 		}
 	}

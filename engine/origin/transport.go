@@ -25,7 +25,8 @@ const (
 // A Transport sends requests and keeps idle connections.
 type Transport struct {
 	dial    Dial
-	classes [Classes]class
+	options Options
+	classes classes
 	http1   *http1
 	buffers sync.Pool // of *[contentBuffer]byte
 
@@ -43,15 +44,8 @@ type Transport struct {
 }
 
 type origin struct {
-	class uint8
+	class Class
 	addr  string
-}
-
-// A class holds the idle connections of one class of dials, apart by protocol.
-type class struct {
-	http1 *http.Transport // http, and every upgrade
-	tls   *http.Transport // https: HTTP/2 or HTTP/1.1
-	h2c   *http.Transport
 }
 
 // New returns a transport. Close ends it.
@@ -66,16 +60,11 @@ func New(o Options) *Transport {
 		o.IdleTimeout = defaultIdleTimeout
 	}
 	t.http1 = newHTTP1(t, o)
-	for i := range t.classes {
-		c := &t.classes[i]
-		c.http1 = t.newHTTP(o, uint8(i), func(p *http.Protocols) { p.SetHTTP1(true) })
-		c.tls = t.newHTTP(o, uint8(i), func(p *http.Protocols) { p.SetHTTP1(true); p.SetHTTP2(true) })
-		c.h2c = t.newHTTP(o, uint8(i), func(p *http.Protocols) { p.SetUnencryptedHTTP2(true) })
-	}
+	t.options = o
 	return t
 }
 
-func (t *Transport) newHTTP(o Options, class uint8, protocols func(*http.Protocols)) *http.Transport {
+func (t *Transport) newHTTP(o Options, class Class, protocols func(*http.Protocols)) *http.Transport {
 	tlsConfig := &tls.Config{}
 	if o.TLS != nil {
 		tlsConfig = o.TLS.Clone()
@@ -105,7 +94,7 @@ func (t *Transport) newHTTP(o Options, class uint8, protocols func(*http.Protoco
 }
 
 // dialTCP dials within ctx and until Close.
-func (t *Transport) dialTCP(ctx context.Context, class uint8, addr string) (net.Conn, error) {
+func (t *Transport) dialTCP(ctx context.Context, class Class, addr string) (net.Conn, error) {
 	t.dialMu.Lock()
 	if t.base.Err() != nil {
 		t.dialMu.Unlock()
@@ -125,7 +114,7 @@ func (t *Transport) dialTCP(ctx context.Context, class uint8, addr string) (net.
 }
 
 // DialTCP opens a raw stream. Its errors are those of Send.
-func (t *Transport) DialTCP(ctx context.Context, class uint8, addr string) (Raw, error) {
+func (t *Transport) DialTCP(ctx context.Context, class Class, addr string) (Raw, error) {
 	c, err := t.dialTCP(ctx, class, addr)
 	if err != nil {
 		return nil, classify(ctx, "dial origin", err)
@@ -141,19 +130,12 @@ func (t *Transport) Close() {
 	t.dialMu.Unlock()
 	t.dials.Wait()
 	t.http1.conns.close()
-	for _, c := range &t.classes {
-		c.http1.CloseIdleConnections()
-		c.tls.CloseIdleConnections()
-		c.h2c.CloseIdleConnections()
-	}
+	t.classes.close()
 }
 
 // pick returns the transport for r and the scheme that it knows it by.
 func (t *Transport) pick(r *Request) (*http.Transport, string, error) {
-	if r.Class >= Classes {
-		return nil, "", engine.Fail("send request", engine.ReasonInternal, nil)
-	}
-	c := &t.classes[r.Class]
+	c := t.class(r.Class)
 	switch {
 	case r.Scheme == "https" && r.Upgrade == "":
 		return c.tls, "https", nil

@@ -36,11 +36,35 @@ const (
 	namingBits6 = 16
 )
 
-// An addressRule allows the addresses of a block on a range of ports.
-type addressRule struct {
-	block netip.Prefix
-	ports portRange
+// A block is one of the addresses of a rule.
+type block struct {
+	netip.Prefix
 	names bool // may allow what is guarded
+}
+
+// contains reports whether a rule that allows these blocks allows an address.
+func contains(blocks []block, a netip.Addr, guarded bool) bool {
+	for i := range blocks {
+		if (blocks[i].names || !guarded) && blocks[i].Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a rule that denies these blocks denies an address: as
+// it is, or as the IPv4 address that a translator on the way would make of it.
+func covers(blocks []block, a netip.Addr) bool {
+	if contains(blocks, a, false) {
+		return true
+	}
+	var room [8]netip.Addr
+	for _, e := range carried(room[:0], a) {
+		if contains(blocks, e, false) {
+			return true
+		}
+	}
+	return false
 }
 
 // naming reports whether a block is narrow enough to name guarded addresses: by
@@ -61,39 +85,28 @@ func naming(block netip.Prefix, guarded []netip.Prefix) bool {
 	return false
 }
 
-// addressAllowed decides on an address that is dialled. With byAddress only an
-// address rule allows it; else it is allowed unless guarded and not named.
-func (r *Rules) addressAllowed(a netip.Addr, port uint16, byAddress bool) bool {
-	a = plain(a)
-	guarded := r.isGuarded(a)
-	if !byAddress && !guarded {
-		return true
-	}
-	for i := range r.addresses {
-		rule := &r.addresses[i]
-		if rule.ports.has(port) && rule.block.Contains(a) && (rule.names || !guarded) {
-			return true
-		}
-	}
-	return false
-}
-
 // isGuarded looks at an address and at every IPv4 address that a translator or
 // tunnel on the way would make of it.
 func (r *Rules) isGuarded(a netip.Addr) bool {
 	if r.inGuarded(a) {
 		return true
 	}
-	if a.Is4() || a == netip.IPv6Loopback() {
-		return false
-	}
-	var buf [8]netip.Addr
-	for _, e := range embedded(buf[:0], a) {
+	var room [8]netip.Addr
+	for _, e := range carried(room[:0], a) {
 		if r.inGuarded(e) {
 			return true
 		}
 	}
 	return false
+}
+
+// carried appends the IPv4 addresses that an address may stand for, none for
+// IPv4 and the loopback address.
+func carried(dst []netip.Addr, a netip.Addr) []netip.Addr {
+	if a.Is4() || a == netip.IPv6Loopback() {
+		return dst
+	}
+	return embedded(dst, a)
 }
 
 func (r *Rules) inGuarded(a netip.Addr) bool {

@@ -102,22 +102,26 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // spellings are the ways to write one URL that an expression is held against:
 // as it came, with scheme, host and port in normal form, and both with the path
-// in normal form too (RFC 3986 §6.2.2, §6.2.3). A list that denies looks at all of
-// them and at one with the port spelt out; one that allows wants the path to
-// match in both forms, since an origin may read either.
+// in normal form too (RFC 3986 §6.2.2, §6.2.3). What denies looks at all of them
+// and at one with the port spelt out; what allows wants the path to match in
+// both forms, since an origin may read either.
 type spellings struct {
 	given, host         string
 	givenPath, hostPath string
-	port, portPath      string // only where a blacklist asks
+
+	// Pieces of the one with the port spelt out, which is made where it is
+	// needed.
+	ported       bool // it may differ from the others
+	scheme, name string
+	port         uint16
+	path, normal string // as it came, and in normal form
 }
 
 func (s *spellings) any(re *regexp.Regexp) bool {
 	return re.MatchString(s.given) ||
 		s.host != s.given && re.MatchString(s.host) ||
 		s.givenPath != s.given && re.MatchString(s.givenPath) ||
-		s.hostPath != s.host && re.MatchString(s.hostPath) ||
-		s.port != s.given && re.MatchString(s.port) ||
-		s.portPath != s.port && re.MatchString(s.portPath)
+		s.hostPath != s.host && re.MatchString(s.hostPath)
 }
 
 func (s *spellings) all(re *regexp.Regexp) bool {
@@ -127,18 +131,16 @@ func (s *spellings) all(re *regexp.Regexp) bool {
 	return s.host != s.given && re.MatchString(s.host) && (s.hostPath == s.host || re.MatchString(s.hostPath))
 }
 
-// Which spellings are wanted: making them costs.
-type wanted uint8
+// appendPort appends the spelling with the port spelt out.
+func (s *spellings) appendPort(b []byte, path string) []byte {
+	b = append(append(append(b, s.scheme...), "://"...), s.name...)
+	b = strconv.AppendUint(append(b, ':'), uint64(s.port), 10)
+	return append(b, path...)
+}
 
-const (
-	wantNone  wanted = iota // no list looks at URLs
-	wantAllow               // a list that allows does
-	wantDeny                // one that denies does, too
-)
-
-// spell returns the spellings of a URL that are wanted; ok is false if its
-// authority does not name dest.
-func spell(url string, dest destination, want wanted) (s spellings, ok bool) {
+// spell returns the spellings of a URL; ok is false if its authority does not
+// name dest. Without want it only looks at that.
+func spell(url string, dest destination, want bool) (s spellings, ok bool) {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found || !isScheme(scheme) || hasControl(rest) {
 		return s, false
@@ -163,27 +165,23 @@ func spell(url string, dest destination, want wanted) (s spellings, ok bool) {
 	if named.port != dest.port {
 		return s, false
 	}
-	if want == wantNone {
+	if !want {
 		return s, true
 	}
 	s.given, s.host = url, url
-	normal := normalHost(host, named)
-	if normal != host || hasUpper(scheme) || len(host) != len(authority) && dest.port == usual {
-		s.host = strings.ToLower(scheme) + "://" + normal
-		if dest.port != usual {
+	s.scheme, s.name, s.port, s.path = strings.ToLower(scheme), normalHost(host, named), dest.port, path
+	s.ported = dest.port == usual
+	if s.name != host || hasUpper(scheme) || len(host) != len(authority) && s.ported {
+		s.host = s.scheme + "://" + s.name
+		if !s.ported {
 			s.host += ":" + port
 		}
 		s.host += path
 	}
-	s.port = s.given
-	if want == wantDeny {
-		s.port = strings.ToLower(scheme) + "://" + normal + ":" + strconv.Itoa(int(dest.port)) + path
-	}
-	s.givenPath, s.hostPath, s.portPath = s.given, s.host, s.port
-	if normal := normalPath(path); normal != path {
-		s.givenPath = strings.TrimSuffix(s.given, path) + normal
-		s.hostPath = strings.TrimSuffix(s.host, path) + normal
-		s.portPath = strings.TrimSuffix(s.port, path) + normal
+	s.givenPath, s.hostPath, s.normal = s.given, s.host, normalPath(path)
+	if s.normal != path {
+		s.givenPath = strings.TrimSuffix(s.given, path) + s.normal
+		s.hostPath = strings.TrimSuffix(s.host, path) + s.normal
 	}
 	return s, true
 }

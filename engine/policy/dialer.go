@@ -10,11 +10,10 @@ import (
 	"adit/engine"
 )
 
-// A Dialer resolves, checks every address against the rules and dials the
-// address that it checked, never the name. Cloud metadata and link-local
-// addresses are denied unless a rule names them.
+// A Dialer resolves, checks every address against the rules of the permit and
+// dials the address that it checked, never the name. Cloud metadata and
+// link-local addresses are denied unless a rule names them.
 type Dialer struct {
-	Rules    *Rules
 	Resolver interface {
 		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	} // nil: net.DefaultResolver
@@ -40,7 +39,7 @@ var (
 func (d *Dialer) DialContext(ctx context.Context, permit Permit, addr string) (net.Conn, error) {
 	op := "dial " + engine.Bound(addr)
 	dest, ok := parseDestination(addr)
-	if !ok || d.Rules == nil {
+	if !ok || permit.plan == nil {
 		return nil, fail(op, engine.ReasonDenied, textBadHost)
 	}
 	addresses := []netip.Addr{dest.address}
@@ -53,7 +52,7 @@ func (d *Dialer) DialContext(ctx context.Context, permit Permit, addr string) (n
 			return nil, engine.Fail(op, engine.ReasonOriginFailed, errUnresolved)
 		}
 	}
-	addresses = d.allowed(addresses, dest.port, permit)
+	addresses = allowed(addresses, dest.port, permit)
 	if len(addresses) == 0 {
 		return nil, engine.Fail(op, engine.ReasonDenied, errNoAddress)
 	}
@@ -84,10 +83,10 @@ func (d *Dialer) lookup(ctx context.Context, name string) ([]netip.Addr, error) 
 
 // allowed returns the addresses that may be dialled, families in turn, that of
 // the first one first.
-func (d *Dialer) allowed(resolved []netip.Addr, port uint16, permit Permit) []netip.Addr {
+func allowed(resolved []netip.Addr, port uint16, permit Permit) []netip.Addr {
 	var families [2][]netip.Addr
 	for _, a := range resolved {
-		if !a.IsValid() || !d.Rules.addressAllowed(a, port, permit.ByAddress) {
+		if !permit.Allows(a, port) {
 			continue
 		}
 		a = plain(a)

@@ -16,13 +16,23 @@ import (
 	"adit/engine/policy"
 )
 
+// permitOf returns the permit for a CONNECT to addr.
+func permitOf(t testing.TB, r *policy.Rules, addr string) policy.Permit {
+	t.Helper()
+	permit, err := r.Check(query("CONNECT", "tcp://"+addr, addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return permit
+}
+
 func TestDialTriesFamiliesInTurn(t *testing.T) {
 	z := &zone{answers: map[string][][]string{"many.example": {{
 		"2001:db8::1", "2001:db8::2", "2001:db8::3", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6",
 	}}}}
 	w := &wire{broken: map[string]error{"*": errRefused}}
-	d := &policy.Dialer{Rules: rules(t, "any"), Resolver: z, Dial: w.dial}
-	_, err := d.DialContext(t.Context(), policy.Permit{}, "many.example:80")
+	d := &policy.Dialer{Resolver: z, Dial: w.dial}
+	_, err := d.DialContext(t.Context(), permitOf(t, rules(t, "any"), "many.example:80"), "many.example:80")
 	want := "[2001:db8::1]:80 10.0.0.1:80 [2001:db8::2]:80 10.0.0.2:80 [2001:db8::3]:80 10.0.0.3:80 10.0.0.4:80 10.0.0.5:80"
 	if got := strings.Join(w.dialed, " "); got != want {
 		t.Errorf("dialled %s\nwant    %s", got, want)
@@ -35,8 +45,8 @@ func TestDialTriesFamiliesInTurn(t *testing.T) {
 func TestDialGoesOnAfterARefusal(t *testing.T) {
 	z := &zone{answers: map[string][][]string{"two.example": {{"10.0.0.1", "10.0.0.2"}}}}
 	w := &wire{broken: map[string]error{"10.0.0.1:80": syscall.ECONNREFUSED}}
-	d := &policy.Dialer{Rules: rules(t, "any"), Resolver: z, Dial: w.dial}
-	c, err := d.DialContext(t.Context(), policy.Permit{}, "two.example:80")
+	d := &policy.Dialer{Resolver: z, Dial: w.dial}
+	c, err := d.DialContext(t.Context(), permitOf(t, rules(t, "any"), "two.example:80"), "two.example:80")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +63,7 @@ func TestDialErrorsShowNoOtherAddress(t *testing.T) {
 		"empty.example":   {{}},
 	}}
 	w := &wire{broken: map[string]error{"10.99.0.1:80": syscall.ECONNREFUSED}}
-	d := &policy.Dialer{Rules: rules(t, "any"), Resolver: z, Dial: w.dial}
+	d := &policy.Dialer{Resolver: z, Dial: w.dial}
 	for addr, want := range map[string]struct {
 		reason engine.Reason
 		text   string
@@ -66,7 +76,7 @@ func TestDialErrorsShowNoOtherAddress(t *testing.T) {
 		"nonsense":             {engine.ReasonDenied, "dial nonsense: the destination is not HOST:PORT"},
 		"refused.example:http": {engine.ReasonDenied, "dial refused.example:http: the destination is not HOST:PORT"},
 	} {
-		_, err := d.DialContext(t.Context(), policy.Permit{}, addr)
+		_, err := d.DialContext(t.Context(), permitOf(t, rules(t, "any"), "any.example:80"), addr)
 		if engine.ReasonOf(err) != want.reason || err.Error() != want.text {
 			t.Errorf("%s: %v %q, want %v %q", addr, engine.ReasonOf(err), err, want.reason, want.text)
 		}
@@ -77,9 +87,9 @@ func TestPermitByAddressHoldsAtTheDial(t *testing.T) {
 	r := rules(t, "10.0.0.0/8:80")
 	z := &zone{answers: map[string][][]string{"api.example": {{"192.168.0.1", "10.0.0.1"}}}}
 	w := &wire{}
-	d := &policy.Dialer{Rules: r, Resolver: z, Dial: w.dial}
+	d := &policy.Dialer{Resolver: z, Dial: w.dial}
 	permit, err := r.Check(query("GET", "http://api.example/", "api.example:80"))
-	if err != nil || !permit.ByAddress {
+	if err != nil || !permit.ByAddress() {
 		t.Fatalf("%+v, %v: want a permit by address", permit, err)
 	}
 	c, err := d.DialContext(t.Context(), permit, "api.example:80")
@@ -95,7 +105,7 @@ func TestPermitByAddressHoldsAtTheDial(t *testing.T) {
 	}
 }
 
-func TestDialWithoutRulesDialsNothing(t *testing.T) {
+func TestDialWithoutPermitDialsNothing(t *testing.T) {
 	w := &wire{}
 	d := &policy.Dialer{Resolver: &zone{}, Dial: w.dial}
 	if _, err := d.DialContext(t.Context(), policy.Permit{}, "127.0.0.1:80"); engine.ReasonOf(err) != engine.ReasonDenied || len(w.dialed) != 0 {
@@ -118,9 +128,9 @@ func silentDial(ctx context.Context, network, addr string) (net.Conn, error) {
 
 func TestSilentResolverTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &policy.Dialer{Rules: rules(t, "any"), Resolver: silent{}, Dial: silentDial}
+		d := &policy.Dialer{Resolver: silent{}, Dial: silentDial}
 		start := time.Now()
-		_, err := d.DialContext(context.Background(), policy.Permit{}, "a.example:80")
+		_, err := d.DialContext(context.Background(), permitOf(t, rules(t, "any"), "a.example:80"), "a.example:80")
 		if engine.ReasonOf(err) != engine.ReasonTimedOut || time.Since(start) != 10*time.Second {
 			t.Errorf("%v after %v, want timed out after 10s", err, time.Since(start))
 		}
@@ -131,7 +141,7 @@ func TestSilentAddressLeavesTimeForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		z := &zone{answers: map[string][][]string{"a.example": {{"10.0.0.1", "10.0.0.2"}}}}
 		w := &wire{}
-		d := &policy.Dialer{Rules: rules(t, "any"), Resolver: z, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		d := &policy.Dialer{Resolver: z, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if addr == "10.0.0.1:80" {
 				return silentDial(ctx, network, addr)
 			}
@@ -140,7 +150,7 @@ func TestSilentAddressLeavesTimeForTheNext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
 		defer cancel()
 		start := time.Now()
-		c, err := d.DialContext(ctx, policy.Permit{}, "a.example:80")
+		c, err := d.DialContext(ctx, permitOf(t, rules(t, "any"), "a.example:80"), "a.example:80")
 		if err != nil || time.Since(start) != 4*time.Second {
 			t.Fatalf("%v after %v, want a connection after half of 8s", err, time.Since(start))
 		}
@@ -150,16 +160,16 @@ func TestSilentAddressLeavesTimeForTheNext(t *testing.T) {
 
 func TestDeadlineAndCancelOfTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &policy.Dialer{Rules: rules(t, "any"), Resolver: silent{}, Dial: silentDial}
+		d := &policy.Dialer{Resolver: silent{}, Dial: silentDial}
 		for _, addr := range []string{"a.example:80", "10.0.0.1:80"} {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			if _, err := d.DialContext(ctx, policy.Permit{}, addr); engine.ReasonOf(err) != engine.ReasonTimedOut {
+			if _, err := d.DialContext(ctx, permitOf(t, rules(t, "any"), addr), addr); engine.ReasonOf(err) != engine.ReasonTimedOut {
 				t.Errorf("%s at the deadline: %v, want timed out", addr, err)
 			}
 			cancel()
 			ctx, cancel = context.WithCancel(context.Background())
 			time.AfterFunc(time.Second, cancel)
-			if _, err := d.DialContext(ctx, policy.Permit{}, addr); engine.ReasonOf(err) != engine.ReasonCallerGone {
+			if _, err := d.DialContext(ctx, permitOf(t, rules(t, "any"), addr), addr); engine.ReasonOf(err) != engine.ReasonCallerGone {
 				t.Errorf("%s cancelled: %v, want caller gone", addr, err)
 			}
 		}
@@ -172,8 +182,8 @@ func TestDefaultsDialLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	d := &policy.Dialer{Rules: rules(t, "127.0.0.0/8")}
-	c, err := d.DialContext(t.Context(), policy.Permit{ByAddress: true}, ln.Addr().String())
+	d := &policy.Dialer{}
+	c, err := d.DialContext(t.Context(), permitOf(t, rules(t, "127.0.0.0/8"), ln.Addr().String()), ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

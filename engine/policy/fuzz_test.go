@@ -13,7 +13,7 @@ func FuzzRule(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, rule string) {
-		r, err := policy.NewRules([]string{rule}, nil, nil, false)
+		r, err := (&policy.RuleSet{Allow: []string{rule}}).Compile()
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "allow rule ") {
 				t.Fatalf("%v does not name the rule", err)
@@ -43,7 +43,7 @@ func FuzzPolicyURL(f *testing.F) {
 		f.Add(seed[0], seed[1], seed[2])
 	}
 	blacklisted := []policy.Rule{{URL: "^http://10\\.9\\.9\\.9[:/]"}}
-	r, err := policy.NewRules([]string{"any"}, nil, blacklisted, true)
+	r, err := (&policy.RuleSet{Allow: []string{"any"}, Blacklist: blacklisted, AllowAll: true}).Compile()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func FuzzPolicyURL(f *testing.F) {
 			z.answers[strings.TrimSuffix(name, ".")] = [][]string{{answer}}
 		}
 		w := &wire{}
-		d := &policy.Dialer{Rules: r, Resolver: z, Dial: w.dial}
+		d := &policy.Dialer{Resolver: z, Dial: w.dial}
 		c, err := d.DialContext(t.Context(), permit, host)
 		if err == nil {
 			c.Close()
@@ -81,7 +81,7 @@ func FuzzPolicyURL(f *testing.F) {
 					t.Fatalf("%q with answer %q dialled %s", host, answer, addr)
 				}
 			}
-			if strings.HasPrefix(addr, "10.9.9.9:") && permit == (policy.Permit{}) && strings.HasPrefix(strings.ToLower(url), "http://10.9.9.9") {
+			if strings.HasPrefix(addr, "10.9.9.9:") && !permit.ByAddress() && strings.HasPrefix(strings.ToLower(url), "http://10.9.9.9") {
 				t.Fatalf("%q gets past the blacklist", url)
 			}
 		}

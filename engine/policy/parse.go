@@ -2,103 +2,295 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 
 	"adit/engine"
 )
 
 // Compile returns the rules of a set. Its error names the rule that is wrong.
-func (s *RuleSet) Compile() (*Rules, error) {
-	return NewRules(s.Allow, s.Whitelist, s.Blacklist, s.AllowAll)
-}
-
-// NewRules compiles --allow values (product.md, "Ways to reach") and wsp's lists.
-// With neither allow nor whitelist nothing is allowed, unless allowAll.
 //
-// A value is "any", "/REGEXP/" on the whole URL, or HOST[:PORT[-PORT]] with a
-// name, *.suffix, address or CIDR as HOST; an IPv6 one with a port stands in
-// brackets. Without a port every port is meant. Metadata, link-local, multicast
-// and unspecified addresses need an address rule: one of at least 8 bits (IPv4)
-// or 16 bits (IPv6), or within such a block.
-func NewRules(allow []string, whitelist, blacklist []Rule, allowAll bool) (*Rules, error) {
-	r := &Rules{all: allowAll, guarded: guardedBlocks()}
-	for _, value := range allow {
-		if err := r.add(value); err != nil {
-			return nil, fmt.Errorf("allow rule %q: %w", engine.Bound(value), err)
+// A value of Allow or Deny is "any" (Allow only), "/REGEXP/" on the whole URL,
+// or HOST[:PORT[-PORT]] with a name, *.suffix, address or CIDR as HOST; an IPv6
+// one with a port stands in brackets. Without a port every port is meant.
+// Metadata, link-local, multicast and unspecified addresses need a rule on
+// addresses that allows them: one of at least 8 bits (IPv4) or 16 bits (IPv6), or
+// within such a block.
+func (s *RuleSet) Compile() (*Rules, error) {
+	r := &Rules{all: s.AllowAll, server: s.Server, guarded: guardedBlocks()}
+	c := compiler{r: r, fields: map[string]int{}}
+	for i, value := range s.Deny {
+		if err := c.addText("deny", i, value); err != nil {
+			return nil, err
 		}
 	}
-	var err error
-	if r.whitelist, err = compileList("whitelist", whitelist); err != nil {
+	if err := c.addList("blacklist", s.Blacklist); err != nil {
 		return nil, err
 	}
-	if r.blacklist, err = compileList("blacklist", blacklist); err != nil {
+	r.denies = len(r.rules)
+	for i, value := range s.Allow {
+		if err := c.addText("allow", i, value); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.addList("whitelist", s.Whitelist); err != nil {
 		return nil, err
 	}
+	c.finish()
 	return r, nil
 }
 
-func (r *Rules) add(value string) error {
-	if value == "any" {
-		r.all = true
-		return nil
-	}
-	if strings.HasPrefix(value, "/") {
-		return r.addURL(value)
-	}
-	if strings.Contains(value, "://") {
-		return fmt.Errorf("a URL is no rule; want HOST[:PORT[-PORT]], or /REGEXP/ on the whole URL")
-	}
-	host, ports, err := splitRule(value)
-	if err != nil {
-		return err
-	}
-	if block, ok, err := parseBlock(host); err != nil {
-		return err
-	} else if ok {
-		r.addresses = append(r.addresses, addressRule{block: block, ports: ports, names: naming(block, r.guarded)})
-		return nil
-	}
-	return r.addName(host, ports)
+// A compiler makes the rules of one set.
+type compiler struct {
+	r      *Rules
+	fields map[string]int // index in Rules.fields by canonical name
 }
 
-func (r *Rules) addURL(value string) error {
-	body, ok := strings.CutSuffix(value[1:], "/")
-	if !ok {
-		return fmt.Errorf("the regular expression must end in /")
+func anyRule() rule { return rule{methods: ^uint16(0), ports: portRange{1, 65535}, condition: -1} }
+
+// addText adds a value of --allow or --deny.
+func (c *compiler) addText(list string, i int, value string) error {
+	parsed, err := c.parse(value)
+	if err == nil && value == "any" && list == "deny" {
+		err = fmt.Errorf("it denies everything, so nothing needs to be allowed: leave --allow out instead")
 	}
-	if body == "" {
-		return fmt.Errorf("the regular expression is empty; use any to allow everything")
-	}
-	re, err := regexp.Compile(body)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s rule %q: %w", list, engine.Bound(value), err)
 	}
-	r.urls = append(r.urls, re)
+	parsed.place = fmt.Sprintf("%s %d", list, i+1)
+	parsed.text = value
+	parsed.denial = denied(parsed.place + " forbids it")
+	c.r.rules = append(c.r.rules, parsed)
 	return nil
 }
 
-func (r *Rules) addName(host string, ports portRange) error {
+func (c *compiler) parse(value string) (rule, error) {
+	made := anyRule()
+	if value == "any" {
+		return made, nil
+	}
+	if strings.HasPrefix(value, "/") {
+		var err error
+		made.url, err = parseURLRule(value)
+		return made, err
+	}
+	if strings.Contains(value, "://") {
+		return made, fmt.Errorf("a URL is no rule; want HOST[:PORT[-PORT]], or /REGEXP/ on the whole URL")
+	}
+	host, ports, err := splitRule(value)
+	if err != nil {
+		return made, err
+	}
+	made.ports = ports
+	if b, ok, err := parseBlock(host); err != nil {
+		return made, err
+	} else if ok {
+		made.blocks = []block{{b, naming(b, c.r.guarded)}}
+		return made, nil
+	}
+	made.host, err = parseName(host)
+	return made, err
+}
+
+func parseURLRule(value string) (*regexp.Regexp, error) {
+	body, ok := strings.CutSuffix(value[1:], "/")
+	if !ok {
+		return nil, fmt.Errorf("the regular expression must end in /")
+	}
+	if body == "" {
+		return nil, fmt.Errorf("the regular expression is empty; use any to allow everything")
+	}
+	return regexp.Compile(body)
+}
+
+func parseName(host string) (nameRule, error) {
 	if host == "any" {
-		return fmt.Errorf("any takes no port; use 0.0.0.0/0 and [::]/0 with ports")
+		return nameRule{}, fmt.Errorf("any takes no port; use 0.0.0.0/0 and [::]/0 with ports")
 	}
 	text, suffix := strings.CutPrefix(host, "*.")
 	name, ok := normalName(text)
 	switch {
 	case strings.Contains(text, "*"):
-		return fmt.Errorf("* stands for whole labels in front only: *.suffix, or any")
+		return nameRule{}, fmt.Errorf("* stands for whole labels in front only: *.suffix, or any")
 	case !ok:
-		return fmt.Errorf("%q is no host name, address or CIDR", engine.Bound(host))
+		return nameRule{}, fmt.Errorf("%q is no host name, address or CIDR", engine.Bound(host))
 	case endsInNumber(name):
-		return fmt.Errorf("%q is no address in dotted decimal form (four numbers 0-255 without leading zeros)", engine.Bound(host))
+		return nameRule{}, fmt.Errorf("%q is no address in dotted decimal form (four numbers 0-255 without leading zeros)", engine.Bound(host))
 	}
 	if suffix {
 		name = "." + name
 	}
-	r.names = append(r.names, nameRule{name: name, suffix: suffix, ports: ports})
+	return nameRule{name: name, suffix: suffix}, nil
+}
+
+// addList adds a whitelist or blacklist.
+func (c *compiler) addList(list string, entries []Rule) error {
+	for i := range entries {
+		made, err := c.compile(&entries[i])
+		if err != nil {
+			return fmt.Errorf("%s entry %d: %w", list, i+1, err)
+		}
+		made.place = fmt.Sprintf("%s %d", list, i+1)
+		text := made.place
+		if made.name != "" {
+			text += " (" + engine.Bound(made.name) + ")"
+		}
+		made.denial = denied(text + " forbids it")
+		c.r.rules = append(c.r.rules, made)
+	}
 	return nil
+}
+
+func (c *compiler) compile(e *Rule) (rule, error) {
+	made := anyRule()
+	made.name, made.line, made.text = e.Name, e.Line, e.String()
+	if e.Name != strings.TrimSpace(e.Name) || len(e.Name) > 128 {
+		return made, fmt.Errorf("name: want at most 128 characters without spaces around them")
+	}
+	if !c.r.server && (e.Caller != "" || len(e.From) > 0) {
+		key := "from"
+		if e.Caller != "" {
+			key = "caller"
+		}
+		return made, fmt.Errorf("%s: a client is not told who the caller is; put this rule into the server's file", key)
+	}
+	var err error
+	if made.method, err = compileExpression("method", e.Method); err != nil {
+		return made, err
+	}
+	if made.method != nil {
+		made.methods = 0
+		for _, m := range knownMethods() {
+			if made.method.MatchString(m) {
+				made.methods |= methodBit(m)
+			}
+		}
+	}
+	if made.url, err = compileExpression("url", e.URL); err != nil {
+		return made, err
+	}
+	if made.client, err = compileExpression("client", e.Client); err != nil {
+		return made, err
+	}
+	if made.caller, err = compileExpression("caller", e.Caller); err != nil {
+		return made, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		re, err := regexp.Compile(e.Headers[name])
+		if err != nil {
+			return made, fmt.Errorf("header %s: %w", engine.Bound(name), err)
+		}
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		made.fields = append(made.fields, fieldRule{canonical, c.field(canonical), re})
+	}
+	if e.Ports != "" {
+		if made.ports, err = parsePorts(e.Ports); err != nil {
+			return made, fmt.Errorf("ports: %w", err)
+		}
+	}
+	for _, value := range e.Address {
+		b, err := parseAddresses("address", value)
+		if err != nil {
+			return made, err
+		}
+		made.blocks = append(made.blocks, block{b, naming(b, c.r.guarded)})
+	}
+	for _, value := range e.From {
+		b, err := parseAddresses("from", value)
+		if err != nil {
+			return made, err
+		}
+		made.from = append(made.from, b)
+	}
+	return made, nil
+}
+
+func knownMethods() []string {
+	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
+}
+
+func compileExpression(key, expression string) (*regexp.Regexp, error) {
+	if expression == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile(expression)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	return re, nil
+}
+
+// parseAddresses reads an address or CIDR of an entry.
+func parseAddresses(key, value string) (netip.Prefix, error) {
+	b, ok, err := parseBlock(value)
+	if err == nil && !ok {
+		err = fmt.Errorf("%q is no address or CIDR", engine.Bound(value))
+	}
+	if err != nil {
+		return b, fmt.Errorf("%s: %w", key, err)
+	}
+	return b, nil
+}
+
+func (c *compiler) field(name string) int {
+	i, ok := c.fields[name]
+	if !ok {
+		i = len(c.r.fields)
+		c.fields[name] = i
+		c.r.fields = append(c.r.fields, fieldKeys{name: name})
+	}
+	return i
+}
+
+// finish makes what judging needs of all rules together.
+func (c *compiler) finish() {
+	r := c.r
+	r.byName, r.byAddress = plan{r: r}, plan{r: r, byAddress: true}
+	r.alive = make([]uint64, (len(r.rules)+63)/64)
+	needs := make([]need, len(r.rules))
+	fields := make([]int, len(r.rules)) // of which field; -1 of the URL
+	often := frequencies{}
+	often.addCommon()
+	for n := range r.rules {
+		made := &r.rules[n]
+		r.urls = r.urls || made.url != nil
+		r.clients = r.clients || made.client != nil
+		if len(made.blocks) > 0 && (made.conditional() || made.host.name != "") {
+			made.condition = r.conditions
+			r.conditions++
+		}
+		fields[n] = -1
+		needs[n] = needOf(made.url)
+		for i := range made.fields {
+			if len(needs[n]) == 0 {
+				needs[n], fields[n] = needOf(made.fields[i].value), made.fields[i].index
+			}
+		}
+		often.add(needs[n])
+	}
+	for n, need := range needs {
+		switch {
+		case len(need) == 0:
+			r.alive[n/64] |= 1 << (n % 64)
+		case fields[n] < 0:
+			r.keys.addKeys(need, n, often)
+		default:
+			r.fields[fields[n]].keys.addKeys(need, n, often)
+		}
+	}
+	r.keys.build()
+	for i := range r.fields {
+		r.fields[i].keys.build()
+	}
+}
+
+// conditional reports whether it has a condition that the dial does not see.
+func (c *rule) conditional() bool {
+	return c.methods != ^uint16(0) || c.url != nil || c.client != nil || c.caller != nil || len(c.fields)+len(c.from) > 0
 }
 
 // endsInNumber reports whether a resolver may take the name for an address:
@@ -194,33 +386,4 @@ func parseBlock(host string) (block netip.Prefix, ok bool, err error) {
 		return block, false, fmt.Errorf("the address has bits outside the prefix; want %s", masked)
 	}
 	return block, true, nil
-}
-
-func compileList(list string, entries []Rule) ([]wspRule, error) {
-	compiled := make([]wspRule, len(entries))
-	for i, entry := range entries {
-		c := &compiled[i]
-		var err error
-		if c.method, err = compile(entry.Method); err != nil {
-			return nil, fmt.Errorf("%s entry %d: method: %w", list, i+1, err)
-		}
-		if c.url, err = compile(entry.URL); err != nil {
-			return nil, fmt.Errorf("%s entry %d: url: %w", list, i+1, err)
-		}
-		for name, value := range entry.Headers {
-			re, err := regexp.Compile(value)
-			if err != nil {
-				return nil, fmt.Errorf("%s entry %d: header %s: %w", list, i+1, engine.Bound(name), err)
-			}
-			c.fields = append(c.fields, fieldRule{textproto.CanonicalMIMEHeaderKey(name), re})
-		}
-	}
-	return compiled, nil
-}
-
-func compile(expression string) (*regexp.Regexp, error) {
-	if expression == "" {
-		return nil, nil
-	}
-	return regexp.Compile(expression)
 }

@@ -88,7 +88,7 @@ func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 
 func rules(t testing.TB, allow ...string) *policy.Rules {
 	t.Helper()
-	r, err := policy.NewRules(allow, nil, nil, false)
+	r, err := (&policy.RuleSet{Allow: allow}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func reach(t testing.TB, r *policy.Rules, z *zone, scheme, hostport string) (str
 		return "", err
 	}
 	w := &wire{}
-	d := &policy.Dialer{Rules: r, Resolver: z, Dial: w.dial}
+	d := &policy.Dialer{Resolver: z, Dial: w.dial}
 	c, err := d.DialContext(t.Context(), permit, hostport)
 	if err == nil {
 		c.Close()

@@ -48,7 +48,7 @@ func TestAllowForms(t *testing.T) {
 			got := yes
 			if err != nil {
 				got = no
-			} else if permit.ByAddress && strings.Contains(host, "a.b") {
+			} else if permit.ByAddress() && strings.Contains(host, "a.b") {
 				got = dial
 			}
 			if got != want {
@@ -96,7 +96,7 @@ func TestAllowErrorsSayWhatToDo(t *testing.T) {
 		{"/(/", "missing closing )"},
 	}
 	for _, tt := range tests {
-		_, err := policy.NewRules([]string{tt.rule}, nil, nil, false)
+		_, err := (&policy.RuleSet{Allow: []string{tt.rule}}).Compile()
 		if err == nil {
 			t.Errorf("--allow %q is taken", tt.rule)
 			continue
@@ -110,7 +110,7 @@ func TestAllowErrorsSayWhatToDo(t *testing.T) {
 		"url: ":            {URL: "["},
 		"header X-Custom:": {Headers: map[string]string{"X-Custom": "*"}},
 	} {
-		_, err := policy.NewRules(nil, nil, []policy.Rule{{}, entry}, true)
+		_, err := (&policy.RuleSet{Blacklist: []policy.Rule{{}, entry}, AllowAll: true}).Compile()
 		if err == nil || !strings.Contains(err.Error(), "blacklist entry 2: "+list) {
 			t.Errorf("%v: want blacklist entry 2: %s", err, list)
 		}
@@ -118,10 +118,7 @@ func TestAllowErrorsSayWhatToDo(t *testing.T) {
 }
 
 func TestWSPLists(t *testing.T) {
-	fields := func(name string, values ...string) func(string) []string {
-		h := http.Header{name: values}
-		return h.Values
-	}
+	fields := func(name string, values ...string) policy.Fields { return http.Header{name: values} }
 	get := policy.Rule{Method: "^GET$", URL: "^http(s)?://.*$", Headers: map[string]string{"x-custom-header": "^value$"}}
 	tests := []struct {
 		name         string
@@ -130,19 +127,19 @@ func TestWSPLists(t *testing.T) {
 		want         bool
 	}{
 		{"no lists, all allowed", nil, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80"}, true},
-		{"whitelisted", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, true},
-		{"other method", []policy.Rule{get}, nil, policy.Query{Method: "POST", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
-		{"other scheme", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "ws://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value")}, false},
+		{"whitelisted", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Fields: fields("X-Custom-Header", "value")}, true},
+		{"other method", []policy.Rule{get}, nil, policy.Query{Method: "POST", URL: "http://a/x", Host: "a:80", Fields: fields("X-Custom-Header", "value")}, false},
+		{"other scheme", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "ws://a/x", Host: "a:80", Fields: fields("X-Custom-Header", "value")}, false},
 		{"field absent", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80"}, false},
-		{"field wrong", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "values")}, false},
-		{"second value smuggled past the whitelist", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Values: fields("X-Custom-Header", "value", "evil")}, false},
+		{"field wrong", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Fields: fields("X-Custom-Header", "values")}, false},
+		{"second value smuggled past the whitelist", []policy.Rule{get}, nil, policy.Query{Method: "GET", URL: "http://a/x", Host: "a:80", Fields: fields("X-Custom-Header", "value", "evil")}, false},
 		{"expressions are not anchored", []policy.Rule{{URL: "internal"}}, nil, policy.Query{Method: "GET", URL: "http://a.internal.b/", Host: "a.internal.b:80"}, true},
 		{"one of two", []policy.Rule{{URL: "^http://a/"}, {URL: "^http://b/"}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
 		{"absent is empty, as in wsp", []policy.Rule{{Headers: map[string]string{"X-Bot": "^$"}}}, nil, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
 		{"blacklisted", nil, []policy.Rule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://google.fr/", Host: "google.fr:80"}, false},
 		{"not blacklisted", nil, []policy.Rule{{Method: ".*", URL: "^http(s)?://google.*"}}, policy.Query{Method: "GET", URL: "http://b/", Host: "b:80"}, true},
 		{"blacklist before whitelist", []policy.Rule{{URL: ".*"}}, []policy.Rule{{URL: "/admin"}}, policy.Query{Method: "GET", URL: "http://a/admin", Host: "a:80"}, false},
-		{"second value hidden from the blacklist", nil, []policy.Rule{{Headers: map[string]string{"X-Bot": "evil"}}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80", Values: fields("X-Bot", "good", "evil")}, false},
+		{"second value hidden from the blacklist", nil, []policy.Rule{{Headers: map[string]string{"X-Bot": "evil"}}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80", Fields: fields("X-Bot", "good", "evil")}, false},
 		{"empty rule of the blacklist matches all", nil, []policy.Rule{{}}, policy.Query{Method: "GET", URL: "http://a/", Host: "a:80"}, false},
 		{"CONNECT by URL", []policy.Rule{{URL: "^tcp://db:5432$"}}, nil, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, true},
 		{"CONNECT blacklisted by method", nil, []policy.Rule{{Method: "CONNECT"}}, policy.Query{Method: "CONNECT", URL: "tcp://db:5432", Host: "db:5432"}, false},
@@ -150,7 +147,7 @@ func TestWSPLists(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := policy.NewRules(nil, tt.white, tt.black, len(tt.white) == 0)
+			r, err := (&policy.RuleSet{Whitelist: tt.white, Blacklist: tt.black, AllowAll: len(tt.white) == 0}).Compile()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +163,7 @@ func TestWSPLists(t *testing.T) {
 }
 
 func TestAllowAndWhitelistAddUp(t *testing.T) {
-	r, err := policy.NewRules([]string{"api.internal"}, []policy.Rule{{URL: "^http://db/"}}, nil, false)
+	r, err := (&policy.RuleSet{Allow: []string{"api.internal"}, Whitelist: []policy.Rule{{URL: "^http://db/"}}}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +238,7 @@ func TestURLSpellingsDoNotGetPastLists(t *testing.T) {
 
 func decide(t *testing.T, white, black []policy.Rule, url, host string) bool {
 	t.Helper()
-	r, err := policy.NewRules(nil, white, black, len(white) == 0)
+	r, err := (&policy.RuleSet{Whitelist: white, Blacklist: black, AllowAll: len(white) == 0}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (s *Scope) compile() error {
 		s.ports = append(s.ports, r)
 	}
 	if len(s.Destinations) > 0 {
-		set := RuleSet{Allow: s.Destinations}
+		set := RuleSet{Allow: s.Destinations, Server: true}
 		var err error
 		if s.rules, err = set.Compile(); err != nil {
 			return fmt.Errorf("destinations: %w", err)
@@ -116,9 +116,8 @@ func (s *Scope) Destination(q *Query) bool {
 	if s.rules == nil {
 		return false
 	}
-	dest, ok := parseDestination(q.Host)
-	permit, err := s.rules.Check(q)
-	return ok && err == nil && (dest.isAddress || !permit.ByAddress)
+	_, err := s.rules.Check(q)
+	return err == nil
 }
 
 // String describes the scope for people: "ids edge-*; hosts app", "everything".

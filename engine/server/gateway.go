@@ -71,7 +71,7 @@ func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
 	if s.live().Rules == nil {
 		return engine.ReasonNone, ""
 	}
-	return engine.ReasonOf(s.allowed(&policy.Query{Method: r.Method, Values: r.Header.Values}, t)), ""
+	return engine.ReasonOf(s.allowed(&policy.Query{Method: r.Method, Fields: r.Header}, t)), ""
 }
 
 // forward finds a connection, opens an exchange on it and relays both ways. If

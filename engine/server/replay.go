@@ -123,7 +123,7 @@ func (p *replay) run() {
 	})
 	defer p.idle.Stop()
 	p.c.ask(p.method, &p.t)
-	query := policy.Query{Method: p.method, Values: p.values}
+	query := policy.Query{Method: p.method, Fields: p}
 	if err := p.s.allowed(&query, &p.t); err != nil {
 		p.refuse(engine.ReasonOf(err))
 		return
@@ -136,7 +136,8 @@ func (p *replay) run() {
 	}
 }
 
-func (p *replay) values(name string) []string {
+// Values implements [policy.Fields].
+func (p *replay) Values(name string) []string {
 	var values []string
 	for _, f := range p.fields {
 		if strings.EqualFold(f.Name, name) {

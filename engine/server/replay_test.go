@@ -186,7 +186,7 @@ func TestReplayThatIsRefusedAtOnce(t *testing.T) {
 }
 
 func TestReplayThatNobodyMayServe(t *testing.T) {
-	rules, err := policy.NewRules(nil, nil, []policy.Rule{{URL: "/forbidden"}, {URL: ".*", Headers: map[string]string{"X-Bad": "^1$"}}}, true)
+	rules, err := (&policy.RuleSet{Blacklist: []policy.Rule{{URL: "/forbidden"}, {URL: ".*", Headers: map[string]string{"X-Bad": "^1$"}}}, AllowAll: true, Server: true}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}

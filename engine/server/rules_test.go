@@ -12,9 +12,8 @@ import (
 // Rules judge every request, in every spelling, those to exposed names by the URL
 // that the caller used (F1, P1, P4).
 func TestRulesOfTheServer(t *testing.T) {
-	rules, err := policy.NewRules(nil, []policy.Rule{
-		{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}, {URL: `^http://(app\.t\.example|app\.t\.example:8080)/`}},
-		[]policy.Rule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, false)
+	rules, err := (&policy.RuleSet{Whitelist: []policy.Rule{
+		{URL: `^(http://api\.internal(:80)?/|tcp://db\.internal:5432)`}, {URL: `^http://(app\.t\.example|app\.t\.example:8080)/`}}, Blacklist: []policy.Rule{{Method: "^DELETE$", URL: ".*"}, {URL: "/forbidden"}}, Server: true}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +70,7 @@ func TestRulesOfTheServer(t *testing.T) {
 
 // Every request of a caller's connection is judged anew, exposed names too.
 func TestRulesOfEveryRequestOfAConnection(t *testing.T) {
-	rules, err := policy.NewRules(nil, nil, []policy.Rule{{URL: "/forbidden"}}, true)
+	rules, err := (&policy.RuleSet{Blacklist: []policy.Rule{{URL: "/forbidden"}}, AllowAll: true, Server: true}).Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
