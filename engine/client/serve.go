@@ -279,26 +279,6 @@ func (x *exchange) place(r *wire.Request, out *origin.Request) error {
 	return err
 }
 
-// check asks the rules of this end about a destination that a caller chose.
-func (x *exchange) check(q *policy.Query) (policy.Permit, error) {
-	q.Client = x.n.c.o.ID
-	return x.force.live.Rules.Check(q)
-}
-
-// asked is a request as rules see it.
-type asked wire.Request
-
-// Values implements [policy.Fields].
-func (r *asked) Values(name string) []string {
-	var values []string
-	for i := range r.Fields {
-		if strings.EqualFold(r.Fields[i].Name, name) {
-			values = append(values, r.Fields[i].Value)
-		}
-	}
-	return values
-}
-
 // requestContent is the request's content, counted.
 type requestContent struct{ x *exchange }
 
