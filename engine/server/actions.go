@@ -44,6 +44,7 @@ func (s *Server) Snapshot(ctx context.Context, into *engine.Snapshot) error {
 	all := s.links.listWith(func() {
 		into.Totals = s.totals.Load()
 		into.Closes = s.totals.Closes(into.Closes)
+		into.Limits = s.limits.snapshot(into.Limits)
 	})
 	into.Connections = slices.Grow(into.Connections, len(all))[:len(all)]
 	for i, l := range all {

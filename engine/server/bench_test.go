@@ -136,7 +136,7 @@ func BenchmarkSmallRequest(b *testing.B) {
 // elsewhere in memory.
 func BenchmarkSnapshot(b *testing.B) {
 	const connections = 2000
-	s := serve(b, Options{})
+	s := serve(b, Options{Live: Live{Caps: Caps{ConnectionsPerClient: -1}}})
 	for range connections {
 		s.dial(greeting("edge"), hello)
 	}

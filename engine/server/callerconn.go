@@ -27,11 +27,11 @@ type callerListener struct {
 }
 
 func (l *callerListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
+	c, err := l.s.accept(l.Listener, l.s.turnAway)
 	if err != nil {
 		return nil, err
 	}
-	return newCallerConn(c, l.s), nil
+	return c, nil
 }
 
 // A callerConn is the TCP connection of a caller. It cuts writes that a caller
@@ -67,6 +67,7 @@ type callerConn struct {
 	s       *Server
 	epoch   time.Time
 	refresh atomic.Int64       // nanoseconds since epoch from when a write needs a new deadline
+	seat    *seat              // its place among the sockets that are counted
 	linger  atomic.Bool        // unread request content is coming in: do not RST what we answered
 	bare    atomic.Bool        // a WebSocket over TLS: its deadlines are the tunnel's
 	leave   context.CancelFunc // ends the contexts of its requests; nil for a TCP port and under TLS
@@ -76,6 +77,9 @@ type callerConn struct {
 	armed   time.Time // read deadline of Conn: zero, or not later than want while a Read waits
 	reading int       // calls of Read that may wait
 	cleared bool      // no Read since SetReadDeadline of zero
+	heading bool      // want is for a request head
+	begun   bool      // a byte came since the last request
+	idle    bool      // between two requests: the next deadline is for that
 	quiet   bool      // the background read was answered with nothing, and none followed
 	closed  bool      // the caller has closed its side
 	watched watchID   // 0: not yet, or not any more
@@ -103,8 +107,13 @@ func (c *callerConn) Read(p []byte) (int, error) {
 		n, err := c.Conn.Read(p)
 		c.mu.Lock()
 		c.reading--
+		c.begun = c.begun || n > 0
 		if n > 0 || err == nil || c.armed.Equal(c.want) || !errors.Is(err, os.ErrDeadlineExceeded) {
+			slow := err != nil && c.heading && c.begun && errors.Is(err, os.ErrDeadlineExceeded)
 			c.mu.Unlock()
+			if slow {
+				c.reached(limitHeaderTimeout, "a request head, or a tls handshake, was not complete in time")
+			}
 			return n, err
 		}
 		if err := c.arm(); err != nil {
@@ -127,6 +136,7 @@ func (c *callerConn) SetReadDeadline(t time.Time) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	t = c.inForce(t)
 	c.want, c.cleared = t, t.IsZero()
 	if c.reading > 0 && !t.IsZero() && (c.armed.IsZero() || t.Before(c.armed)) {
 		return c.arm()
@@ -183,7 +193,14 @@ func (c *callerConn) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && c.refresh.Load() != never {
+		c.reached(limitStall, "a caller does not take what is sent to it")
+	}
+	if len(p) == len(headTooBig) && string(p) == headTooBig {
+		c.reached(limitHeaderBytes, "a request head is too big")
+	}
+	return n, err
 }
 
 // never is a refresh that does not come: somebody else has set the deadline.
@@ -199,6 +216,7 @@ func (c *callerConn) SetWriteDeadline(t time.Time) error {
 		c.refresh.CompareAndSwap(never, 0)
 		return nil
 	}
+	t, _ = c.ofHead(t)
 	c.refresh.Store(never)
 	return c.Conn.SetWriteDeadline(t)
 }
@@ -236,6 +254,7 @@ func (c *callerConn) Close() error {
 		}
 	}
 	c.release()
+	defer c.seat.leave()
 	return c.Conn.Close()
 }
 
@@ -292,8 +311,12 @@ func lingerAfter(r *http.Request) {
 
 // countCaller counts the goroutines of net/http, so that the end of the server
 // can wait for them.
-func (s *Server) countCaller(_ net.Conn, state http.ConnState) {
+func (s *Server) countCaller(conn net.Conn, state http.ConnState) {
 	switch state {
+	case http.StateIdle:
+		if c := callerConnOf(conn); c != nil {
+			c.rest()
+		}
 	case http.StateNew:
 		s.webWork.Add(1)
 		s.webCount.Add(1)

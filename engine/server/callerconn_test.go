@@ -168,7 +168,7 @@ func TestReadDeadlinesThatMove(t *testing.T) {
 					}
 					return begun.Add(d * time.Second)
 				}
-				conn := &callerConn{Conn: ours, s: &Server{}}
+				conn := &callerConn{Conn: ours, s: &Server{}, epoch: time.Now()}
 				// A Read that armed the first one.
 				for i, d := range c.before {
 					conn.SetReadDeadline(at(d))

@@ -38,7 +38,10 @@ const (
 // No wake-up is lost: a waiter counts itself in waiting before it looks for a
 // free slot a last time, and a slot that becomes free looks at waiting after.
 type dispatcher struct {
-	maxWaiting int
+	maxWaiting  atomic.Int64 // callers of one pool; negative: no bound
+	maxInFlight atomic.Int64 // exchanges of one client; not positive: no bound
+	perLink     int64        // exchanges that a native connection carries at most
+	reached     func(id limitID, client, reason string)
 
 	any     pool
 	clients sync.Map // client id → *pool; with a member or a waiter
@@ -54,7 +57,9 @@ type dispatcher struct {
 }
 
 func newDispatcher(maxWaiting int) *dispatcher {
-	return &dispatcher{maxWaiting: maxWaiting}
+	d := new(dispatcher)
+	d.maxWaiting.Store(int64(maxWaiting))
+	return d
 }
 
 // lookup returns the pool of d, nil if there is none.
@@ -121,7 +126,8 @@ func (d *dispatcher) join(l *link) {
 	if !l.greeting.ExposedOnly { // it could only deny what callers choose
 		d.add(l, d.create(destination{kind: toAny}), 0)
 	}
-	d.add(l, d.create(destination{kind: toClient, name: l.client}), 0)
+	l.own = d.create(destination{kind: toClient, name: l.client})
+	d.add(l, l.own, 0)
 	for i, e := range l.greeting.Expose {
 		route := uint64(i + 1)
 		switch {
@@ -178,7 +184,7 @@ func (d *dispatcher) dropIfUnused(client string) {
 // ReasonOperator, or ReasonCallerGone if ctx ended.
 func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.RequestID, wait time.Duration) (slot, error) {
 	if p := d.lookup(to); p != nil && p.waiting.Load() == 0 {
-		if sl, ok := p.pick(&to); ok {
+		if sl, ok := p.pick(d, &to); ok {
 			return sl, nil
 		}
 		if p.excludes(&to) {
@@ -186,11 +192,14 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 		}
 	}
 	w, first, reason := d.enqueue(to, call)
+	if reason == engine.ReasonQueueFull {
+		d.tell(limitWaiting, to, nil)
+	}
 	if reason != engine.ReasonNone {
 		return slot{}, engine.Fail("find a connection", reason, nil)
 	}
 	if first {
-		if sl, ok := w.pool.pick(&to); ok {
+		if sl, ok := w.pool.pick(d, &to); ok {
 			if d.withdraw(w) {
 				return sl, nil
 			}
@@ -208,6 +217,10 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 		reason = engine.ReasonCallerGone
 	}
 	sl, reason := d.settle(w, to, reason)
+	if reason == engine.ReasonNoClient && d.busy(w.pool) {
+		reason = engine.ReasonQueueFull
+		d.tell(limitExchanges, to, w.pool)
+	}
 	if reason != engine.ReasonNone {
 		return slot{}, engine.Fail("wait for a connection", reason, nil)
 	}
@@ -228,7 +241,7 @@ func (d *dispatcher) enqueue(to destination, call engine.RequestID) (w *waiter, 
 			return nil, false, engine.ReasonUnsupported
 		}
 	}
-	if int(p.waiting.Load()) >= d.maxWaiting {
+	if most := d.maxWaiting.Load(); most >= 0 && int64(p.waiting.Load()) >= most {
 		return nil, false, engine.ReasonQueueFull
 	}
 	d.waiting.Add(1)
@@ -288,7 +301,7 @@ func (d *dispatcher) settle(w *waiter, to destination, reason engine.Reason) (sl
 // Reserve: no lock is held while slots are taken or given back.
 func (d *dispatcher) handOver(l *link) {
 	for d.waiting.Load() > 0 && l.registered.Load() {
-		if !d.wanted(l) || !l.conn.Reserve() {
+		if !d.wanted(l) || d.full(l) || !l.conn.Reserve() {
 			return
 		}
 		if !d.grant(l) {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"adit/engine"
 	"adit/engine/observe"
@@ -17,6 +16,9 @@ import (
 
 // serveWay carries one request of a caller to a client and back.
 func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
+	if s.tooSoon(w, r, ofCallers) {
+		return
+	}
 	c := s.begin(t.way, r.RemoteAddr)
 	if c == nil {
 		s.answer(w, r, http.StatusServiceUnavailable, engine.ReasonDraining, explain(engine.ReasonDraining))
@@ -27,6 +29,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	if err := s.admitCaller(c, &policy.Presented{Header: r.Header, TLS: r.TLS}); err != nil {
 		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""
+		s.wrongCredential(r, ofCallers, reason)
 		if reason == engine.ReasonMalformed || errors.Is(err, policy.ErrExpired) || s.live().Callers.Closed() {
 			text = errors.Unwrap(err).Error()
 		}
@@ -48,6 +51,10 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	}
 	if reason, text := s.permit(r, t); reason != engine.ReasonNone {
 		s.refuse(w, r, c, reason, text)
+		return
+	}
+	if text := s.contentTooBig(r, c); text != "" {
+		s.refuse(w, r, c, engine.ReasonContentTooBig, text)
 		return
 	}
 	if t.way == engine.WayConnect {
@@ -92,10 +99,19 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 		c.found(sl)
 		t.route = sl.route
 		// In an upgrade no END: what follows is raw.
-		ex, err := sl.l.conn.Open(r.Context(), s.head(&c.sent, r, t, sl.l.native), !content && t.upgrade == "")
+		head := s.head(&c.sent, r, t, sl.l.native)
+		if text := s.headTooBig(c); text != "" {
+			sl.l.conn.Unreserve()
+			s.refuse(w, r, c, engine.ReasonHeadTooBig, text)
+			return
+		}
+		ex, err := sl.l.conn.Open(r.Context(), head, !content && t.upgrade == "")
 		if err != nil {
 			sl.l.conn.Unreserve()
 			reason := engine.ReasonOf(err)
+			if reason == engine.ReasonHeadTooBig {
+				s.headDidNotPass(c)
+			}
 			if attempt == 1 && reason == engine.ReasonTunnelFailed {
 				t.to.not = sl.l
 				continue
@@ -106,7 +122,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 		out, _ := w.(writeDeadliner)
 		c.opened(sl.l, ex, out)
 		if content {
-			c.up.start(w, r, ex, s.live().Caps.Stall, sl.l.native && expectsContinue(r))
+			c.up.start(w, r, ex, c, sl.l.native && expectsContinue(r))
 		} else if t.upgrade == "" {
 			c.tee.EndRequest()
 		}
@@ -202,13 +218,14 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, c *call, ex tun
 // copyContent writes content piece by piece as it comes, and flushes whenever
 // nothing more is there yet.
 func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exchange) error {
-	deadline := streamDeadline{w: w, h2: r.ProtoMajor == 2, stall: c.s.live().Caps.Stall}
+	watch := newStallWatch(c, w, r)
+	defer watch.close()
 	if !ex.Buffered() {
 		if err := flush(w); err != nil {
 			return err
 		}
 	}
-	for first := true; ; first = false {
+	for {
 		piece, err := ex.Next()
 		if err == io.EOF {
 			c.tee.EndResponse()
@@ -217,18 +234,19 @@ func (c *call) copyContent(w http.ResponseWriter, r *http.Request, ex tunnel.Exc
 		if err != nil {
 			return err
 		}
-		if !first || !ex.Buffered() {
-			deadline.extend()
-		}
+		c.on.pace(r.Context(), c.s, false, c.rec.ResponseBytes, len(piece), c.cancelled.Load)
+		watch.begin()
 		n, err := w.Write(piece)
 		c.received(piece[:n])
 		if err != nil {
 			return errCallerLeft
 		}
 		if !ex.Buffered() {
-			if err := flush(w); err != nil {
-				return err
-			}
+			err = flush(w)
+		}
+		watch.end()
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -266,26 +284,6 @@ func flush(w http.ResponseWriter) error {
 		return errCallerLeft
 	}
 	return nil
-}
-
-// A streamDeadline cuts a stalled HTTP/2 stream; callerConn does it for a
-// whole connection, which is what HTTP/1 needs.
-type streamDeadline struct {
-	w     http.ResponseWriter
-	h2    bool
-	stall time.Duration
-	set   time.Time
-}
-
-func (d *streamDeadline) extend() {
-	if !d.h2 {
-		return
-	}
-	now := time.Now()
-	if now.Sub(d.set) >= min(d.stall/16, time.Second) {
-		d.set = now
-		http.NewResponseController(d.w).SetWriteDeadline(now.Add(d.stall))
-	}
 }
 
 // setTrailers puts trailers where net/http finds them after the content.

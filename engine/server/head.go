@@ -22,6 +22,9 @@ func hasContent(r *http.Request) bool {
 type requestHead struct {
 	wire.Request
 	room [28]wire.Field
+
+	// What the caller sent: fields, and bytes of their lines.
+	fields, bytes int
 }
 
 // head makes the head for the tunnel from the caller's, walking its header
@@ -35,7 +38,12 @@ func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *
 	}
 	f := h.room[:0]
 	named, several := connectionNames(r.Header)
+	h.fields, h.bytes = 0, len(r.RequestURI)
 	for name, values := range r.Header {
+		h.fields += len(values)
+		for _, v := range values {
+			h.bytes += len(name) + len(v) + len(": \r\n")
+		}
 		if dropped(name) || several && isNamed(named, name) {
 			continue
 		}

@@ -99,6 +99,7 @@ func (s *Server) stop() {
 	s.watch.close()
 	s.expiry.close()
 	s.calls.late.Close()
+	s.limits.close()
 
 	totals := s.totals.Load()
 	s.publish(engine.Event{Kind: engine.KindStopped, Duration: time.Since(s.started), Totals: &totals})

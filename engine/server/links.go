@@ -23,6 +23,7 @@ type link struct {
 	failed   atomic.Uint64                   // exchanges, as in engine.Connection
 	identity atomic.Pointer[policy.Identity] // never nil
 	bounds   atomic.Pointer[bounds]
+	seat     *seat // of its socket
 
 	registered atomic.Bool
 	conn       tunnel.Conn
@@ -30,9 +31,12 @@ type link struct {
 	client     string
 	greeting   *engine.Greeting
 	ready      time.Time
+	book       *clientBook  // shared with other connections of the client
+	left       bool         // guarded by clientBooks.mu: it is not in the book any more
 	halves     atomic.Int32 // of its life that are over: settled, ended
 
 	// Guarded by dispatcher.mu: the pools it is in, and its route in each.
+	own    *pool // of its client
 	pools  []*pool
 	routes []uint64
 

@@ -54,15 +54,7 @@ func (l *Live) settle() {
 	if l.Callers == nil {
 		l.Callers = &policy.Callers{}
 	}
-	orDefault(&l.Caps.HeaderTimeout, headerTimeout)
-	orDefault(&l.Caps.KeepAlive, idleTimeout)
-	orDefault(&l.Caps.Stall, time.Minute)
-	if l.Caps.HeaderBytes == 0 {
-		l.Caps.HeaderBytes = maxHeader
-	}
-	if l.Caps.Waiting == 0 {
-		l.Caps.Waiting = 1000
-	}
+	l.Caps.settle()
 }
 
 // portsOpen reports whether callers of TCP ports, who can show nothing, may come in.

@@ -38,7 +38,7 @@ func (p *pool) slots() []slot {
 // pick reserves a slot on the connection with the fewest exchanges in flight.
 // It scans from a rotating start and takes the first that is idle. not is a
 // connection to leave out, and so is one that no credential lets serve it.
-func (p *pool) pick(to *destination) (slot, bool) {
+func (p *pool) pick(d *dispatcher, to *destination) (slot, bool) {
 	list := p.slots()
 	if len(list) == 0 {
 		return slot{}, false
@@ -46,25 +46,26 @@ func (p *pool) pick(to *destination) (slot, bool) {
 	start := int(p.turn.Add(1)) % len(list)
 	var best slot
 	least := int(^uint(0) >> 1)
+	full := fullness{d: d}
 	for i := range min(len(list), maxScan) {
 		sl := list[(start+i)%len(list)]
 		if sl.l == to.not || to.native && !sl.l.native || !to.ask.fits(sl.l) {
 			continue
 		}
 		n := sl.l.conn.InFlight()
-		if n == 0 && sl.l.conn.Reserve() {
+		if n == 0 && !full.at(sl.l) && sl.l.conn.Reserve() {
 			return sl, true
 		}
 		if n > 0 && sl.l.native && n < least {
 			best, least = sl, n
 		}
 	}
-	if best.l != nil && best.l.conn.Reserve() {
+	if best.l != nil && !full.at(best.l) && best.l.conn.Reserve() {
 		return best, true
 	}
 	for i := range list {
 		sl := list[(start+i)%len(list)]
-		if sl.l != to.not && (sl.l.native || !to.native) && to.ask.fits(sl.l) && sl.l.conn.Reserve() {
+		if sl.l != to.not && (sl.l.native || !to.native) && to.ask.fits(sl.l) && !full.at(sl.l) && sl.l.conn.Reserve() {
 			return sl, true
 		}
 	}

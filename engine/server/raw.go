@@ -48,6 +48,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 		if c.rec.FirstByte < 0 {
 			c.rec.FirstByte = time.Since(c.rec.Arrived)
 		}
+		c.on.pace(ctx, s, false, c.rec.ResponseBytes, len(piece), c.cancelled.Load)
 		n, err := end.Write(piece)
 		c.received(piece[:n])
 		if err == nil && !ex.Buffered() {
@@ -82,7 +83,7 @@ func (s *Server) raw(ctx context.Context, c *call, ex tunnel.Exchange, end rawEn
 }
 
 func (s *Server) startUpload(c *call, ex tunnel.Exchange, end rawEnd, early []byte) *rawUpload {
-	up := &rawUpload{ex: ex, end: end, live: c.live, tee: c.tee, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
+	up := &rawUpload{s: s, on: c.on, ex: ex, end: end, live: c.live, tee: c.tee, half: s.o.Limits.HalfClosed, done: make(chan struct{})}
 	go up.run(early)
 	return up
 }
@@ -99,6 +100,8 @@ func (u *rawUpload) stop() {
 
 // A rawUpload is the direction from the caller.
 type rawUpload struct {
+	s          *Server
+	on         *link
 	ex         tunnel.Exchange
 	end        rawEnd
 	half       time.Duration
@@ -133,6 +136,7 @@ func (u *rawUpload) run(early []byte) {
 	for {
 		n, err := u.end.Read(buf[:])
 		if n > 0 {
+			u.on.pace(u.s.base, u.s, true, u.n, n, u.stopped.Load)
 			u.took(buf[:n])
 			if _, werr := u.ex.Write(buf[:n]); werr != nil {
 				return
@@ -172,7 +176,9 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, c *call, t
 	if r.ProtoMajor == 2 {
 		w.WriteHeader(http.StatusOK)
 		flush(w)
-		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, stall: s.live().Caps.Stall}, nil, nil)
+		watch := newStallWatch(c, w, r)
+		defer watch.close()
+		s.raw(r.Context(), c, ex, &h2End{w: w, body: r.Body, watch: watch}, nil, nil)
 		return
 	}
 	s.hijack(r.Context(), w, c, ex, []byte("HTTP/1.1 200 OK\r\n\r\n"))
@@ -344,21 +350,22 @@ func cut(conn net.Conn) {
 type h2End struct {
 	w     http.ResponseWriter
 	body  io.Reader
-	stall time.Duration
-	set   time.Time
+	watch *stallWatch // between Write and flush
 }
 
 func (e *h2End) Read(p []byte) (int, error) { return e.body.Read(p) }
 
 func (e *h2End) Write(p []byte) (int, error) {
-	if now := time.Now(); now.Sub(e.set) >= min(e.stall/16, time.Second) {
-		e.set = now
-		http.NewResponseController(e.w).SetWriteDeadline(now.Add(e.stall))
-	}
+	e.watch.begin()
+	defer e.watch.end()
 	return e.w.Write(p)
 }
 
-func (e *h2End) flush() error { return flush(e.w) }
+func (e *h2End) flush() error {
+	e.watch.begin()
+	defer e.watch.end()
+	return flush(e.w)
+}
 
 // closeWrite can't: END_STREAM leaves when the handler returns.
 func (e *h2End) closeWrite() {}

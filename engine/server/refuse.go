@@ -72,6 +72,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, reas
 // content may still come.
 func (s *Server) reply(w http.ResponseWriter, r *http.Request, status int, reason engine.Reason, text string, unread bool) {
 	h := w.Header()
+	retry := h["Retry-After"]
 	clear(h)
 	h["Content-Type"] = []string{"text/plain; charset=utf-8"}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
@@ -87,7 +88,9 @@ func (s *Server) reply(w http.ResponseWriter, r *http.Request, status int, reaso
 	}
 	switch reason.Status() {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		h["Retry-After"] = []string{"1"}
+		if h["Retry-After"] = retry; retry == nil {
+			h["Retry-After"] = []string{"1"}
+		}
 	}
 	if status == http.StatusUpgradeRequired && r.ProtoMajor == 1 {
 		h["Upgrade"], h["Connection"] = []string{"websocket"}, []string{"Upgrade"}

@@ -19,9 +19,13 @@ import (
 
 // register admits a client and serves its WebSocket until it ends.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	if s.tooSoon(w, r, ofClients) {
+		return
+	}
 	under := s.live()
 	identity, reason, text := s.admitClient(r, under)
 	if reason != engine.ReasonNone {
+		s.wrongCredential(r, ofClients, reason)
 		status := s.statusOf(0, reason, false)
 		if reason == engine.ReasonMalformed && text != "" {
 			status = http.StatusUpgradeRequired
@@ -127,6 +131,7 @@ func (h *linkHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	sock := conn
 	if c := callerConnOf(conn); c != nil {
 		conn, sock = c.strip(conn), c.Conn
+		h.l.seat = c.seat
 	}
 	h.opened = true
 	h.l.mu.Lock()
@@ -171,6 +176,8 @@ func (s *Server) half(l *link) {
 // closed publishes how a connection ended.
 func (s *Server) closed(l *link, protocol engine.Protocol, code engine.CloseCode, reason string) {
 	traffic := l.counters.Traffic()
+	s.limits.leave(l)
+	l.seat.leave()
 	s.links.remove(l, func() { s.totals.ConnectionEnded(traffic, code) })
 	s.publish(engine.Event{Kind: engine.KindConnectionClosed, Connection: l.id, Client: l.client, Peer: l.peer,
 		Protocol: protocol, Code: uint16(code), Reason: engine.Bound(reason),
@@ -223,7 +230,10 @@ func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
 	l.native = reg.Protocol == engine.ProtocolNative
 	l.client, l.greeting = greeting.ID, &greeting
 
-	refused := s.claims.take(s, l)
+	refused := s.limits.open(l)
+	if refused == nil {
+		refused = s.claims.take(s, l)
+	}
 	if refused == nil {
 		if order, ok := l.order(); ok {
 			r := refusal(order)

@@ -23,6 +23,7 @@ const (
 func (s *Server) Update(l Live, by engine.Operator) {
 	l.settle()
 	s.now.Store(&l)
+	s.limits.update(&l.Caps)
 	s.audit(engine.ActionReload, by, s.o.Name)
 	s.recheck()
 }

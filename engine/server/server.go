@@ -104,6 +104,7 @@ type Server struct {
 	calls    calls
 	links    links
 	claims   claims
+	limits   limits
 
 	lastLink atomic.Uint64
 	greeting atomic.Int64 // links that are not registered yet
@@ -193,6 +194,9 @@ func New(o Options) (*Server, error) {
 	s.lastLink.Store(uint64(max(o.FirstConnection, 1) - 1))
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.claims.init()
+	s.dispatch.perLink = int64(o.Limits.MaxExchanges)
+	s.limits.init(s)
+	s.limits.update(&o.Caps)
 	s.succeed()
 	s.calls.late = observe.NewSweeper(func(before time.Time) bool {
 		defer s.caught()
@@ -208,7 +212,7 @@ func New(o Options) (*Server, error) {
 	protocols.SetHTTP2(o.TLS != nil && slices.Contains(o.TLS.NextProtos, "h2"))
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serveHTTP),
-		ReadHeaderTimeout:            o.Caps.HeaderTimeout,
+		ReadHeaderTimeout:            headMark,
 		IdleTimeout:                  o.Caps.KeepAlive,
 		MaxHeaderBytes:               o.Caps.HeaderBytes,
 		Protocols:                    &protocols,

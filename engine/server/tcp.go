@@ -2,10 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strconv"
-	"time"
 
 	"adit/engine"
 	"adit/engine/policy"
@@ -37,31 +35,14 @@ func (s *Server) serveOn(ln net.Listener, port uint16) (*tcpPort, error) {
 	return p, nil
 }
 
-// acceptTCP accepts until the listener is closed. When the process has no file
-// descriptor left it waits instead of spinning.
+// acceptTCP accepts until the listener is closed.
 func (s *Server) acceptTCP(p *tcpPort, port uint16) {
-	const most = time.Second
-	pause := 5 * time.Millisecond
 	for {
-		conn, err := p.ln.Accept()
-		if errors.Is(err, net.ErrClosed) {
+		conn, err := s.accept(p.ln, reset)
+		if err != nil {
 			return
 		}
-		if err != nil {
-			s.log.Warn("accept on an exposed port", "port", port, "error", err)
-			timer := time.NewTimer(pause)
-			select {
-			case <-timer.C:
-			case <-s.base.Done():
-				timer.Stop()
-				return
-			}
-			pause = min(2*pause, most)
-			continue
-		}
-		pause = 5 * time.Millisecond
-		wrapped := newCallerConn(conn, s)
-		if !s.spawn(func() { s.serveTCP(wrapped, port) }) {
+		if !s.spawn(func() { s.serveTCP(conn, port) }) {
 			conn.Close()
 			return
 		}

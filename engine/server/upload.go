@@ -27,8 +27,10 @@ type upload struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	ex     tunnel.Exchange
-	stall  time.Duration // 0: the caller's content has no deadline (HTTP/2)
-	expect bool          // the caller waits for a 100
+	c      *call
+	stall  time.Duration
+	watch  *stallWatch // in HTTP/2, in place of deadlines
+	expect bool        // the caller waits for a 100
 
 	done    chan struct{} // closed when the goroutine has returned
 	decided chan struct{} // closed when expect is decided: a 100 or a final head
@@ -48,10 +50,12 @@ type upload struct {
 }
 
 // start begins to carry content.
-func (u *upload) start(w http.ResponseWriter, r *http.Request, ex tunnel.Exchange, stall time.Duration, expect bool) {
-	u.active, u.w, u.r, u.ex, u.expect = true, w, r, ex, expect
-	if r.ProtoMajor == 1 {
-		u.stall = stall
+func (u *upload) start(w http.ResponseWriter, r *http.Request, ex tunnel.Exchange, c *call, expect bool) {
+	u.active, u.w, u.r, u.ex, u.c, u.expect = true, w, r, ex, c, expect
+	u.stall = c.s.live().Caps.Stall
+	if r.ProtoMajor == 2 {
+		u.watch = newReadWatch(c, w, r)
+	} else {
 		http.NewResponseController(w).EnableFullDuplex()
 	}
 	u.done = make(chan struct{})
@@ -71,11 +75,16 @@ func (u *upload) run() {
 	for {
 		u.arm()
 		n, err := u.r.Body.Read(buf[:])
+		u.watch.end()
 		if err == io.EOF {
 			u.eof.Store(true)
 			u.disarm()
 		}
+		if n > 0 && u.tooBig(n) {
+			return
+		}
 		if n > 0 {
+			u.c.on.pace(u.r.Context(), u.c.s, true, u.n, n, u.isStopped)
 			u.n += int64(n)
 			u.tee.Request(buf[:n])
 			if u.live != nil {
@@ -94,6 +103,7 @@ func (u *upload) run() {
 		}
 		if err != nil {
 			if !u.isStopped() {
+				u.c.stalled(err, u.watch)
 				u.fail(engine.ReasonCallerGone, "the caller left or stalled")
 			}
 			return
@@ -166,12 +176,13 @@ func (u *upload) informational(w http.ResponseWriter, r *http.Request, resp *wir
 
 // arm sets the deadline for content that is due, until the final head came.
 func (u *upload) arm() {
-	if u.stall == 0 {
-		return
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.final || u.stopped {
+		return
+	}
+	if u.watch != nil {
+		u.watch.begin()
 		return
 	}
 	now := time.Now()
@@ -196,6 +207,7 @@ func (u *upload) answered() {
 	if !u.active {
 		return
 	}
+	u.watch.end()
 	u.mu.Lock()
 	u.final = true
 	u.settle()
@@ -222,6 +234,7 @@ func (u *upload) stop() {
 	}
 	u.mu.Unlock()
 	<-u.done
+	u.watch.close()
 	u.active = false
 }
 
