@@ -312,7 +312,8 @@ func (r *run) reloadFor() func(context.Context, engine.Operator) (control.Reload
 func reloadServer(in config.Input, srv *server.Server) (loading, error) {
 	c, loaded, err := config.LoadServerFrom(in)
 	next := loading{loaded: loaded}
-	if err != nil {
+	// Revoking the last token must take effect.
+	if refusal := new(config.RefusalError); err != nil && (!errors.As(err, &refusal) || !refusal.Closed) {
 		return next, err
 	}
 	live, err := serverLive(c)

@@ -10,6 +10,10 @@ import (
 type RefusalError struct {
 	Why string   // lower case, without the way out
 	Fix []string // command lines that would start, the best one first
+
+	// Closed says that it would be of no use rather than unsafe: nobody comes in
+	// without a credential. A run that goes on may become so.
+	Closed bool
 }
 
 // Error returns Why and the lines that fix it, each on a line of its own.

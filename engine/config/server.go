@@ -208,6 +208,7 @@ func (s *Server) refusal(path string, settings []Setting, flags map[string][]str
 		if clients {
 			kind = policy.TokenClient
 		}
+		e.Closed = true
 		e.Fix = append([]string{"adit token new --file " + quote(s.Tokens) + " --for " + kind.String() + " --name NAME"}, e.Fix...)
 	}
 	return e

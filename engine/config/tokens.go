@@ -176,9 +176,9 @@ func (d *document) token(item *yaml.Node) (t policy.Token, err error) {
 		case "hash":
 			t.Hash, err = policy.ParseHash(v)
 		case "created":
-			t.Created, err = parseMoment(v)
+			t.Created, err = ParseMoment(v)
 		case "expires":
-			t.Expires, err = parseMoment(v)
+			t.Expires, err = ParseMoment(v)
 		default:
 			return t, d.unknown(e.at, "a token", tokenKeys())
 		}
@@ -192,8 +192,8 @@ func (d *document) token(item *yaml.Node) (t policy.Token, err error) {
 	return t, nil
 }
 
-// parseMoment reads RFC 3339 or a date, which begins at midnight UTC.
-func parseMoment(v string) (time.Time, error) {
+// ParseMoment reads RFC 3339 or a date, which begins at midnight UTC.
+func ParseMoment(v string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, v); err == nil {
 			return t.UTC(), nil

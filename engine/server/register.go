@@ -280,7 +280,7 @@ func (s *Server) overtaken(l *link) {
 		return
 	}
 	if refused := l.checkScope(); refused != nil { // it has changed meanwhile
-		s.expel(l, refused.reason)
+		l.conn.Close(refused.code, refused.reason)
 		return
 	}
 	if s.claims.isBanned(l.client) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,44 +20,65 @@ const (
 
 // Update puts l in force for whatever comes from now on. What was admitted by a
 // credential that does not hold any more ends: connections with 1008, requests and
-// streams of callers with 401 or 407, or broken off. by is told as who did it.
+// streams of callers with 401 or 407, or broken off. An event says so, with by as who
+// did it.
 func (s *Server) Update(l Live, by engine.Operator) {
 	l.settle()
 	s.now.Store(&l)
 	s.limits.update(&l.Caps)
-	s.audit(engine.ActionReload, by, s.o.Name)
-	s.recheck()
+	s.recheck(&by)
 }
 
-// recheck looks at all that was admitted with the eyes of what is in force now. Who
-// is admitted at the same time looks whether this has changed meanwhile.
-func (s *Server) recheck() {
+// recheck looks at all that was admitted with the eyes of what is in force now, in
+// the name of an operator, or of nobody (nil). Who is admitted at the same time looks
+// whether this has changed meanwhile.
+func (s *Server) recheck(by *engine.Operator) {
 	s.rechecking.Lock()
 	defer s.rechecking.Unlock()
+	var expelled []expulsion
 	for _, l := range s.links.list() {
-		s.recheckLink(l)
+		if why := s.recheckLink(l); why != "" && l.shut() {
+			expelled = append(expelled, expulsion{l, why})
+		}
 	}
-	for _, id := range s.calls.recheck(s.live().Callers) {
-		s.dispatch.cancel(id)
+	over := s.calls.over(s.live().Callers)
+	if n, m := len(expelled), len(over); by != nil && n+m > 0 {
+		s.audit(engine.ActionReload, *by, fmt.Sprintf("credentials: ends %d connections of clients and %d requests of callers", n, m))
+	}
+	for _, e := range expelled {
+		s.expel(e.l, e.why)
+	}
+	for _, e := range over {
+		s.calls.revoke(e.id, e.why)
+		s.dispatch.cancel(e.id)
 	}
 }
 
-// recheckLink asks whether a link would be admitted still, and ends it if not; under
+// An expulsion is a link that is to end.
+type expulsion struct {
+	l   *link
+	why string
+}
+
+// recheckLink asks whether a link would be admitted still, and says why not; under
 // rechecking.
-func (s *Server) recheckLink(l *link) {
+func (s *Server) recheckLink(l *link) (why string) {
+	if b := l.bounds.Load(); b != nil && b.shut {
+		return ""
+	}
 	was := l.identity.Load()
 	id, ok := s.live().Clients.Renew(was)
 	if !ok {
-		s.expel(l, whyOver(was))
-		return
+		return whyOver(was)
 	}
 	l.admitted(id)
 	s.expireAt(id.Expires)
 	if l.registered.Load() {
 		if refused := l.checkScope(); refused != nil {
-			s.expel(l, refused.reason)
+			return refused.reason
 		}
 	}
+	return ""
 }
 
 // whyOver says why an identity does not hold any more.
@@ -76,16 +98,21 @@ func (s *Server) checkNew(l *link, under *Live) {
 	s.rechecking.Lock()
 	defer s.rechecking.Unlock()
 	if s.live() != under {
-		s.recheckLink(l)
+		if why := s.recheckLink(l); why != "" && l.shut() {
+			s.expel(l, why)
+		}
 	}
 	s.expireAt(l.identity.Load().Expires)
 }
 
-// expel ends a link: it gets nothing new from now on.
+// shut keeps everything new from a link, and reports whether it was open before.
+func (l *link) shut() bool {
+	b := l.bounds.Swap(&bounds{shut: true})
+	return b == nil || !b.shut
+}
+
+// expel ends a link that is shut.
 func (s *Server) expel(l *link, why string) {
-	if b := l.bounds.Swap(&bounds{shut: true}); b != nil && b.shut {
-		return
-	}
 	s.spawn(func() { l.end(engine.ClosePolicy, closeText(why)) })
 }
 
@@ -128,9 +155,15 @@ func refusalOf(way engine.Way) engine.Reason {
 	return engine.ReasonUnauthorized
 }
 
-// recheck ends the calls whose callers would not be admitted any more, or not for
-// what they asked, and returns their ids: they may wait for a connection.
-func (r *calls) recheck(callers *policy.Callers) (ended []engine.RequestID) {
+// An overCall is a call that is to end.
+type overCall struct {
+	id  engine.RequestID
+	why string
+}
+
+// over lists the calls whose callers would not be admitted any more, or not for what
+// they asked.
+func (r *calls) over(callers *policy.Callers) (list []overCall) {
 	for i := range r.shards {
 		sh := &r.shards[i]
 		sh.mu.Lock()
@@ -139,23 +172,30 @@ func (r *calls) recheck(callers *policy.Callers) (ended []engine.RequestID) {
 			if who == nil || c.cancelled.Load() {
 				continue
 			}
-			why := ""
 			now, ok := callers.Renew(who, isExposed(c.rec.Way))
 			if !ok {
-				why = whyOver(who)
+				list = append(list, overCall{c.rec.ID, whyOver(who)})
 			} else if a := c.asking.Load(); a != nil && !a.within(now.Scope) {
-				why = textRevoked + ": " + who.Name
-			}
-			if why != "" {
-				c.revoked = why
-				c.cancelled.Store(true)
-				c.resetLocked()
-				ended = append(ended, c.rec.ID)
+				list = append(list, overCall{c.rec.ID, textRevoked + ": " + who.Name})
 			}
 		}
 		sh.mu.Unlock()
 	}
-	return ended
+	return list
+}
+
+// revoke ends the call of that id, if it still runs.
+func (r *calls) revoke(id engine.RequestID, why string) {
+	sh := &r.shards[uint64(id)%callShards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for c := sh.head; c != nil; c = c.next {
+		if c.rec.ID == id && !c.cancelled.Load() {
+			c.revoked = why
+			c.cancelled.Store(true)
+			c.resetLocked()
+		}
+	}
 }
 
 // An expiry wakes the server when the first credential in use expires. One timer
@@ -197,7 +237,7 @@ func (s *Server) expireAt(at time.Time) {
 // expire ends what has expired, and sets the timer for what comes next.
 func (s *Server) expire() {
 	s.expiry.next.Store(0)
-	s.recheck()
+	s.recheck(nil)
 	s.calls.expiring(s.expireAt)
 }
 
