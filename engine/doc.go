@@ -107,6 +107,8 @@
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
 //	control answer, one per socket     net/http              its peer leaves, Close            control Server.Close
 //	control ledger                     NewServer             Close, the engine's end           control Server.Close
+//	metrics follower                   metrics.New           ctx, the engine's end            Set.Close
+//	command metrics listener           run.observe           the run ends                     run.end
 //	remote stream                      Dial                  Close, ctx                        Remote.Close
 //	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close
 //	observe sweep, a timer's, while a  Sweeper.Arm           it has looked                     Sweeper.Close

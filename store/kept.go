@@ -62,6 +62,15 @@ func (k *Kept) Keep(e engine.Engine) (engine.RequestLog, error) {
 	return log, nil
 }
 
+// Gaps returns how many events of this run the history has a gap for, and false
+// where there is no history.
+func (k *Kept) Gaps() (events uint64, kept bool) {
+	if k.file == nil {
+		return 0, false
+	}
+	return k.file.Gaps(), true
+}
+
 // Close ends the log, writes what is left, for at most 2 s, and closes the
 // database. What the engine still has to tell is told before: its bus is closed.
 func (k *Kept) Close() {

@@ -49,7 +49,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 	r, err := newRun(p, plan{
 		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For,
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
-		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, patient: c.Once,
+		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, observing: c.Observing, patient: c.Once,
 	})
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 	}
 	o.Version = ShortVersion(p.Version)
 	o.FirstRequest, o.FirstConnection = r.openStore()
-	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
+	o.Bus, o.Logger, o.OnPanic = r.bus, r.component("client"), r.onPanic
 	if o.Egress, err = p.openEgress(&c.Egress); err != nil {
 		return err
 	}

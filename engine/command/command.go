@@ -93,6 +93,10 @@ type Store interface {
 	// Keep begins with an engine that does not serve yet.
 	Keep(e engine.Engine) (engine.RequestLog, error)
 
+	// Gaps returns how many events the history has a gap for, and false where
+	// there is none.
+	Gaps() (events uint64, kept bool)
+
 	// Close writes what is left, for at most 2 s.
 	Close()
 }

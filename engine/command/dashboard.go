@@ -95,6 +95,9 @@ func (r *run) watch(ctx context.Context, e engine.Engine) error {
 	if err != nil {
 		return err
 	}
+	if err := r.observe(ctx, e, log); err != nil {
+		return err
+	}
 	if err := r.serveControl(ctx, e, log); err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (r *run) watch(ctx context.Context, e engine.Engine) error {
 		Settings: r.plan.settings,
 		Reloaded: r.reloadedSettings,
 		Commands: r.plan.commands,
-		Logger:   r.log,
+		Logger:   r.component("dashboard"),
 		Attached: r.attached,
 	}
 	if dir, err := stateDir(r.process.LookupEnv); err == nil && r.plan.role != "" {

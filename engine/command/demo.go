@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, p *Process, c *config.Server, effective []engi
 	d, err := demo.New(demo.Options{
 		Version: ShortVersion(p.Version),
 		Bus:     r.bus,
-		Logger:  r.log,
+		Logger:  r.component("demo"),
 		OnPanic: r.onPanic,
 
 		Capture:       c.Capture.Engine(),

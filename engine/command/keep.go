@@ -22,9 +22,9 @@ func (r *run) openStore() (engine.RequestID, engine.ConnectionID) {
 		Captures: c.Captures, Age: c.Age, Rows: int64(c.Rows), Bytes: c.Bytes,
 		Notice: func(text string) {
 			r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
-			r.log.Warn("history", "notice", text)
+			r.component("history").Warn(text)
 		},
-		Logger: r.log,
+		Logger: r.component("history"),
 	}
 	s, err := open(o)
 	if err != nil && o.Path != "" {

@@ -49,6 +49,7 @@ type plan struct {
 	dashboard     config.Dashboard
 	control       config.Control
 	store         config.Store
+	observing     config.Observing
 	settings      []engine.Setting
 	logFormat     string
 	commands      []string // lines for a shell that the dashboard shows
@@ -62,7 +63,8 @@ type run struct {
 	process *Process
 	plan    plan
 	bus     *observe.Bus
-	log     *slog.Logger
+	base    *slog.Logger  // of every component
+	log     *slog.Logger  // of the run itself
 	level   slog.LevelVar // of log
 	lines   *lines
 	closers []func() // in the order of their opening
@@ -73,6 +75,7 @@ type run struct {
 	store   Store           // nil: nothing is kept
 	control *control.Server // nil: nobody else can look
 	serving sync.WaitGroup  // of control
+	watched telling
 
 	reload     *reloader // nil: the run has nothing to load again
 	refreshers []refresher
@@ -89,10 +92,12 @@ func newRun(p *Process, pl plan) (*run, error) {
 	r := &run{process: p, plan: pl, bus: observe.NewBus()}
 	r.level.Set(levelOf(pl.level))
 	if pl.front != frontNone {
-		r.log = r.openLog()
+		r.base = r.openLog()
+		r.log = r.component("run")
 		return r, nil
 	}
-	r.log = newLogger(p.Stderr, &r.level, pl.logFormat)
+	r.base = newLogger(p.Stderr, &r.level, pl.logFormat)
+	r.log = r.component("run")
 	kinds := kindsOf(pl.events)
 	if kinds == 0 {
 		return r, nil
@@ -289,25 +294,4 @@ func kindsOf(events string) engine.Kinds {
 		return 0
 	}
 	return engine.KindsRequests
-}
-
-// newLogger returns a logger of lines in JSON, or in text for people.
-func newLogger(w io.Writer, least slog.Leveler, format string) *slog.Logger {
-	o := &slog.HandlerOptions{Level: least}
-	if format == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
-	}
-	return slog.New(slog.NewJSONHandler(w, o))
-}
-
-func levelOf(name string) slog.Level {
-	switch name {
-	case "debug":
-		return slog.LevelDebug
-	case "warn":
-		return slog.LevelWarn
-	case "error":
-		return slog.LevelError
-	}
-	return slog.LevelInfo
 }

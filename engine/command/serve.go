@@ -60,12 +60,13 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	c := &r.plan.control
 	r.control = control.NewServer(control.Options{
 		Engine: e, Log: log, Settings: r.plan.settings, Commands: r.plan.commands,
-		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, Logger: r.log, OnPanic: r.onPanic,
+		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, Logger: r.component("control"), OnPanic: r.onPanic,
+		Metrics: r.watched.metrics, Ready: r.watched.ready,
 	})
 	for _, ln := range listeners {
 		r.serving.Go(func() {
 			if err := r.control.Serve(ln); err != nil {
-				r.log.Warn("control", "address", ln.Addr().String(), "err", err)
+				r.component("control").Warn("no longer served", "address", ln.Addr().String(), "err", err)
 			}
 		})
 	}
@@ -130,7 +131,7 @@ func (r *run) endControl(told <-chan struct{}) {
 	case <-ctx.Done():
 	}
 	if err := r.control.Shutdown(ctx); err != nil {
-		r.log.Warn("control", "err", err)
+		r.component("control").Warn("end", "err", err)
 	}
 	r.serving.Wait()
 }

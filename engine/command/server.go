@@ -49,7 +49,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	r, err := newRun(p, plan{
 		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
 		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
-		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat,
+		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, observing: c.Observing,
 	})
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 		return err
 	}
 	o.FirstRequest, o.FirstConnection = r.openStore()
-	o.Bus, o.Logger, o.OnPanic = r.bus, r.log, r.onPanic
+	o.Bus, o.Logger, o.OnPanic = r.bus, r.component("server"), r.onPanic
 	o.Ports = r.inheritedPorts()
 	ln, err := r.listen(ctx, "listen", c.Listen)
 	if err != nil {

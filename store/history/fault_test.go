@@ -85,6 +85,8 @@ func TestDiskFull(t *testing.T) {
 	settle(t, f, add(1000))
 	if gap := accounted(t, f, ended-1000); gap < 70_000-maxRows {
 		t.Errorf("%d in gaps", gap)
+	} else if n := f.Gaps(); n != uint64(gap) {
+		t.Errorf("it says %d are in gaps, it has %d", n, gap)
 	}
 	if n := count(t, f, "SELECT count(*) FROM gaps WHERE why = 'suspended: disk full' AND from_seq > 0 AND to_seq > from_seq AND to_time > from_time"); n != 1 {
 		t.Errorf("%d gaps for a full disk", n)

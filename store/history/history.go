@@ -241,6 +241,9 @@ func (f *File) Lost(b engine.Batch) {
 	}
 }
 
+// Gaps returns how many events of this run the history has a gap for.
+func (f *File) Gaps() uint64 { return f.queue.gone() }
+
 // Close writes what is queued, for at most 2 s, and closes the database.
 func (f *File) Close() error {
 	var err error

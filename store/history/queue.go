@@ -50,6 +50,7 @@ type queue struct {
 	closed bool
 
 	gaps    []gap
+	missing uint64 // events in all gaps of this run
 	why     string // of gaps that begin now
 	request engine.RequestID
 	conn    engine.ConnectionID // newest ids that were given out
@@ -99,6 +100,7 @@ func (q *queue) lose(e *engine.Event) {
 	if e == nil {
 		return
 	}
+	q.missing++
 	g := q.gap(q.why)
 	if g.from.IsZero() {
 		g.from, g.fromSeq = e.Time, e.Seq
@@ -132,7 +134,15 @@ func (q *queue) lost(b *engine.Batch, now time.Time) {
 	g.to, g.unknown = now, g.unknown || !b.Sorted
 	g.requests += b.Ended
 	g.events += b.Dropped - b.Ended
+	q.missing += b.Dropped
 	q.signal()
+}
+
+// gone returns how many events are in gaps.
+func (q *queue) gone() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.missing
 }
 
 // note remembers ids that were given out.

@@ -1,0 +1,107 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"adit/engine"
+	"adit/engine/control"
+	"adit/engine/metrics"
+	"adit/engine/observe"
+)
+
+// Bounds of --metrics-listen, which anybody may ask.
+const (
+	maxWatchers     = 64 // sockets
+	maxWatcherHead  = 8 << 10
+	watcherHeadWait = 5 * time.Second
+	watcherWait     = 10 * time.Second // for an answer to be taken
+)
+
+// An observed is what the engine of a run says of itself beside its events.
+type observed interface {
+	Ready() error
+	RequestCounts(into *observe.RequestCounts)
+}
+
+// telling is what systems that watch the process are told.
+type telling struct {
+	metrics http.Handler // nil: nobody asks for any
+	ready   func() error // nil: it always is
+	leave   func()       // ends --metrics-listen, which a successor serves now; nil: there is none
+}
+
+// observe has metrics made of e, which does not serve yet, and serves them where
+// --metrics-listen says.
+func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLog) error {
+	if r.plan.role == "" {
+		return nil // no process that somebody watches
+	}
+	o := metrics.Options{Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics")}
+	if said, ok := e.(observed); ok {
+		o.Ready, o.Requests = said.Ready, said.RequestCounts
+		r.watched.ready = said.Ready
+	}
+	if r.store != nil {
+		if _, kept := r.store.Gaps(); kept {
+			o.Lost = func() uint64 { n, _ := r.store.Gaps(); return n }
+		}
+	}
+	set, err := metrics.New(o)
+	if err != nil {
+		return err
+	}
+	r.closers = append(r.closers, set.Close)
+	r.watched.metrics = set.Handler()
+	return r.listenMetrics(ctx)
+}
+
+// listenMetrics serves --metrics-listen until the end of the run: a probe is told
+// of its drain.
+func (r *run) listenMetrics(ctx context.Context) error {
+	address := r.plan.observing.MetricsListen
+	if address == "" {
+		return nil
+	}
+	ln, err := r.listen(ctx, "metrics", address)
+	if err != nil {
+		return &exit{codeUnreachable, fmt.Errorf("%w; --metrics-listen chooses another address", err)}
+	}
+	r.tellSetting("metrics-listen", ln.Addr().String())
+	log := r.component("metrics")
+	log.Info("probes and metrics are served", "address", ln.Addr().String())
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", control.Health())
+	mux.Handle("GET /readyz", control.Readiness(r.watched.ready))
+	mux.Handle("GET /metrics", r.watched.metrics)
+	srv := &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: watcherHeadWait,
+		ReadTimeout:       watcherHeadWait,
+		WriteTimeout:      watcherWait,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    maxWatcherHead,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := srv.Serve(netutil.LimitListener(ln, maxWatchers)); err != http.ErrServerClosed {
+			log.Warn("nothing is served at --metrics-listen any more", "address", ln.Addr().String(), "err", err)
+		}
+	}()
+	r.watched.leave = func() {
+		_ = srv.Close()
+		<-ended
+	}
+	r.closers = append(r.closers, r.watched.leave)
+	return nil
+}
+
+// component returns the logger of a part of the run.
+func (r *run) component(name string) *slog.Logger { return r.base.With("component", name) }
