@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"adit/engine"
 )
@@ -36,7 +35,8 @@ func (c *claims) init() {
 }
 
 // take claims what the greeting of l asks for: all of it, or nothing with the
-// closing handshake that says why.
+// closing handshake that says why. It may wait for a sign of life of who holds
+// the id.
 func (c *claims) take(s *Server, l *link) *refusal {
 	if refused := s.checkExpose(l.greeting.Expose); refused != nil {
 		return refused
@@ -44,18 +44,33 @@ func (c *claims) take(s *Server, l *link) *refusal {
 	if refused := l.checkScope(); refused != nil {
 		return refused
 	}
+	refused, holders := c.tryTake(s, l, nil)
+	if holders == nil {
+		return refused
+	}
+	if lives(holders) {
+		return &refusal{engine.CloseIDTaken, idTaken}
+	}
+	refused, _ = c.tryTake(s, l, holders)
+	return refused
+}
+
+// tryTake is take without waiting. Where another instance holds the id it
+// returns the connections to ask for a sign of life, and claims nothing; silent
+// are those that gave none.
+func (c *claims) tryTake(s *Server, l *link, silent []*link) (refused *refusal, holders []*link) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		code, reason := s.farewell()
-		return &refusal{code, reason}
+		return &refusal{code, reason}, nil
 	}
 	if c.banned[l.client] {
-		return &refusal{engine.CloseBanned, "this client id is banned"}
+		return &refusal{engine.CloseBanned, "this client id is banned"}, nil
 	}
 	if l.native {
-		if refused := c.takeID(s, l); refused != nil {
-			return refused
+		if refused, holders = c.takeID(s, l, silent); refused != nil {
+			return refused, holders
 		}
 	}
 	for i, e := range l.greeting.Expose {
@@ -68,64 +83,13 @@ func (c *claims) take(s *Server, l *link) *refusal {
 			var err error
 			if p, err = s.bind(e.TCP); err != nil {
 				c.releaseLocked(l, l.greeting.Expose[:i])
-				return &refusal{engine.ClosePolicy, engine.Bound(fmt.Sprintf("tcp port %d: %v", e.TCP, err))}
+				return &refusal{engine.ClosePolicy, engine.Bound(fmt.Sprintf("tcp port %d: %v", e.TCP, err))}, nil
 			}
 			c.ports[e.TCP] = p
 		}
 		p.refs++
 	}
-	return nil
-}
-
-// takeID claims the id; under mu. Another process gets it only when the one
-// that holds it shows no life: it may have died without its connections having
-// been seen to end, and must then not be locked out of its own name for ever.
-func (c *claims) takeID(s *Server, l *link) *refusal {
-	held := c.ids[l.client]
-	if held == nil {
-		c.ids[l.client] = &claim{instance: l.greeting.Instance, links: []*link{l}}
-		return nil
-	}
-	if held.instance == l.greeting.Instance {
-		held.links = append(held.links, l)
-		return nil
-	}
-	// A peer pings once in an interval, with a jitter of a fifth.
-	silence := s.o.Limits.Ping + s.o.Limits.Ping/4
-	for _, other := range held.links {
-		if other.alive(silence) {
-			return &refusal{engine.CloseIDTaken, "this client id is held by another instance"}
-		}
-	}
-	for _, other := range held.links {
-		s.spawn(func() { other.end(engine.CloseIDTaken, "taken over by another instance") })
-	}
-	c.ids[l.client] = &claim{instance: l.greeting.Instance, links: []*link{l}}
-	return nil
-}
-
-// alive reports whether a connection may still have a peer. It is asked each
-// time another process wants the id; bytes that came in between are life.
-func (l *link) alive(silence time.Duration) bool {
-	if !l.registered.Load() {
-		return true
-	}
-	select {
-	case <-l.conn.Done():
-		return false
-	default:
-	}
-	var c engine.Connection
-	l.conn.Status(&c)
-	if c.State == engine.StateDraining || c.State == engine.StateClosing {
-		return false
-	}
-	now, bytes := time.Now(), l.counters.BytesIn()
-	if l.probeAt.IsZero() || bytes != l.probeBytes {
-		l.probeAt, l.probeBytes = now, bytes
-		return true
-	}
-	return now.Sub(l.probeAt) < silence
+	return nil, nil
 }
 
 // release gives back what l claimed.

@@ -40,10 +40,6 @@ type link struct {
 	pools  []*pool
 	routes []uint64
 
-	// Guarded by claims.mu: what a claim on its id looks at.
-	probeBytes uint64
-	probeAt    time.Time
-
 	mu      sync.Mutex
 	sock    net.Conn  // while it greets
 	killed  killOrder // an operator's, while it greets

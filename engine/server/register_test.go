@@ -209,41 +209,6 @@ func TestIDHeldByAnotherInstance(t *testing.T) {
 	}
 }
 
-// A client that was restarted while its old connection is dead without anybody
-// having noticed must get its id back soon (P9).
-func TestIDOfSilentInstanceIsTakenOver(t *testing.T) {
-	b := serve(t, Options{Limits: tunnel.Limits{Ping: time.Second}})
-	relay, err := enginetest.NewTCPRelay(b.addr, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer relay.Close()
-	old, err := b.tryDial(greeting("edge"), hello, func(o *tunnel.DialOptions) { o.URL = "ws://" + relay.Addr().String() + "/register" })
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.awaitMember("edge")
-	relay.Set(enginetest.Toxics{Blackhole: true})
-	next := greeting("edge")
-	next.Instance = "restarted"
-	begin := time.Now()
-	for {
-		s, err := b.tryDial(next, hello)
-		if err == nil {
-			defer s.Close(engine.CloseNormal, "")
-			break
-		}
-		if time.Since(begin) > 2*time.Second {
-			t.Fatalf("locked out for %v: %v", time.Since(begin), err)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if e := b.await(engine.KindConnectionClosed, 1); e.Client != "edge" {
-		t.Errorf("event %+v", e)
-	}
-	_ = old
-}
-
 func TestManyRegistrationsLeaveNothing(t *testing.T) {
 	b := serve(t, Options{Domain: domain})
 	for range 50 {

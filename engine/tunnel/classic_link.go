@@ -417,6 +417,7 @@ func (l *classicLink) ID() engine.ConnectionID    { return l.id }
 func (l *classicLink) Protocol() engine.Protocol  { return engine.ProtocolClassic }
 func (l *classicLink) Greeting() *engine.Greeting { return l.greeting }
 func (l *classicLink) InFlight() int              { return int(l.slots.Load()) }
+func (l *classicLink) Ping() <-chan struct{}      { return nil }
 func (l *classicLink) Done() <-chan struct{}      { return l.done }
 
 // Close ends the connection and waits.

@@ -320,6 +320,18 @@ func (c *conn) released() {
 // serverConn is the [Conn] of a native connection.
 type serverConn struct{ *conn }
 
+// Ping has a ping written at once.
+func (c serverConn) Ping() <-chan struct{} {
+	c.mu.Lock()
+	if c.out.probe == nil {
+		c.out.probe, c.out.asked = make(chan struct{}), true
+	}
+	answered := c.out.probe
+	c.mu.Unlock()
+	c.rouse()
+	return answered
+}
+
 // Reserve takes a slot.
 func (c serverConn) Reserve() bool {
 	for {

@@ -31,6 +31,8 @@ type outbox struct {
 	pong    []byte // payload of the newest ping
 	ponging bool   // it is to be answered
 	ping    ping
+	asked   bool          // a ping is to be written, even if one is outstanding
+	probe   chan struct{} // closed, and nil again, when one that was asked for is answered
 	resets  []outReset
 	grants  []*exchange // with credit to grant
 	heads   []outHead

@@ -312,6 +312,10 @@ func (c *conn) gotPong(data string) error {
 	c.touch()
 	c.mu.Lock()
 	sent, ok := c.out.answered(data)
+	if ok && c.out.probe != nil && !c.out.asked {
+		close(c.out.probe)
+		c.out.probe = nil
+	}
 	c.mu.Unlock()
 	if !ok {
 		return nil

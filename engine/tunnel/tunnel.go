@@ -47,6 +47,11 @@ type Conn interface {
 	// the route of that number leads to.
 	OpenConnect(ctx context.Context, route uint64, target string) (Exchange, error)
 
+	// Ping asks the peer for a sign of life, without waiting. The channel is closed
+	// when a pong has answered a ping that was written after the first call whose
+	// answer is still awaited. In classic mode nothing is asked, and it is nil.
+	Ping() <-chan struct{}
+
 	// Drain lets what runs finish, takes nothing new and then closes with 1001;
 	// at once after grace.
 	Drain(grace time.Duration, reason string)

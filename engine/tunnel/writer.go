@@ -144,7 +144,9 @@ func (c *conn) writeReady(d *draft) (wrote, alive bool) {
 		return false, false
 	}
 	pong := c.out.takePong()
-	ping := c.beat.wanted
+	asked := c.out.asked
+	ping := c.beat.wanted || asked
+	c.out.asked = false
 	d.parts, d.scratch = c.collect(d.parts[:0], d.scratch[:0])
 	parts := d.parts
 	var text outHead
@@ -162,7 +164,7 @@ func (c *conn) writeReady(d *draft) (wrote, alive bool) {
 	}
 	if err == nil && ping {
 		c.beat.wanted = false
-		err = c.writePing()
+		err = c.writePing(asked)
 	}
 	if err == nil && len(parts) > 0 {
 		err = c.writeParts(parts, d.scratch)
@@ -202,9 +204,10 @@ func (o *outbox) takePong() []byte {
 
 func (c *conn) writeDeadline() time.Time { return time.Now().Add(2 * c.limits.Ping) }
 
-func (c *conn) writePing() error {
+// writePing writes a ping, unless one is outstanding and none was asked for.
+func (c *conn) writePing(asked bool) error {
 	c.mu.Lock()
-	if c.out.ping.open {
+	if c.out.ping.open && !asked {
 		c.mu.Unlock()
 		return nil // one is outstanding
 	}

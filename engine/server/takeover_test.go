@@ -1,0 +1,194 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"adit/engine"
+	"adit/engine/enginetest"
+	"adit/engine/frame"
+	"adit/engine/tunnel"
+)
+
+// P9: a client that was restarted while its old connections are dead without
+// anybody having noticed gets its id back within a second, by its first try,
+// whatever the ping interval is. Again and again, that leaves nothing.
+func TestIDOfSilentInstanceIsTakenOver(t *testing.T) {
+	const clients = 100
+	rounds := 10
+	if testing.Short() {
+		rounds = 2
+	}
+	b := serve(t, Options{})
+	relays := make([]*enginetest.Relay, clients)
+	sessions := make([]tunnel.Session, clients)
+	register := func(i, round int) error {
+		g := greeting(fmt.Sprintf("edge-%d", i))
+		g.Instance = fmt.Sprintf("instance-%d", round)
+		began := time.Now()
+		s, err := tunnel.Dial(t.Context(), tunnel.DialOptions{
+			URL: "ws://" + relays[i].Addr().String() + "/register", Greeting: g, Counters: new(frame.Counters), Handler: hello,
+		})
+		if took := time.Since(began); err == nil && took > time.Second {
+			err = fmt.Errorf("locked out for %v", took)
+		}
+		sessions[i] = s
+		return err
+	}
+	settle := func(closed int) (heap uint64, goroutines int) {
+		b.await(engine.KindConnectionClosed, closed)
+		for range 100 {
+			runtime.GC()
+			if now := runtime.NumGoroutine(); now == goroutines {
+				break
+			} else {
+				goroutines = now
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc, goroutines
+	}
+	var heap uint64
+	var goroutines int
+	for round := range rounds + 1 {
+		var dialers sync.WaitGroup
+		for i := range clients {
+			dialers.Go(func() {
+				relay, err := enginetest.NewTCPRelay(b.addr, uint64(i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				dead := relays[i]
+				relays[i] = relay
+				if dead != nil {
+					dead.Set(enginetest.Toxics{Blackhole: true})
+				}
+				old := sessions[i]
+				if err := register(i, round); err != nil {
+					t.Errorf("%d, round %d: %v", i, round, err)
+				}
+				if dead != nil {
+					dead.Close()
+					<-old.Done()
+				}
+			})
+		}
+		dialers.Wait()
+		if t.Failed() {
+			break
+		}
+		if round == 0 {
+			continue
+		}
+		now, running := settle(clients * round)
+		if round == 1 {
+			heap, goroutines = now, running
+		} else if round == rounds {
+			if now > heap+8<<20 {
+				t.Errorf("the heap grew from %d to %d bytes in %d takeovers", heap, now, clients*(rounds-1))
+			}
+			if running > goroutines+10 {
+				t.Errorf("%d goroutines, %d after the first takeovers", running, goroutines)
+			}
+		}
+	}
+	for i := range clients {
+		if sessions[i] != nil {
+			sessions[i].Close(engine.CloseNormal, "")
+		}
+		relays[i].Close()
+	}
+}
+
+// A client killed on the same host leaves a FIN; its next process is welcome at
+// its first try even when the two come together.
+func TestIDOfKilledInstanceIsFree(t *testing.T) {
+	b := serve(t, Options{})
+	relay, err := enginetest.NewTCPRelay(b.addr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	for round := range 50 {
+		g := greeting("edge")
+		g.Instance = fmt.Sprintf("instance-%d", round)
+		began := time.Now()
+		for range 2 { // its pool
+			if _, err := b.tryDial(g, hello, func(o *tunnel.DialOptions) { o.URL = "ws://" + relay.Addr().String() + "/register" }); err != nil {
+				t.Fatalf("round %d, after %v: %v", round, time.Since(began), err)
+			}
+		}
+		relay.ResetAll()
+	}
+}
+
+// Who lives keeps the id, also when it has much to say and a pong would come
+// late, and of two newcomers to a dead one only one gets it.
+func TestIDOfLivingInstanceIsKept(t *testing.T) {
+	b := serve(t, Options{})
+	old := b.dial(greeting("edge"), hello)
+	refused := func(instance string) {
+		t.Helper()
+		g := greeting("edge")
+		g.Instance = instance
+		began := time.Now()
+		_, err := b.tryDial(g, hello)
+		var de *tunnel.DialError
+		if !errors.As(err, &de) || de.Code != engine.CloseIDTaken {
+			t.Fatalf("%s got %v", instance, err)
+		}
+		if took := time.Since(began); took > probeWait {
+			t.Errorf("%s was refused after %v: the holder's pong counts at once", instance, took)
+		}
+	}
+	for range 20 {
+		refused("another")
+	}
+	select {
+	case <-old.Done():
+		t.Error("the living one has lost its connection")
+	default:
+	}
+}
+
+func TestOneOfManyTakesOver(t *testing.T) {
+	b := serve(t, Options{})
+	relay, err := enginetest.NewTCPRelay(b.addr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	if _, err := b.tryDial(greeting("edge"), hello, func(o *tunnel.DialOptions) { o.URL = "ws://" + relay.Addr().String() + "/register" }); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitMember("edge")
+	relay.Set(enginetest.Toxics{Blackhole: true})
+	errs := make(chan error)
+	for i := range 8 {
+		go func() {
+			g := greeting("edge")
+			g.Instance = fmt.Sprintf("newcomer-%d", i)
+			_, err := b.tryDial(g, hello)
+			errs <- err
+		}()
+	}
+	welcome := 0
+	for range 8 {
+		var de *tunnel.DialError
+		if err := <-errs; err == nil {
+			welcome++
+		} else if !errors.As(err, &de) || de.Code != engine.CloseIDTaken {
+			t.Errorf("a newcomer got %v", err)
+		}
+	}
+	if welcome != 1 {
+		t.Errorf("%d newcomers hold the id", welcome)
+	}
+}
