@@ -15,6 +15,9 @@ type FileOptions struct {
 	Captures            bool          // heads and content go to the database too
 	Age                 time.Duration // of what the database keeps; 0 without bound, like what follows
 	Rows, Bytes         int64
+	Beside              bool // a former process may write there until it ends
+	FirstRequest        engine.RequestID
+	FirstConnection     engine.ConnectionID
 	Notice              func(text string) // told when writing stops and goes on; must not wait
 	Logger              *slog.Logger
 }
@@ -34,7 +37,8 @@ func OpenAt(o FileOptions) (*Kept, error) {
 	file, err := history.Open(o.Path, history.Options{
 		Role: o.Role, Name: o.Name, Version: o.Version,
 		Captures: o.Captures,
-		Age:      o.Age, Rows: o.Rows, Bytes: o.Bytes,
+		Beside:   o.Beside, FirstRequest: o.FirstRequest, FirstConnection: o.FirstConnection,
+		Age: o.Age, Rows: o.Rows, Bytes: o.Bytes,
 		Notice: o.Notice, Logger: o.Logger,
 	})
 	if err != nil {

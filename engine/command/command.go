@@ -81,6 +81,9 @@ type StoreOptions struct {
 	Captures            bool          // heads and content go to the database too
 	Age                 time.Duration // of what the database keeps; 0 without bound, like what follows
 	Rows, Bytes         int64
+	Beside              bool // a former process may write there until it ends
+	FirstRequest        engine.RequestID
+	FirstConnection     engine.ConnectionID
 	Notice              func(text string) // told when writing stops and goes on; must not wait
 	Logger              *slog.Logger
 }

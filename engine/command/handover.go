@@ -67,6 +67,12 @@ func (r *run) adoptSocket(name, path string) (net.Listener, error) {
 	return control.Adopt(ln, path), nil
 }
 
+// A legacy is what a process tells its successor, as JSON.
+type legacy struct {
+	server.State
+	Store string `json:"store,omitempty"` // database that it writes to
+}
+
 // former returns what a former process has told its successor, nil where this is
 // none.
 func (r *run) former() (*server.State, error) {
@@ -77,13 +83,12 @@ func (r *run) former() (*server.State, error) {
 	if !r.process.Sockets.Successor() {
 		return nil, nil
 	}
-	st := new(server.State)
 	if len(text) > 0 {
-		if err := json.Unmarshal(text, st); err != nil {
+		if err := json.Unmarshal(text, &r.legacy); err != nil {
 			return nil, fmt.Errorf("state of the former process: %w", err)
 		}
 	}
-	return st, nil
+	return &r.legacy.State, nil
 }
 
 // inheritedPorts returns the listeners of exposed TCP ports that the process was
@@ -173,7 +178,7 @@ func (r *run) startSuccessor(ctx context.Context, e endpoint) error {
 	}
 	pid, err := r.process.Sockets.Start(ctx, handover.Options{
 		Listeners: listeners,
-		State:     func() ([]byte, error) { return json.Marshal(e.state()) },
+		State:     func() ([]byte, error) { return json.Marshal(legacy{e.state(), r.stored}) },
 	})
 	if err != nil {
 		return err

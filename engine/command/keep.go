@@ -25,7 +25,10 @@ func (r *run) openStore() (engine.RequestID, engine.ConnectionID) {
 			r.component("history").Warn(text)
 		},
 		Logger: r.component("history"),
+
+		FirstRequest: engine.RequestID(r.legacy.FirstRequest), FirstConnection: engine.ConnectionID(r.legacy.FirstConnection),
 	}
+	o.Beside = o.Path != "" && o.Path == r.legacy.Store // else it is a stranger who writes there
 	s, err := open(o)
 	if err != nil && o.Path != "" {
 		r.notice(fmt.Sprintf("the history is kept in memory only: %v; --store=PATH chooses another place", err))
@@ -37,7 +40,7 @@ func (r *run) openStore() (engine.RequestID, engine.ConnectionID) {
 		r.notice(fmt.Sprintf("no records are kept: %v", err))
 		return 1, 1
 	}
-	r.store = s
+	r.store, r.stored = s, o.Path
 	r.closers = append(r.closers, s.Close)
 	return s.Next()
 }

@@ -72,7 +72,10 @@ type run struct {
 	listeners []handover.Listener // to be handed on
 	left      bool                // to a successor, which is the service now
 
+	legacy legacy // by a former process
+
 	store   Store           // nil: nothing is kept
+	stored  string          // database that it writes to; "" none
 	control *control.Server // nil: nobody else can look
 	serving sync.WaitGroup  // of control
 	watched telling

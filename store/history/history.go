@@ -24,6 +24,13 @@ type Options struct {
 	Captures bool // heads and content of exchanges are written too, credentials masked
 	Samples  bool // counters of each connection once a second: a recording
 
+	// Beside says that a former process may write to the database until it ends:
+	// then both do, and this one leaves retention to it. First are ids that it has
+	// left to this one; 0: those that follow in the database.
+	Beside          bool
+	FirstRequest    engine.RequestID
+	FirstConnection engine.ConnectionID
+
 	// Retention; 0: no bound.
 	Age   time.Duration
 	Rows  int64 // of requests
@@ -43,7 +50,7 @@ type File struct {
 	o    Options
 
 	queue   queue
-	lock    *conn // nil where nothing is written
+	lock    *conn // nil where nothing is written, and while a former process has it; then the writer's
 	writer  *writer
 	readers atomic.Pointer[sql.DB]
 
@@ -66,7 +73,8 @@ type File struct {
 const closing = 2 * time.Second
 
 // Open opens the database at path for writing, makes it if there is none, and
-// brings it to the newest schema. ErrInUse where another process writes to it.
+// brings it to the newest schema. ErrInUse where another process writes to it,
+// unless that is the former one (Options.Beside).
 func Open(path string, o Options) (*File, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -79,13 +87,13 @@ func Open(path string, o Options) (*File, error) {
 	}
 	path = real(path)
 	lock, err := take(path)
-	if err != nil {
+	if err != nil && (!o.Beside || !errors.Is(err, ErrInUse)) {
 		return nil, fmt.Errorf("open the history %s: %w", path, err)
 	}
 	f := &File{path: path, o: o, lock: lock, queue: newQueue()}
 	f.writer = newWriter(f)
 	if err := f.writer.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), lock.Close())
+		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), f.unlock())
 	}
 	go f.writer.serve()
 	return f, nil
@@ -251,13 +259,19 @@ func (f *File) Close() error {
 		err = f.writer.stop()
 	}
 	err = errors.Join(err, f.readers.Load().Close())
-	if f.lock != nil {
-		err = errors.Join(err, f.lock.Close())
-	}
+	err = errors.Join(err, f.unlock())
 	if err != nil {
 		return fmt.Errorf("close the history %s: %w", f.path, err)
 	}
 	return nil
+}
+
+// unlock lets another process write.
+func (f *File) unlock() error {
+	if f.lock == nil {
+		return nil
+	}
+	return f.lock.Close()
 }
 
 // Problem says why nothing is written now, and what to do; "" it is.

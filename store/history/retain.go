@@ -49,7 +49,7 @@ func (o *Options) checkpointPages() int64 {
 // trim lets retention take a few steps. It is called after each batch.
 func (w *writer) trim() error {
 	o := &w.f.o
-	if err := w.checkpoint(); err != nil {
+	if err := w.checkpoint(); err != nil || w.beside() {
 		return err
 	}
 	if o.Rows > 0 {

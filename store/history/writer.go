@@ -44,6 +44,8 @@ type writer struct {
 	kept    int64     // rows of requests
 	trimmed time.Time // when age and bytes were looked at
 	err     error     // why writing is suspended
+	former  int64     // run of the former process that writes as well; 0 none
+	asked   time.Time // when its lock was asked for
 }
 
 func newWriter(f *File) *writer {
@@ -140,16 +142,20 @@ func (w *writer) enlistIn(began int64) error {
 	if err != nil {
 		return err
 	}
-	if last != 0 {
-		err = w.c.exec(`INSERT INTO gaps (run, from_time, from_seq, why)
-			SELECT id, (SELECT max(time) FROM events WHERE run = runs.id), (SELECT max(seq) FROM events WHERE run = runs.id), ?
-			FROM runs WHERE id = ?`, whyKilled, last)
-		if err != nil {
+	switch {
+	case last == 0:
+	case w.beside():
+		w.former = last
+		request, connection, key = beyond(request), beyond(connection), key+keysBetween
+	default:
+		if err := w.killed(last); err != nil {
 			return err
 		}
 		request, connection, key = beyond(request), beyond(connection), beyond(key)
 	}
 	if w.f.firstRequest == 0 {
+		request = max(request, int64(w.f.o.FirstRequest)-1)
+		connection = max(connection, int64(w.f.o.FirstConnection)-1)
 		w.f.firstRequest, w.f.firstConnection = engine.RequestID(request+1), engine.ConnectionID(connection+1)
 		w.key, w.f.queue.key = uint64(key), uint64(key)
 		w.f.readable.Store(w.key)
@@ -165,6 +171,13 @@ func (w *writer) enlistIn(began int64) error {
 	return err
 }
 
+// killed notes that a run has ended without saying so.
+func (w *writer) killed(run int64) error {
+	return w.c.exec(`INSERT INTO gaps (run, from_time, from_seq, why)
+		SELECT id, (SELECT max(time) FROM events WHERE run = runs.id), (SELECT max(seq) FROM events WHERE run = runs.id), ?
+		FROM runs WHERE id = ? AND ended IS NULL`, whyKilled, run)
+}
+
 // beyond returns what ids that may have been lost were not above.
 func beyond(id int64) int64 { return (id/lostIDs+2)*lostIDs - 1 }
 
@@ -175,7 +188,9 @@ func (w *writer) serve() {
 	defer timer.Stop()
 	retry := w.f.o.retry
 	for {
-		timer.Reset(look)
+		if timer.Reset(look); w.beside() {
+			timer.Reset(askLock)
+		}
 		select {
 		case <-w.stopping:
 			w.finish()
@@ -209,6 +224,9 @@ func (w *writer) serve() {
 // retention take a step. After an error writing is suspended.
 func (w *writer) turn(deadline time.Time) error {
 	err := w.reopen()
+	if err == nil {
+		err = w.succeed()
+	}
 	if err == nil {
 		err = w.flush(deadline)
 	}
@@ -296,7 +314,7 @@ func (w *writer) write(batch []item) error {
 			int64(request), int64(connection), int64(w.key)+int64(len(batch)), w.f.identity(), w.run)
 	}
 	if err == nil && rows > 0 {
-		err = w.c.exec("UPDATE kept SET requests = ?", w.kept+rows)
+		err = w.c.exec("UPDATE kept SET requests = requests + ?", rows) // a former process adds its own
 	}
 	if err == nil {
 		err = w.c.exec("COMMIT")
