@@ -43,5 +43,6 @@ func (w *writer) succeed() error {
 		}
 		w.former = 0
 	}
+	w.f.sole.Store(true)
 	return w.noteOldest()
 }

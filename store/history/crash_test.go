@@ -20,10 +20,13 @@ import (
 // crashEnv says, in the process that is to be killed, which database it writes to.
 const crashEnv = "ADIT_HISTORY_CRASH"
 
+// crashBesideEnv says that another process writes to it too.
+const crashBesideEnv = "ADIT_HISTORY_CRASH_BESIDE"
+
 // writeUntilKilled adds 5,000 requests a second and prints the id of each that
 // was added, with the time.
 func writeUntilKilled(path string) error {
-	f, err := Open(path, Options{Role: "server", Name: "crash"})
+	f, err := Open(path, Options{Role: "server", Name: "crash", Beside: os.Getenv(crashBesideEnv) != ""})
 	if err != nil {
 		return err
 	}

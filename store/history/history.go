@@ -65,6 +65,7 @@ type File struct {
 	readable atomic.Uint64
 	oldest   atomic.Uint64
 	problem  atomic.Pointer[string]
+	sole     atomic.Bool            // nobody else may write
 	beside   atomic.Bool            // a search has a second goroutine
 	instance atomic.Pointer[string] // to be written with the next batch
 }
@@ -91,6 +92,7 @@ func Open(path string, o Options) (*File, error) {
 		return nil, fmt.Errorf("open the history %s: %w", path, err)
 	}
 	f := &File{path: path, o: o, lock: lock, queue: newQueue()}
+	f.sole.Store(lock != nil)
 	f.writer = newWriter(f)
 	if err := f.writer.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the history %s: %w", path, err), f.writer.close(), f.unlock())
