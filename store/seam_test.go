@@ -18,7 +18,8 @@ import (
 
 // A shelfDB is a history in memory, whose writer is as slow as the test wants.
 type shelfDB struct {
-	first engine.RequestID
+	shared bool // a former process may add rows
+	first  engine.RequestID
 
 	mu       sync.Mutex
 	rows     []engine.Request // that can be read, in order
@@ -67,6 +68,7 @@ func (f *shelfDB) Lost(engine.Batch) {}
 
 func (f *shelfDB) Readable() uint64 { f.mu.Lock(); defer f.mu.Unlock(); return f.readable }
 
+func (f *shelfDB) Sole() bool               { f.mu.Lock(); defer f.mu.Unlock(); return !f.shared }
 func (f *shelfDB) Oldest() engine.RequestID { f.mu.Lock(); defer f.mu.Unlock(); return f.oldest }
 
 func (f *shelfDB) Problem() string { return "" }

@@ -17,6 +17,7 @@ type database interface {
 	Readable() uint64
 	Oldest() engine.RequestID
 	Problem() string
+	Sole() bool
 	Search(ctx context.Context, fl *filter.Filter, c *filter.Context, order engine.RequestOrder, from, before engine.RequestID, found func(batch []history.Entry, down engine.RequestID) bool) error
 	Spans(ctx context.Context, before engine.RequestID, found func(from, to engine.RequestID) bool) error
 	Requests(ctx context.Context, ids []engine.RequestID, into []engine.Request) ([]engine.Request, error)
@@ -35,6 +36,7 @@ const (
 type shelf struct {
 	ids     idSet
 	down    engine.RequestID // from it on ids is all there is; 0 nothing was left out
+	shared  bool             // a former process may add to what is before the first id
 	asked   bool             // somebody finds out what is before down
 	failed  time.Time        // when finding that out failed
 	failure error
@@ -57,7 +59,7 @@ type mark struct{ key, seq uint64 }
 // newShelf returns what is known of a history at the start.
 func newShelf(f database) *shelf {
 	first, _ := f.Next()
-	return &shelf{down: first, late: make([]engine.Request, 0, 8), lateAt: map[engine.RequestID]uint64{}}
+	return &shelf{down: first, shared: !f.Sole(), late: make([]engine.Request, 0, 8), lateAt: map[engine.RequestID]uint64{}}
 }
 
 // shelve notes a record that the ring pushes out.

@@ -135,6 +135,15 @@ func (l *Log) trim(s *standing) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shelf.ids.trim(oldest)
+	if b := l.shelf; b.shared && b.down == 0 && !b.asked && l.file.Sole() {
+		// What the former process has added since is found by looking again.
+		first, _ := l.file.Next()
+		b.shared, b.down = false, first
+		b.ids.trim(first)
+		for _, s := range l.standing {
+			s.past.outdated = true
+		}
+	}
 	if !l.closed {
 		l.survey()
 	}

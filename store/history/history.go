@@ -268,6 +268,9 @@ func (f *File) Close() error {
 	return nil
 }
 
+// Sole reports whether no former process writes as well.
+func (f *File) Sole() bool { return f.writer == nil || f.sole.Load() }
+
 // unlock lets another process write.
 func (f *File) unlock() error {
 	if f.lock == nil {
