@@ -94,7 +94,7 @@ const (
 type Client struct {
 	o         Options
 	log       *slog.Logger
-	greeting  *engine.Greeting
+	process   string  // of this one, in greetings
 	routes    []route // route n of a record is routes[n-1]
 	endpoints []*endpoint
 	now       atomic.Pointer[force]
@@ -224,7 +224,7 @@ func New(o Options) (*Client, error) {
 		}
 		c.endpoints = append(c.endpoints, e)
 	}
-	c.greeting = c.newGreeting()
+	c.process = instance()
 	first, err := c.newForce(o.Live)
 	if err != nil {
 		return nil, err
@@ -233,7 +233,8 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-func (c *Client) newGreeting() *engine.Greeting {
+// newGreeting says who this client is, under rules.
+func (c *Client) newGreeting(rules *policy.Rules) *engine.Greeting {
 	hostname, err := os.Hostname()
 	if err != nil {
 		hostname = "" // it only helps people
@@ -245,10 +246,10 @@ func (c *Client) newGreeting() *engine.Greeting {
 		Hostname: engine.Bound(hostname),
 		OS:       runtime.GOOS,
 		Arch:     runtime.GOARCH,
-		Instance: instance(),
+		Instance: c.process,
 		Labels:   c.o.Labels,
 
-		ExposedOnly: c.o.Rules.AllowNothing(),
+		ExposedOnly: rules.AllowNothing(),
 	}
 	for _, r := range c.routes {
 		g.Expose = append(g.Expose, engine.Expose{Host: r.host, TCP: r.tcp})

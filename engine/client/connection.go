@@ -20,8 +20,9 @@ type connection struct {
 	c        *Client
 	counters frame.Counters
 
-	// session is written before registered is closed, and not after.
+	// session and greeting are written before registered is closed, and not after.
 	session    tunnel.Session
+	greeting   *engine.Greeting // that was said
 	opened     time.Time
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
@@ -73,14 +74,15 @@ func (n *connection) run(ctx context.Context) {
 }
 
 func (n *connection) dial(ctx context.Context) error {
-	o := n.c.o
+	o, now := n.c.o, n.c.now.Load()
+	n.greeting = now.greeting
 	limits := o.Limits
 	limits.Ping = o.ClassicPing // a native server announces its own
 	s, err := n.c.dial(ctx, tunnel.DialOptions{
 		ID:          n.id,
 		URL:         n.e.url,
-		Header:      n.c.now.Load().header,
-		Greeting:    n.c.greeting,
+		Header:      now.header,
+		Greeting:    n.greeting,
 		ClassicPool: o.PoolIdle,
 		Protocol:    o.Protocol,
 		NeedsV1:     len(n.c.routes) > 0,

@@ -150,7 +150,7 @@ func (c *Client) CancelExchange(_ context.Context, id engine.RequestID, by engin
 // replaces, or on all, and then ends the client.
 func (c *Client) Drain(_ context.Context, id engine.ConnectionID, by engine.Operator) error {
 	if id != 0 {
-		if _, err := c.begin(id, func(n *connection) { c.drain(n, by.Reason) }); err != nil {
+		if _, err := c.begin(id, func(n *connection) { c.drain(n, c.o.Grace, by.Reason) }); err != nil {
 			return err
 		}
 		c.acted(engine.ActionDrain, id.String(), by, id)

@@ -18,6 +18,10 @@ import (
 const (
 	classicCheck = time.Second // between two looks at a classic pool, as wsp has it
 	maxOpening   = 8           // dials to one server at a time
+
+	// renewGrace is for what runs over a connection that was replaced: nothing
+	// asks it to end.
+	renewGrace = 30 * 24 * time.Hour
 )
 
 // An endpoint keeps the connections to one server. One goroutine (maintain)
@@ -43,6 +47,8 @@ type endpoint struct {
 	idle  atomic.Int32  // open classic connections without an exchange
 	full  atomic.Bool   // there are PoolMax connections: a look would open none
 	short chan struct{} // capacity 1: a classic pool is due for a look; never closed
+
+	outdated chan struct{} // capacity 1: connections may have said what does not hold any more; never closed
 
 	mu     sync.Mutex // guards status, for snapshots
 	status engine.Server
@@ -96,10 +102,12 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		address: hostPort(scheme, u.Host),
 		reports: make(chan report),
 		short:   make(chan struct{}, 1),
-		live:    make(map[*connection]struct{}),
-		leaving: make(map[*connection]struct{}),
-		pooled:  c.o.Protocol,
-		back:    backoff{random: func() float64 { return c.random() }},
+
+		outdated: make(chan struct{}, 1),
+		live:     make(map[*connection]struct{}),
+		leaving:  make(map[*connection]struct{}),
+		pooled:   c.o.Protocol,
+		back:     backoff{random: func() float64 { return c.random() }},
 	}
 	e.status.URL = e.text
 	if c.o.Egress != nil {
@@ -152,6 +160,10 @@ func (e *endpoint) maintain(ctx context.Context) {
 			e.take(ctx, r)
 		case <-e.short:
 			e.fill = true
+		case <-e.outdated:
+			for n := range e.live {
+				e.renew(n)
+			}
 		case <-timer.C:
 			e.fill = true
 		}
@@ -222,6 +234,7 @@ func (e *endpoint) take(ctx context.Context, r report) {
 			e.fill = true
 		}
 		e.opened(r.n)
+		e.renew(r.n)
 	case reportFailed:
 		e.opening--
 		delete(e.live, r.n)
@@ -257,6 +270,17 @@ func (e *endpoint) take(ctx context.Context, r report) {
 			e.c.giveUp(r.f, true)
 		}
 	}
+}
+
+// renew replaces a connection whose greeting does not hold any more.
+func (e *endpoint) renew(n *connection) {
+	if !n.open.Load() || n.session.Protocol() != engine.ProtocolNative ||
+		n.greeting.ExposedOnly == e.c.now.Load().greeting.ExposedOnly {
+		return
+	}
+	delete(e.live, n)
+	e.leaving[n] = struct{}{}
+	e.c.drain(n, renewGrace, "the rules of the client have changed")
 }
 
 // ended follows the end of a connection that had been replaced, or could not be

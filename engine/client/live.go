@@ -25,10 +25,11 @@ const retireAfter = 30 * time.Second
 // changes. Connections to origins belong to the rules that they were dialled
 // under.
 type force struct {
-	live    Live
-	header  http.Header // the credential
-	dialer  *policy.Dialer
-	origins *origin.Transport
+	live     Live
+	header   http.Header // the credential
+	greeting *engine.Greeting
+	dialer   *policy.Dialer
+	origins  *origin.Transport
 }
 
 func (c *Client) newForce(l Live) (*force, error) {
@@ -36,7 +37,7 @@ func (c *Client) newForce(l Live) (*force, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &force{live: l, header: header}
+	f := &force{live: l, header: header, greeting: c.newGreeting(l.Rules)}
 	if old := c.now.Load(); old != nil && old.live.Rules == l.Rules {
 		f.dialer, f.origins = old.dialer, old.origins
 		return f, nil
@@ -55,8 +56,8 @@ func (c *Client) newForce(l Live) (*force, error) {
 
 // Update puts l in force: rules for the next request, the credential for the next
 // dial. Streams that run go on to their end. Where it changes whether callers may
-// choose destinations at all, which a greeting tells, connections are renewed one
-// by one. On an error nothing changes. The event is the caller's to publish.
+// choose destinations at all, which a greeting tells, native connections are
+// renewed: what runs over the former ones ends there. On an error nothing changes. The event is the caller's to publish.
 func (c *Client) Update(l Live) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,8 +68,17 @@ func (c *Client) Update(l Live) error {
 	if err != nil {
 		return err
 	}
-	if old := c.now.Swap(next); old.origins != next.origins {
+	old := c.now.Swap(next)
+	if old.origins != next.origins {
 		c.retire(old.origins)
+	}
+	if old.greeting.ExposedOnly != next.greeting.ExposedOnly {
+		for _, e := range c.endpoints {
+			select {
+			case e.outdated <- struct{}{}:
+			default:
+			}
+		}
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func TestUpdateLeavesWhatRuns(t *testing.T) {
 	if _, err := x.ReadResponse(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.client.Update(Live{}); err != nil {
+	if err := g.client.Update(Live{Rules: allowing(t, "10.0.0.0/8")}); err != nil {
 		t.Fatal(err)
 	}
 	close(release)
@@ -281,5 +281,97 @@ func TestWayThatFails(t *testing.T) {
 				t.Errorf("error %v, want phase %d and %q", err, tt.phase, tt.want)
 			}
 		})
+	}
+}
+
+// A server sends a client that takes no chosen destination none: it has to hear of
+// it when that changes, and what runs must not notice.
+func TestUpdateRenewsWhatGreetingsSaid(t *testing.T) {
+	type registered struct {
+		conn     tunnel.Conn
+		greeting *engine.Greeting
+	}
+	came := make(chan registered, 8)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
+		if err != nil {
+			t.Errorf("accept: %v", err)
+			return
+		}
+		conn, err := reg.Welcome(&wire.Welcome{Server: "edge", URLs: []string{"http://app"}})
+		if err != nil {
+			t.Errorf("welcome: %v", err)
+			return
+		}
+		came <- registered{conn, reg.Greeting}
+	}))
+	defer server.Close()
+	next := func() registered {
+		t.Helper()
+		select {
+		case r := <-came:
+			return r
+		case <-time.After(10 * time.Second):
+			t.Fatal("no connection came")
+			return registered{}
+		}
+	}
+	release := make(chan struct{})
+	origin := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "first ")
+		http.NewResponseController(w).Flush()
+		<-release
+		io.WriteString(w, "second")
+	})
+	bus := observe.NewBus()
+	defer bus.Close()
+	c, err := New(Options{ID: "edge-3", Bus: bus, Servers: []string{"ws" + strings.TrimPrefix(server.URL, "http")}, Pool: 1,
+		Expose: []Expose{{Host: "app", Origin: "http://" + origin}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	first := next()
+	if !first.greeting.ExposedOnly {
+		t.Error("a client without rules takes chosen destinations")
+	}
+	g := &rig{client: c, conn: first.conn}
+	stream := request("GET", "app.example", "/")
+	stream.Route = 1
+	x := g.open(t, t.Context(), stream, true)
+	if _, err := x.ReadResponse(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Update(Live{Rules: anyRules(t)}); err != nil {
+		t.Fatal(err)
+	}
+	second := next()
+	if second.greeting.ExposedOnly || second.greeting.Instance != first.greeting.Instance {
+		t.Errorf("after the update it greets with %+v", second.greeting)
+	}
+	close(release)
+	if all, err := io.ReadAll(x); string(all) != "first second" || err != nil {
+		t.Errorf("what ran got %q, %v", all, err)
+	}
+	x.Close()
+	select {
+	case <-first.conn.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("the former connection is there still")
+	}
+	if err := c.Update(Live{Rules: anyRules(t)}); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	second.conn.Close(engine.CloseGoingAway, "")
+	select {
+	case <-came:
+		t.Error("rules that say the same of the greeting renewed it")
+	default:
 	}
 }

@@ -89,16 +89,16 @@ func (c *Client) drainAll(reason string, graceful bool) {
 	}
 	c.o.Bus.Publish(engine.Event{Kind: engine.KindDraining, Client: c.o.ID, Reason: reason, Count: exchanges})
 	for _, n := range draining {
-		c.drain(n, reason)
+		c.drain(n, c.o.Grace, reason)
 	}
 }
 
 // drain asks one session to, on a goroutine of its own: nothing says that the
 // session does not wait.
-func (c *Client) drain(n *connection, reason string) {
+func (c *Client) drain(n *connection, grace time.Duration, reason string) {
 	c.closers.Go(func() {
 		defer c.recovered()
-		n.session.Drain(c.o.Grace, reason)
+		n.session.Drain(grace, reason)
 	})
 }
 
@@ -201,7 +201,7 @@ func (c *Client) register(n *connection) {
 		Client: c.o.ID, Peer: s.Peer, Protocol: s.Protocol, Server: n.e.text})
 	switch state {
 	case stateDraining:
-		c.drain(n, reason)
+		c.drain(n, c.o.Grace, reason)
 	case stateEnded:
 		c.close(n, engine.CloseGoingAway, reason)
 	}
