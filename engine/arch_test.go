@@ -105,7 +105,6 @@ func importLaws() []importLaw {
 		{[]string{"go.opentelemetry.io"}, []string{"engine/trace"}},
 		{[]string{"golang.org/x/crypto/acme"}, []string{"engine/certs"}},
 		{[]string{"github.com/coreos/go-systemd"}, []string{"engine/handover"}},
-		{[]string{"github.com/pires/go-proxyproto"}, []string{"engine/server"}},
 		{[]string{"net/http/pprof"}, []string{"engine/control"}},
 		{[]string{"adit/tui"}, []string{".", "tui"}},
 		{[]string{"adit/store"}, []string{".", "store"}},
@@ -154,7 +153,7 @@ func layers() [][]string {
 		{"engine/capture", "engine/control", "engine/metrics", "engine/trace"},
 		{"engine/origin", "engine/tunnel", "engine/procs", "engine/filter", "engine/inspect"},
 		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp",
-			"engine/certs", "engine/egress", "engine/handover", "engine/limit"},
+			"engine/certs", "engine/egress", "engine/handover", "engine/limit", "engine/proxyproto"},
 		{"engine"},
 	}
 }

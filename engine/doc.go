@@ -40,6 +40,7 @@
 //	engine/procs      one processor while there is little to do
 //	engine/policy     credentials, tokens, rules, resolve-check-dial
 //	engine/certs      TLS of our listeners: files, ACME, peers' certificates
+//	engine/proxyproto on whose behalf a load balancer connects (PROXY protocol)
 //	engine/egress     a client's way out: proxies, authorities
 //	engine/limit      how many at once, how many a second
 //	engine/handover   listening sockets from a service manager and to a successor
