@@ -67,6 +67,7 @@ type callerConn struct {
 	s       *Server
 	epoch   time.Time
 	refresh atomic.Int64       // nanoseconds since epoch from when a write needs a new deadline
+	meeting *meeting           // with a load balancer; nil: the peer is the caller
 	seat    *seat              // its place among the sockets that are counted
 	linger  atomic.Bool        // unread request content is coming in: do not RST what we answered
 	bare    atomic.Bool        // a WebSocket over TLS: its deadlines are the tunnel's
@@ -89,6 +90,9 @@ type callerConn struct {
 func (c *callerConn) Read(p []byte) (int, error) {
 	if c.bare.Load() {
 		return c.Conn.Read(p)
+	}
+	if err := c.meet(); err != nil {
+		return 0, err
 	}
 	c.mu.Lock()
 	background := len(p) == 1 && c.cleared

@@ -44,7 +44,7 @@ func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *
 		for _, v := range values {
 			h.bytes += len(name) + len(v) + len(": \r\n")
 		}
-		if dropped(name) || several && isNamed(named, name) {
+		if dropped(name) && !t.told.keeps(name) || several && isNamed(named, name) {
 			continue
 		}
 		for _, v := range values {
@@ -77,6 +77,11 @@ func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *
 	proto := "http"
 	if r.TLS != nil {
 		proto = "https"
+	}
+	if t.told != nil {
+		f = t.told.appendForwarding(f, r, proto)
+		h.Fields = append(f, wire.Field{Name: "Via", Value: s.via(r)})
+		return &h.Request
 	}
 	ip := callerIP(r.RemoteAddr)
 	if r.Host != "" {

@@ -48,5 +48,5 @@ func (c *callerConn) rest() {
 
 // reached tells of a limit that this caller has run into.
 func (c *callerConn) reached(id limitID, why string) {
-	c.s.limits.reached(id, "", limit.KeyOf(addressOf(c.Conn.RemoteAddr())), why)
+	c.s.limits.reached(id, "", limit.KeyOf(addressOf(c.RemoteAddr())), why)
 }

@@ -20,11 +20,19 @@ type seat struct {
 	key       limit.Key
 	ofAddress bool // counted for key too
 	left      atomic.Bool
+
+	mu sync.Mutex // held by rename and while left turns true
 }
 
 // leave gives the seat back, once. A nil seat was never taken.
 func (p *seat) leave() {
-	if p == nil || p.left.Swap(true) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	was := p.left.Swap(true)
+	p.mu.Unlock()
+	if was {
 		return
 	}
 	p.s.limits.sockets.Add(-1)
@@ -45,12 +53,14 @@ func (x *limits) take(addr netip.Addr) (*seat, limitID, string) {
 	if caps.ConnectionsPerAddress >= 0 && !x.s.speaksForMany(addr) {
 		if !x.addresses.Add(p.key, caps.ConnectionsPerAddress) {
 			x.sockets.Add(-1)
-			return nil, limitConnectionsPerAddress, fmt.Sprintf("%d connections of this address are open", caps.ConnectionsPerAddress)
+			return nil, limitConnectionsPerAddress, tooManyOf(caps.ConnectionsPerAddress)
 		}
 		p.ofAddress = true
 	}
 	return p, 0, ""
 }
+
+func tooManyOf(most int) string { return fmt.Sprintf("%d connections of this address are open", most) }
 
 // accept returns the next connection that there is room for. It ends with ln or
 // with the server, not before: whatever else goes wrong, files that ran out above
@@ -66,6 +76,7 @@ func (s *Server) accept(ln net.Listener, full func(net.Conn)) (*callerConn, erro
 			if p != nil {
 				c := newCallerConn(conn, s)
 				c.seat = p
+				c.expect()
 				return c, nil
 			}
 			s.limits.reached(id, "", limit.KeyOf(addressOf(conn.RemoteAddr())), why)

@@ -54,6 +54,11 @@ func (s *Server) acceptTCP(p *tcpPort, port uint16) {
 func (s *Server) serveTCP(conn *callerConn, port uint16) {
 	stop := context.AfterFunc(s.base, func() { conn.Conn.Close() })
 	defer stop()
+	if conn.meet() != nil {
+		reset(conn.Conn)
+		conn.Close()
+		return
+	}
 	c := s.begin(engine.WayTCP, conn.RemoteAddr().String())
 	if c == nil {
 		conn.Close()

@@ -23,6 +23,7 @@ type target struct {
 	authority string // in lower case where a caller chose the destination
 	path      string // with query, as the caller sent it; for a CONNECT ""
 	upgrade   string // protocol to upgrade to, or ""
+	told      *told  // what a trusted proxy says of the request; nil: nothing
 }
 
 // record returns the target as it stands in records, before masking.
@@ -40,7 +41,7 @@ func (t *target) record() string {
 // below the domain, absolute-form targets, then the paths of our own.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.caughtHTTP()
-	var t target
+	t := target{told: s.believe(r)}
 	if r.Method == http.MethodConnect {
 		t.way = engine.WayConnect
 	} else if label, ok := s.label(r.Host); ok {
@@ -180,6 +181,9 @@ func (t *target) fromTarget(r *http.Request) error {
 	scheme, authority, path := "http", r.Host, r.RequestURI
 	if r.TLS != nil {
 		scheme = "https"
+	}
+	if t.told != nil {
+		scheme = t.told.proto
 	}
 	if r.URL.IsAbs() {
 		if r.URL.Opaque != "" || r.URL.Host == "" || r.URL.User != nil {
