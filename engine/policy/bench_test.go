@@ -76,8 +76,8 @@ func hundredQueries(n int) (hits, misses []*policy.Query) {
 		q := query("GET", fmt.Sprintf("http://%s/v1/items/%d?page=%d", host, i, i%7), host+":80")
 		q.Fields = fields
 		hits = append(hits, q)
-		host = fmt.Sprintf("other-%d.example", i%50)
-		q = query("GET", fmt.Sprintf("http://%s/v1/items/%d", host, i), host+":8443")
+		host = fmt.Sprintf("other-%d.example:8443", i%50)
+		q = query("GET", fmt.Sprintf("http://%s/v1/items/%d", host, i), host)
 		q.Fields = fields
 		misses = append(misses, q)
 	}

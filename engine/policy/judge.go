@@ -58,6 +58,15 @@ type fieldRule struct {
 // onlyAddress reports whether it has no condition but addresses and ports.
 func (c *rule) onlyAddress() bool { return len(c.blocks) > 0 && c.condition < 0 }
 
+func hasPort(ranges []portRange, port uint16) bool {
+	for _, p := range ranges {
+		if p.has(port) {
+			return true
+		}
+	}
+	return false
+}
+
 // methodBit returns the bit of a method in rule.methods, 0 for one that has none.
 func methodBit(method string) uint16 {
 	switch method {
@@ -116,7 +125,7 @@ func (j *judgement) judge() (Permit, error) {
 	var conditions []uint64 // rules on addresses that hold as far as can be told
 	for n := range ones(alive, 0, r.denies) {
 		c := &r.rules[n]
-		if c.onlyAddress() && !j.dest.isAddress || !j.matches(c, true) {
+		if !j.matches(c, true) {
 			continue
 		}
 		if len(c.blocks) > 0 && !j.dest.isAddress {
@@ -131,6 +140,9 @@ func (j *judgement) judge() (Permit, error) {
 	}
 	guarded := j.dest.isAddress && r.isGuarded(j.dest.address)
 	allowed, byAddress, unresolved := r.all && !guarded, false, false
+	if !j.dest.isAddress && hasPort(r.addressPorts, j.dest.port) {
+		byAddress, unresolved = !r.server, r.server
+	}
 	for n := range ones(alive, r.denies, len(r.rules)) {
 		c := &r.rules[n]
 		if len(c.blocks) == 0 {
@@ -164,11 +176,11 @@ func (j *judgement) judge() (Permit, error) {
 	switch {
 	case allowed || byAddress || clients != nil && len(clients.allows) > 0:
 	case guarded:
-		return Permit{}, denied(textGuarded)
+		return Permit{}, r.unnamed
 	case unresolved:
-		return Permit{}, denied(textUnresolved)
+		return Permit{}, r.unresolved
 	default:
-		return Permit{}, denied(textNoRule)
+		return Permit{}, r.noRule
 	}
 	if clients != nil {
 		clients.allowed = allowed || byAddress
@@ -180,16 +192,25 @@ func (j *judgement) judge() (Permit, error) {
 }
 
 // alive returns the rules that are to be looked at, by number: those without a
-// key, and those whose key stands in the query.
+// key, and those whose key stands in the query. Of a name those that look at
+// nothing but addresses are none.
 func (j *judgement) alive() []uint64 {
 	r := j.r
 	var set []uint64
-	if len(r.alive) <= stackWords {
-		set = j.words[:len(r.alive)]
+	words := len(r.alive) / 2
+	if words <= stackWords {
+		set = j.words[:words]
 	} else {
-		set = j.room().words(len(r.alive))
+		set = j.room().words(words)
 	}
-	copy(set, r.alive)
+	if j.dest.isAddress {
+		copy(set, r.alive[:words])
+	} else {
+		copy(set, r.alive[words:])
+		for _, n := range r.hosts[j.dest.name] {
+			set[n/64] |= 1 << (n % 64)
+		}
+	}
 	if !r.keys.empty() {
 		j.url.scan(&r.keys, set)
 	}

@@ -3,6 +3,8 @@ package policy
 import (
 	"regexp"
 	"regexp/syntax"
+	"slices"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -124,14 +126,14 @@ type fieldKeys struct {
 }
 
 // A need is what stands in every text that an expression matches: of one of the
-// alternatives all keys. An empty one says nothing.
+// alternatives all keys.
 type need [][]uint32
 
 // maxAlternatives bounds the keys of one rule.
 const maxAlternatives = 16
 
-// needOf returns what an expression needs.
-func needOf(re *regexp.Regexp) need {
+// needsOf returns what an expression needs, all of it; none where nothing is known.
+func needsOf(re *regexp.Regexp) []need {
 	if re == nil {
 		return nil
 	}
@@ -139,50 +141,72 @@ func needOf(re *regexp.Regexp) need {
 	if err != nil {
 		return nil
 	}
-	return needOfTree(tree)
+	return needsOfTree(tree)
 }
 
-func needOfTree(tree *syntax.Regexp) need {
-	var w needs
+func needsOfTree(tree *syntax.Regexp) []need {
+	w := needs{run: []string{""}}
 	w.walk(tree)
 	w.cut()
-	if len(w.keys) > 0 {
-		return need{w.keys}
-	}
-	return w.best
+	return w.all
 }
 
 // needs collects what the parts of a concatenation need.
 type needs struct {
-	run  []byte // of literals that follow each other
-	keys []uint32
-	best need // of the alternations
+	run []string // one of them stands where the walk is
+	all []need
 }
 
-// cut ends a run of literals.
+// cut ends a run.
 func (w *needs) cut() {
-	for i := keyLength; i <= len(w.run); i++ {
-		var key uint32
-		for _, c := range w.run[i-keyLength : i] {
-			key = key<<8 | uint32(c|0x20)
+	var all need
+	for _, text := range w.run {
+		keys := keysOf(text)
+		if len(keys) == 0 {
+			all = nil
+			break
 		}
-		w.keys = append(w.keys, key)
+		all = append(all, keys)
 	}
-	w.run = w.run[:0]
+	w.run = []string{""}
+	w.consider(all)
+}
+
+func (w *needs) consider(n need) {
+	if len(n) > 0 && len(n) <= maxAlternatives {
+		w.all = append(w.all, n)
+	}
+}
+
+func keysOf(text string) (list []uint32) {
+	for i := keyLength; i <= len(text); i++ {
+		var key uint32
+		for j := i - keyLength; j < i; j++ {
+			key = key<<8 | uint32(text[j]|0x20)
+		}
+		list = append(list, key)
+	}
+	return list
 }
 
 func (w *needs) walk(re *syntax.Regexp) {
-	switch re.Op {
-	case syntax.OpLiteral:
-		for _, c := range re.Rune {
-			w.literal(c, re.Flags&syntax.FoldCase != 0)
+	if set := exact(re); set != nil {
+		if len(set)*len(w.run) > maxAlternatives {
+			w.cut()
 		}
-	case syntax.OpConcat, syntax.OpCapture:
+		w.run = cross(w.run, set)
+		return
+	}
+	switch re.Op {
+	case syntax.OpLiteral, syntax.OpConcat, syntax.OpCapture:
 		for _, sub := range re.Sub {
 			w.walk(sub)
 		}
-	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
-		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		if re.Op == syntax.OpLiteral { // not exact as a whole: its characters may be
+			for _, c := range re.Rune {
+				w.walk(&syntax.Regexp{Op: syntax.OpCharClass, Rune: []rune{c, c}, Flags: re.Flags})
+			}
+		}
 	case syntax.OpPlus:
 		w.walk(re.Sub[0])
 		w.cut()
@@ -193,35 +217,122 @@ func (w *needs) walk(re *syntax.Regexp) {
 		w.cut()
 	case syntax.OpAlternate:
 		w.cut()
-		w.alternate(re)
+		var all need
+		for _, sub := range re.Sub {
+			some := needsOfTree(sub)
+			if len(some) == 0 {
+				return
+			}
+			all = append(all, some[0]...)
+		}
+		w.consider(all)
 	default:
 		w.cut()
 	}
 }
 
-// literal takes a character. What an expression may match by other bytes than
-// its own, case aside, ends a run: invalid UTF-8 matches U+FFFD, and some
-// letters have a third case.
-func (w *needs) literal(c rune, fold bool) {
-	if c == utf8.RuneError || fold && (c >= utf8.RuneSelf || c|0x20 == 'k' || c|0x20 == 's') {
-		w.cut()
-		return
+// exact returns all texts that an expression matches, case of ASCII aside, nil
+// where they are too many. What an expression may match by other bytes than its
+// own is one: invalid UTF-8 matches U+FFFD.
+func exact(re *syntax.Regexp) []string {
+	set := []string{""}
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
+		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+	case syntax.OpLiteral:
+		for _, c := range re.Rune {
+			set = crossExact(set, characters(c, c, re.Flags&syntax.FoldCase != 0))
+		}
+	case syntax.OpCharClass:
+		var all []string
+		for i := 0; i+1 < len(re.Rune); i += 2 {
+			some := characters(re.Rune[i], re.Rune[i+1], re.Flags&syntax.FoldCase != 0)
+			if some == nil {
+				return nil
+			}
+			for _, c := range some {
+				if !slices.Contains(all, c) {
+					all = append(all, c)
+				}
+			}
+		}
+		return atMost(all)
+	case syntax.OpCapture:
+		return exact(re.Sub[0])
+	case syntax.OpConcat:
+		for _, sub := range re.Sub {
+			set = crossExact(set, exact(sub))
+		}
+	case syntax.OpQuest:
+		some := exact(re.Sub[0])
+		if some == nil {
+			return nil
+		}
+		return atMost(append(set, some...))
+	case syntax.OpAlternate:
+		var all []string
+		for _, sub := range re.Sub {
+			some := exact(sub)
+			if some == nil {
+				return nil
+			}
+			all = append(all, some...)
+		}
+		return atMost(all)
+	default:
+		return nil
 	}
-	w.run = utf8.AppendRune(w.run, c)
+	return set
 }
 
-func (w *needs) alternate(re *syntax.Regexp) {
-	var all need
-	for _, sub := range re.Sub {
-		n := needOfTree(sub)
-		if len(n) == 0 {
-			return
+// characters returns those from first to last, with their other cases, as keys
+// have them.
+func characters(first, last rune, fold bool) (set []string) {
+	if last-first >= 2*maxAlternatives {
+		return nil
+	}
+	add := func(c rune) {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
 		}
-		all = append(all, n...)
+		if text := string(c); !slices.Contains(set, text) {
+			set = append(set, text)
+		}
 	}
-	if len(all) <= maxAlternatives && (w.best == nil || len(all) < len(w.best)) {
-		w.best = all
+	for c := first; c <= last; c++ {
+		if c == utf8.RuneError {
+			return nil
+		}
+		add(c)
+		for f := unicode.SimpleFold(c); fold && f != c; f = unicode.SimpleFold(f) {
+			add(f)
+		}
 	}
+	return atMost(set)
+}
+
+func crossExact(a, b []string) []string {
+	if a == nil || b == nil || len(a)*len(b) > maxAlternatives {
+		return nil
+	}
+	return cross(a, b)
+}
+
+func cross(a, b []string) []string {
+	all := make([]string, 0, len(a)*len(b))
+	for _, x := range a {
+		for _, y := range b {
+			all = append(all, x+y)
+		}
+	}
+	return all
+}
+
+func atMost(set []string) []string {
+	if len(set) > maxAlternatives {
+		return nil
+	}
+	return set
 }
 
 // common are texts that stand in most URLs: keys are taken elsewhere, where
@@ -231,20 +342,47 @@ func common() []string { return []string{"http://", "https://", "://www.", ".com
 // frequencies count how often each key is needed.
 type frequencies map[uint32]int
 
-func (f frequencies) add(n need) {
-	for _, alternative := range n {
-		for _, key := range alternative {
-			f[key]++
+func (f frequencies) add(all []need) {
+	for _, n := range all {
+		for _, alternative := range n {
+			for _, key := range alternative {
+				f[key]++
+			}
 		}
 	}
+}
+
+// rarest returns that key of an alternative.
+func (f frequencies) rarest(alternative []uint32) uint32 {
+	rarest := alternative[0]
+	for _, key := range alternative[1:] {
+		if f[key] < f[rarest] {
+			rarest = key
+		}
+	}
+	return rarest
+}
+
+// choose returns the need that the fewest texts are likely to have.
+func (f frequencies) choose(all []need) need {
+	var best need
+	least := 0
+	for _, n := range all {
+		sum := 0
+		for _, alternative := range n {
+			sum += f[f.rarest(alternative)]
+		}
+		if best == nil || sum < least {
+			best, least = n, sum
+		}
+	}
+	return best
 }
 
 // addCommon makes the keys of common texts rank last.
 func (f frequencies) addCommon() {
 	for _, text := range common() {
-		w := needs{run: []byte(text)}
-		w.cut()
-		for _, key := range w.keys {
+		for _, key := range keysOf(text) {
 			f[key] += 1 << 20
 		}
 	}
@@ -253,12 +391,9 @@ func (f frequencies) addCommon() {
 // addKeys gives a rule the rarest key of each alternative.
 func (k *keys) addKeys(n need, rule int, f frequencies) {
 	for _, alternative := range n {
-		rarest := alternative[0]
-		for _, key := range alternative[1:] {
-			if f[key] < f[rarest] {
-				rarest = key
-			}
+		e := keyEntry{key: f.rarest(alternative), rule: int32(rule)}
+		if !slices.Contains(k.list[max(len(k.list)-maxAlternatives, 0):], e) {
+			k.list = append(k.list, e)
 		}
-		k.list = append(k.list, keyEntry{key: rarest, rule: int32(rule)})
 	}
 }

@@ -249,37 +249,54 @@ func (c *compiler) field(name string) int {
 // finish makes what judging needs of all rules together.
 func (c *compiler) finish() {
 	r := c.r
+	r.noRule, r.unnamed, r.unresolved = denied(textNoRule), denied(textGuarded), denied(textUnresolved)
 	r.byName, r.byAddress = plan{r: r}, plan{r: r, byAddress: true}
-	r.alive = make([]uint64, (len(r.rules)+63)/64)
-	needs := make([]need, len(r.rules))
+	words := (len(r.rules) + 63) / 64
+	r.alive = make([]uint64, 2*words)
+	ofAddress, ofName := r.alive[:words], r.alive[words:]
+	needs := make([][]need, len(r.rules))
 	fields := make([]int, len(r.rules)) // of which field; -1 of the URL
 	often := frequencies{}
 	often.addCommon()
 	for n := range r.rules {
 		made := &r.rules[n]
 		r.urls = r.urls || made.url != nil
-		r.clients = r.clients || made.client != nil
-		if len(made.blocks) > 0 && (made.conditional() || made.host.name != "") {
+		if len(made.blocks) > 0 && made.conditional() {
 			made.condition = r.conditions
 			r.conditions++
 		}
 		fields[n] = -1
-		needs[n] = needOf(made.url)
+		needs[n] = needsOf(made.url)
 		for i := range made.fields {
 			if len(needs[n]) == 0 {
-				needs[n], fields[n] = needOf(made.fields[i].value), made.fields[i].index
+				needs[n], fields[n] = needsOf(made.fields[i].value), made.fields[i].index
 			}
 		}
 		often.add(needs[n])
 	}
-	for n, need := range needs {
+	for n := range r.rules {
+		made := &r.rules[n]
+		need := often.choose(needs[n])
 		switch {
-		case len(need) == 0:
-			r.alive[n/64] |= 1 << (n % 64)
-		case fields[n] < 0:
+		case len(need) > 0 && fields[n] < 0:
 			r.keys.addKeys(need, n, often)
-		default:
+		case len(need) > 0:
 			r.fields[fields[n]].keys.addKeys(need, n, often)
+		case made.onlyAddress():
+			ofAddress[n/64] |= 1 << (n % 64)
+			if n >= r.denies && !slices.Contains(r.addressPorts, made.ports) {
+				r.addressPorts = append(r.addressPorts, made.ports)
+			}
+		case made.host.name != "" && !made.host.suffix:
+			if r.hosts == nil {
+				r.hosts = map[string][]int32{}
+			}
+			r.hosts[made.host.name] = append(r.hosts[made.host.name], int32(n))
+		case made.host.name != "":
+			ofName[n/64] |= 1 << (n % 64)
+		default:
+			ofAddress[n/64] |= 1 << (n % 64)
+			ofName[n/64] |= 1 << (n % 64)
 		}
 	}
 	r.keys.build()

@@ -20,12 +20,16 @@ type Rules struct {
 
 	guarded    []netip.Prefix
 	urls       bool // a rule looks at URLs
-	clients    bool // a rule looks at the client
 	conditions int  // rules on addresses that have other conditions
 
-	alive  []uint64 // rules without a key, by number
-	keys   keys     // of URLs
-	fields []fieldKeys
+	// How a query finds the rules that may speak of it.
+	alive        []uint64           // sets of those without a key: where the destination is an address, then where it is a name
+	hosts        map[string][]int32 // numbers of those of one name
+	keys         keys               // of URLs
+	fields       []fieldKeys
+	addressPorts []portRange // of those that allow by address alone
+
+	noRule, unnamed, unresolved error // of denials that no rule speaks
 
 	byName, byAddress plan // of permits under which no conditional rule holds
 	plans             plans
@@ -150,7 +154,7 @@ func (r *Rules) Check(q *Query) (Permit, error) {
 	if !ok {
 		return Permit{}, denied(textBadHost)
 	}
-	if r == nil {
+	if r == nil || r.noRule == nil {
 		return Permit{}, denied(textNoRule)
 	}
 	j := judgement{r: r, q: q, dest: dest}
