@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/policy"
 )
 
 // maxHosts bounds the exposed names that are remembered.
@@ -18,9 +19,10 @@ type destination struct {
 	kind   destinationKind
 	name   string // client id or host label
 	port   uint16
-	native bool   // needs what wsp does not carry
-	ask    *asked // what credentials have a say in; nil for a TCP port
-	not    *link  // a connection that has failed this caller already
+	native bool          // needs what wsp does not carry
+	ask    *asked        // what credentials have a say in; nil for a TCP port
+	permit policy.Permit // where it depends on the client; else zero
+	not    *link         // a connection that has failed this caller already
 }
 
 type destinationKind uint8
@@ -49,6 +51,7 @@ type dispatcher struct {
 	ports   sync.Map // port → *pool; never removed
 
 	waiting atomic.Int64
+	bounded atomic.Int64 // links whose credential bounds what they carry
 
 	mu     sync.Mutex // guards changes of pools, queues and what follows
 	seq    uint64
@@ -123,6 +126,7 @@ func (d *dispatcher) know(label string) {
 // those who wait.
 func (d *dispatcher) join(l *link) {
 	d.mu.Lock()
+	d.bound(l)
 	if !l.greeting.ExposedOnly { // it could only deny what callers choose
 		d.add(l, d.create(destination{kind: toAny}), 0)
 	}
@@ -166,6 +170,10 @@ func (d *dispatcher) leave(l *link) {
 		}
 		p.members.Store(&list)
 	}
+	if l.bounded {
+		l.bounded = false
+		d.bounded.Add(-1)
+	}
 	l.pools, l.routes = nil, nil
 	d.dropIfUnused(l.client)
 }
@@ -183,12 +191,14 @@ func (d *dispatcher) dropIfUnused(client string) {
 // ReasonNoClient after wait, ReasonQueueFull, ReasonUnsupported, ReasonDraining,
 // ReasonOperator, or ReasonCallerGone if ctx ended.
 func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.RequestID, wait time.Duration) (slot, error) {
-	if p := d.lookup(to); p != nil && p.waiting.Load() == 0 {
-		if sl, ok := p.pick(d, &to); ok {
-			return sl, nil
+	if p := d.lookup(to); p != nil {
+		if p.waiting.Load() == 0 {
+			if sl, ok := p.pick(d, &to); ok {
+				return sl, nil
+			}
 		}
-		if p.excludes(&to) {
-			return slot{}, engine.Fail("find a connection", engine.ReasonDenied, errNoScope)
+		if err := p.forbids(&to); err != nil {
+			return slot{}, engine.Fail("find a connection", engine.ReasonDenied, err)
 		}
 	}
 	w, first, reason := d.enqueue(to, call)
@@ -204,6 +214,13 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 				return sl, nil
 			}
 			sl.l.conn.Unreserve() // one was handed over meanwhile
+			d.handOver(sl.l)
+		}
+	}
+	if !first && d.maySkip(w.pool) {
+		// Those before it may wait for another connection than one that is free.
+		if sl, ok := w.pool.pick(d, &to); ok {
+			sl.l.conn.Unreserve()
 			d.handOver(sl.l)
 		}
 	}
@@ -249,9 +266,12 @@ func (d *dispatcher) enqueue(to destination, call engine.RequestID) (w *waiter, 
 	queue := p.queueFor(to.native)
 	first = queue.head == nil
 	d.seq++
-	w = &waiter{pool: p, native: to.native, not: to.not, ask: to.ask, call: call, seq: d.seq,
+	w = &waiter{pool: p, native: to.native, not: to.not, ask: to.ask, permit: to.permit, call: call, seq: d.seq,
 		queued: true, ready: make(chan struct{})}
 	queue.push(w)
+	if w.particular() {
+		p.particular++
+	}
 	return w, first, engine.ReasonNone
 }
 
@@ -270,6 +290,9 @@ func (d *dispatcher) withdraw(w *waiter) bool {
 func (d *dispatcher) dequeue(w *waiter) {
 	w.pool.queueFor(w.native).remove(w)
 	w.queued = false
+	if w.particular() {
+		w.pool.particular--
+	}
 	w.pool.waiting.Add(-1)
 	d.waiting.Add(-1)
 }
@@ -341,7 +364,7 @@ func (d *dispatcher) oldest(l *link) (first *waiter, route uint64) {
 				continue
 			}
 			w := p.queue[q].head
-			for w != nil && (w.not == l || !w.ask.fits(l)) {
+			for w != nil && (w.not == l || !w.serves(l)) {
 				w = w.next
 			}
 			if w != nil && (first == nil || w.seq < first.seq) {

@@ -49,7 +49,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		s.refuse(w, r, c, engine.ReasonDenied, textCallerScope)
 		return
 	}
-	if reason, text := s.permit(r, t); reason != engine.ReasonNone {
+	if reason, text := s.permit(r, c, t); reason != engine.ReasonNone {
 		s.refuse(w, r, c, reason, text)
 		return
 	}
@@ -65,7 +65,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 }
 
 // permit says why a request that is well-formed is not taken, if so.
-func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
+func (s *Server) permit(r *http.Request, c *call, t *target) (engine.Reason, string) {
 	if s.draining.Load() {
 		return engine.ReasonDraining, ""
 	}
@@ -78,7 +78,7 @@ func (s *Server) permit(r *http.Request, t *target) (engine.Reason, string) {
 	if s.live().Rules == nil {
 		return engine.ReasonNone, ""
 	}
-	return engine.ReasonOf(s.allowed(&policy.Query{Method: r.Method, Fields: r.Header}, t)), ""
+	return engine.ReasonOf(s.allowed(c, &policy.Query{Method: r.Method, Fields: r.Header, From: callerAddress(r.RemoteAddr)}, t)), ""
 }
 
 // forward finds a connection, opens an exchange on it and relays both ways. If
@@ -89,11 +89,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, c *call, t *tar
 	for attempt := 1; ; attempt++ {
 		sl, err := s.dispatch.acquire(r.Context(), t.to, c.rec.ID, s.patience())
 		if err != nil {
-			text := ""
-			if errors.Is(err, errNoScope) {
-				text = errNoScope.Error()
-			}
-			s.refuse(w, r, c, engine.ReasonOf(err), text)
+			s.refuse(w, r, c, engine.ReasonOf(err), whyForbidden(err))
 			return
 		}
 		c.found(sl)

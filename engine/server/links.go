@@ -21,6 +21,7 @@ type link struct {
 	opened   time.Time
 	counters frame.Counters
 	failed   atomic.Uint64                   // exchanges, as in engine.Connection
+	bounded  bool                            // its credential bounds what it carries; guarded by dispatcher.mu
 	identity atomic.Pointer[policy.Identity] // never nil
 	bounds   atomic.Pointer[bounds]
 	seat     *seat // of its socket

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"adit/engine"
+	"adit/engine/policy"
 )
 
 // maxScan bounds how many connections one pick compares.
@@ -25,7 +26,8 @@ type pool struct {
 
 	// Guarded by dispatcher.mu. Those who need a native connection wait in a
 	// list of their own, so that nobody waits behind what he does not need.
-	queue [2]fifo // any, native
+	queue      [2]fifo // any, native
+	particular int     // waiters whom not every connection may serve
 }
 
 func (p *pool) slots() []slot {
@@ -37,7 +39,7 @@ func (p *pool) slots() []slot {
 
 // pick reserves a slot on the connection with the fewest exchanges in flight.
 // It scans from a rotating start and takes the first that is idle. not is a
-// connection to leave out, and so is one that no credential lets serve it.
+// connection to leave out, and so is one that credentials or rules do not let serve it.
 func (p *pool) pick(d *dispatcher, to *destination) (slot, bool) {
 	list := p.slots()
 	if len(list) == 0 {
@@ -49,7 +51,7 @@ func (p *pool) pick(d *dispatcher, to *destination) (slot, bool) {
 	full := fullness{d: d}
 	for i := range min(len(list), maxScan) {
 		sl := list[(start+i)%len(list)]
-		if sl.l == to.not || to.native && !sl.l.native || !to.ask.fits(sl.l) {
+		if sl.l == to.not || to.native && !sl.l.native || !to.serves(sl.l) {
 			continue
 		}
 		n := sl.l.conn.InFlight()
@@ -65,7 +67,7 @@ func (p *pool) pick(d *dispatcher, to *destination) (slot, bool) {
 	}
 	for i := range list {
 		sl := list[(start+i)%len(list)]
-		if sl.l != to.not && (sl.l.native || !to.native) && to.ask.fits(sl.l) && !full.at(sl.l) && sl.l.conn.Reserve() {
+		if sl.l != to.not && (sl.l.native || !to.native) && to.serves(sl.l) && !full.at(sl.l) && sl.l.conn.Reserve() {
 			return sl, true
 		}
 	}
@@ -90,6 +92,7 @@ type waiter struct {
 	native     bool
 	not        *link
 	ask        *asked
+	permit     policy.Permit
 	call       engine.RequestID
 	seq        uint64
 	queued     bool          // guarded by dispatcher.mu, like what follows

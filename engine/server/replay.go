@@ -123,8 +123,8 @@ func (p *replay) run() {
 	})
 	defer p.idle.Stop()
 	p.c.ask(p.method, &p.t)
-	query := policy.Query{Method: p.method, Fields: p}
-	if err := p.s.allowed(&query, &p.t); err != nil {
+	query := policy.Query{Method: p.method, Fields: p, Client: p.only}
+	if err := p.s.allowed(p.c, &query, &p.t); err != nil {
 		p.refuse(engine.ReasonOf(err))
 		return
 	}

@@ -74,6 +74,7 @@ func (s *Server) recheckLink(l *link) (why string) {
 	l.admitted(id)
 	s.expireAt(id.Expires)
 	if l.registered.Load() {
+		s.dispatch.rebound(l)
 		if refused := l.checkScope(); refused != nil {
 			return refused.reason
 		}

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"adit/engine"
-	"adit/engine/policy"
 )
 
 // A target is where a request goes: parsed once, so that credential, rules and
@@ -306,26 +305,6 @@ func upgradeOf(r *http.Request) string {
 		}
 	}
 	return up[0]
-}
-
-// allowed asks the rules of this end, if there are any, about a request, of which
-// q has method and fields; of an exposed name too: by the public URL, since the
-// origin's is the client's to know.
-func (s *Server) allowed(q *policy.Query, t *target) error {
-	if s.live().Rules == nil {
-		return nil
-	}
-	q.Host = t.authority
-	if t.way == engine.WayConnect {
-		q.URL = "tcp://" + t.authority
-	} else {
-		q.URL = t.scheme + "://" + t.authority + t.path
-		if !hasPort(t.authority) {
-			q.Host += map[string]string{"http": ":80", "https": ":443"}[t.scheme]
-		}
-	}
-	_, err := s.live().Rules.Check(q)
-	return err
 }
 
 func hasPort(authority string) bool {
