@@ -72,11 +72,18 @@ type process struct {
 // before is for a test that needs a wrapper: nil but there.
 func start(t testing.TB, name string, wrapper []string, args ...string) *process {
 	t.Helper()
-	argv := append(append(append([]string(nil), wrapper...), binary), args...)
+	return launch(t, name, append(append(append([]string(nil), wrapper...), binary), args...))
+}
+
+// launch is start with a whole command line, and files that the process inherits
+// from descriptor 3 on.
+func launch(t testing.TB, name string, argv []string, files ...*os.File) *process {
+	t.Helper()
 	p := &process{
 		t: t, name: name, cmd: exec.Command(argv[0], argv[1:]...),
 		changed: make(chan struct{}), outcomes: map[string]int{}, exited: make(chan struct{}),
 	}
+	p.cmd.ExtraFiles = files
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0 atexit_sleep_ms=0", "GOTRACEBACK=all",
 		"XDG_STATE_HOME="+p.cmd.Dir, "XDG_RUNTIME_DIR="+p.cmd.Dir)

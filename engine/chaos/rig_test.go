@@ -33,6 +33,7 @@ type rig struct {
 	transport, viaProxy    *http.Transport
 	originAddr, clientName string
 	wrapper                []string // of the server
+	binary                 string   // of the server; "" the one under test
 	noRoutes               bool     // classic connections carry none
 	hanging                sync.Once
 }
@@ -110,8 +111,12 @@ func freeAddr(t testing.TB) string {
 
 func (r *rig) startServer() {
 	r.t.Helper()
-	r.server = start(r.t, "server", r.wrapper, append([]string{"server", "--headless", "--name", "chaos",
-		"--listen", r.addr, "--domain", domain, "--ping", "1s", "--grace", "5s"}, r.serverFlags...)...)
+	path := r.binary
+	if path == "" {
+		path = binary
+	}
+	r.server = launch(r.t, "server", append(append(r.wrapper[:len(r.wrapper):len(r.wrapper)], path, "server", "--headless", "--name", "chaos",
+		"--listen", r.addr, "--domain", domain, "--ping", "1s", "--grace", "5s"), r.serverFlags...))
 	ready := r.server.await(0, "ready", 1, startWait)
 	if ready[0].Listen != r.addr {
 		r.t.Fatalf("server says that it listens on %q, was told %q", ready[0].Listen, r.addr)

@@ -200,6 +200,8 @@ func (s *Server) Handover(ctx context.Context) error {
 	if s.leaving.Swap(true) {
 		return s.Shutdown(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.Grace)
+	defer cancel()
 	s.publish(engine.Event{Kind: engine.KindDraining, Reason: restarting, Count: s.calls.running()})
 	s.life.Lock()
 	listeners := s.listeners
