@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"testing"
 
-	"adit/engine"
 	"adit/engine/policy"
 )
 
@@ -98,18 +97,5 @@ func BenchmarkCheck100(b *testing.B) {
 				i++
 			}
 		})
-	}
-}
-
-func BenchmarkAdmitCaller(b *testing.B) {
-	c := &policy.Callers{Secrets: policy.NewSecrets("one", "two", "three")}
-	value := []string{"Bearer three"}
-	h := http.Header{}
-	b.ReportAllocs()
-	for b.Loop() {
-		h["Proxy-Authorization"] = value
-		if _, err := c.Admit(&policy.Presented{Header: h}, engine.WayProxy); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
