@@ -37,8 +37,10 @@ func run(m *testing.M) int {
 	code := m.Run()
 	if code == 0 {
 		// An origin of the tests that has refused content waits half a second
-		// before it closes (net/http, RST avoidance); it ends by itself.
-		if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait")); err != nil {
+		// before it closes (net/http, RST avoidance), and one that has said GOAWAY a
+		// second; they end by themselves.
+		if err := goleak.Find(goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"),
+			goleak.IgnoreAnyFunction("net/http.(*http2serverConn).serve")); err != nil {
 			fmt.Fprintln(os.Stderr, "chaos:", err)
 			code = 1
 		}

@@ -150,7 +150,7 @@ func (s *Server) Drain(ctx context.Context, id engine.ConnectionID, by engine.Op
 	if id == 0 {
 		s.audit(engine.ActionDrain, by, s.o.Name)
 		s.beginDrain()
-		go s.Shutdown(context.Background())
+		go s.Shutdown(context.Background()) // #nosec G118 -- it outlives the operator's request
 		return nil
 	}
 	l := s.links.find(id)

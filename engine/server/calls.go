@@ -238,6 +238,7 @@ func (c *call) end() {
 	}
 	if c.live != nil && c.told.Swap(startOver) == startTold {
 		sh.mu.Lock() // the sweep may be about to publish the start: it is let pass
+		//lint:ignore SA2001 to have waited is all
 		sh.mu.Unlock()
 		c.live.Over.Store(true)
 		c.spare = nil

@@ -2,8 +2,6 @@ package server
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/net/http2"
 
 	"adit/engine"
 	"adit/engine/tunnel"
@@ -335,10 +331,9 @@ func TestCallerOfPortThatResets(t *testing.T) {
 
 // h2c returns a client that speaks HTTP/2 in clear with prior knowledge.
 func h2c(t testing.TB) *http.Client {
-	tr := &http2.Transport{AllowHTTP: true, DisableCompression: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		}}
+	var clear http.Protocols
+	clear.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: &clear, DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}
 }

@@ -119,7 +119,7 @@ func edit(p engine.Replay, text []byte) pane.Effect {
 			return pane.Say{Text: "edit: " + err.Error(), Bad: true}
 		}
 		path := filepath.Join(dir, "request.http")
-		if err := os.WriteFile(path, text, 0o600); err != nil {
+		if err := os.WriteFile(path, text, 0o600); err != nil { // #nosec G703 -- in a directory made for it
 			_ = os.RemoveAll(dir)
 			return pane.Say{Text: "edit: " + err.Error(), Bad: true}
 		}
