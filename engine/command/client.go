@@ -37,6 +37,9 @@ adit client --config wsp_client.cfg`,
 	cmd.RunE = p.verb(func(ctx context.Context) error {
 		in := s.input(p)
 		c, loaded, err := config.LoadClientFrom(in)
+		if err == nil {
+			err = p.checkClientFiles(c, loaded)
+		}
 		if err != nil {
 			return &exit{codeUsage, err}
 		}

@@ -47,3 +47,8 @@ func appendTexts(b []byte, texts []string) []byte {
 	}
 	return append(b, ']')
 }
+
+// appendTextAlways appends a member of an object, also where value is "".
+func appendTextAlways(b []byte, name, value string) []byte {
+	return observe.AppendString(appendName(b, name), value)
+}

@@ -37,6 +37,9 @@ adit server --config wsp_server.cfg`,
 	cmd.RunE = p.verb(func(ctx context.Context) error {
 		in := s.input(p)
 		c, loaded, err := config.LoadServerFrom(in)
+		if err == nil {
+			err = checkServerFiles(c, loaded)
+		}
 		if err != nil {
 			return &exit{codeUsage, err}
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,7 +34,7 @@ func parseDocument(path string, data []byte) (*document, error) {
 	d := &document{path: path}
 	var nodes []yaml.Node
 	if err := yaml.Load(data, &nodes, yaml.WithAllDocuments()); err != nil {
-		return nil, d.syntaxError(err)
+		return nil, d.syntaxError(err, data)
 	}
 	if len(nodes) > 1 {
 		return nil, d.fail(&nodes[1], "a second document; want one")
@@ -57,7 +58,7 @@ func parseDocument(path string, data []byte) (*document, error) {
 
 // syntaxError keeps the line and what is wrong; the parser's text may quote what
 // it could not read, which may be a credential.
-func (d *document) syntaxError(err error) error {
+func (d *document) syntaxError(err error, data []byte) error {
 	const hint = `; a value that begins with @, *, & or a backquote needs quotes, as in "@FILE"`
 	var e *yaml.LoadError
 	if !errors.As(err, &e) || e.Mark.Line == 0 {
@@ -65,12 +66,25 @@ func (d *document) syntaxError(err error) error {
 	}
 	message := e.Message
 	switch {
+	case isTabbed(data, e.Mark.Line):
+		message = "the line is indented with a tab; YAML wants spaces"
 	case strings.Contains(message, "anchor"):
 		message = "an alias without its anchor" + hint
 	case strings.Contains(message, "cannot start any token"):
 		message += hint
 	}
 	return fmt.Errorf("%s:%d: no YAML: %s", d.path, e.Mark.Line, message)
+}
+
+// isTabbed reports whether a line, counted from 1, has a tab in front.
+func isTabbed(data []byte, line int) bool {
+	for text := range bytes.Lines(data) {
+		if line--; line == 0 {
+			indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+			return bytes.ContainsRune(indent, '\t')
+		}
+	}
+	return false
 }
 
 func (d *document) fail(at *yaml.Node, format string, args ...any) error {

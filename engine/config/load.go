@@ -33,10 +33,9 @@ type Loaded struct {
 
 // An exact is what a setting was, for finding out whether it is otherwise now.
 type exact struct {
-	value    string
-	content  [sha256.Size]byte // of the files that it names
-	live     bool
-	restarts bool // its files are read at the start only
+	value   string
+	content [sha256.Size]byte // of the files that it names, which every reload reads
+	live    bool
 }
 
 // A Change is a setting that is otherwise than it was.
@@ -57,7 +56,7 @@ func (l *Loaded) Changes(before *Loaded) []Change {
 		case now.value != was.value:
 			changes = append(changes, Change{name, now.live})
 		case now.content != was.content:
-			changes = append(changes, Change{name, !now.restarts})
+			changes = append(changes, Change{name, true})
 		}
 	}
 	for i, name := range []string{"whitelist", "blacklist"} {
@@ -198,12 +197,14 @@ func Roles(path string) ([]string, error) {
 		return []string{name}, err
 	}
 	for _, e := range top {
-		if e.key == "server" || e.key == "client" {
+		if (e.key == "server" || e.key == "client") && !isNull(e.value) {
 			roles = append(roles, e.key)
 		}
 	}
-	if len(roles) == 0 && err == nil && len(top) > 0 {
-		err = d.unknown(top[0].at, "the file", []string{"server", "client"})
+	for _, e := range top {
+		if e.key != "server" && e.key != "client" && len(roles) == 0 {
+			err = errors.Join(err, d.unknown(e.at, "the file", []string{"server", "client"}))
+		}
 	}
 	return roles, err
 }

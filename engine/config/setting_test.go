@@ -357,3 +357,10 @@ func TestBadValuesNameTheirSource(t *testing.T) {
 		}
 	}
 }
+
+func rewrite(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
