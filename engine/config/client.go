@@ -159,9 +159,11 @@ func (c *Client) allowsAll() bool {
 }
 
 // Rules returns the rules for destinations that callers choose.
-func (c *Client) Rules() (*policy.Rules, error) {
-	set := policy.RuleSet{Allow: c.Allow, Deny: c.Deny, Whitelist: c.Whitelist, Blacklist: c.Blacklist, AllowAll: c.allowsAll()}
-	return set.Compile()
+func (c *Client) Rules() (*policy.Rules, error) { return c.RuleSet().Compile() }
+
+// RuleSet returns what Rules compiles.
+func (c *Client) RuleSet() *policy.RuleSet {
+	return &policy.RuleSet{Allow: c.Allow, Deny: c.Deny, Whitelist: c.Whitelist, Blacklist: c.Blacklist, AllowAll: c.allowsAll()}
 }
 
 // refusal keeps a client from running that has nowhere to go or nothing to

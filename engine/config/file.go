@@ -147,109 +147,6 @@ func (d *document) scalars(e entry, list bool) ([]string, error) {
 	return values, nil
 }
 
-// rules reads a whitelist or blacklist.
-func (d *document) rules(e entry) ([]policy.Rule, error) {
-	if isNull(e.value) {
-		return nil, nil
-	}
-	if e.value.Kind != yaml.SequenceNode {
-		return nil, d.fail(e.value, "%s wants a list of rules, each with method, url or headers", e.key)
-	}
-	var rules []policy.Rule
-	var wrong []error
-	for _, item := range e.value.Content {
-		item = resolve(item)
-		if isNull(item) {
-			wrong = append(wrong, d.fail(item, "%s has an empty rule; want method, url or headers", e.key))
-			continue
-		}
-		rule, err := d.rule(e.key, item)
-		if err == nil {
-			if err = checkRule(e.key, rule); err != nil {
-				err = d.fail(item, "%w", err)
-			}
-		}
-		wrong = append(wrong, err)
-		rules = append(rules, rule)
-	}
-	return rules, errors.Join(wrong...)
-}
-
-func (d *document) rule(list string, item *yaml.Node) (policy.Rule, error) {
-	var rule policy.Rule
-	fields, err := d.entries("a rule of "+list, item)
-	if err != nil {
-		return rule, err
-	}
-	for _, f := range fields {
-		if into := ruleText(&rule, f.key); into != nil {
-			text, err := d.scalars(f, false)
-			if err != nil {
-				return rule, err
-			}
-			*into = text[0]
-			continue
-		}
-		switch f.key {
-		case "address":
-			if rule.Address, err = d.scalars(f, true); err != nil {
-				return rule, err
-			}
-		case "from":
-			if rule.From, err = d.scalars(f, true); err != nil {
-				return rule, err
-			}
-		case "headers":
-			headers, err := d.entries("headers", f.value)
-			if err != nil {
-				return rule, err
-			}
-			rule.Headers = make(map[string]string, len(headers))
-			for _, h := range headers {
-				text, err := d.scalars(h, false)
-				if err != nil {
-					return rule, err
-				}
-				rule.Headers[h.key] = text[0]
-			}
-		default:
-			return rule, d.unknown(f.at, "a rule of "+list, []string{"method", "url", "headers", "name", "address", "ports", "client", "caller", "from"})
-		}
-	}
-	return rule, nil
-}
-
-// ruleText returns where a key of a rule that has one value goes, nil if it is
-// none.
-func ruleText(rule *policy.Rule, key string) *string {
-	switch key {
-	case "name":
-		return &rule.Name
-	case "method":
-		return &rule.Method
-	case "url":
-		return &rule.URL
-	case "ports":
-		return &rule.Ports
-	case "client":
-		return &rule.Client
-	case "caller":
-		return &rule.Caller
-	}
-	return nil
-}
-
-// checkRule compiles one rule, so that the error has the line of the rule.
-func checkRule(list string, rule policy.Rule) error {
-	_, err := (&policy.RuleSet{Whitelist: []policy.Rule{rule}}).Compile()
-	if err == nil {
-		return nil
-	}
-	// The text of the policy counts entries; the line says more here.
-	_, cause, _ := strings.Cut(err.Error(), ": ")
-	return fmt.Errorf("%s: %s", list, cause)
-}
-
 func (d *document) unknown(key *yaml.Node, of string, known []string) error {
 	return d.fail(key, "%s has no key %q; the nearest is %q", of, engine.Bound(key.Value), nearest(key.Value, known))
 }
@@ -365,7 +262,7 @@ func (s *section) applyField(d *document, role string, f entry, settings []Setti
 	if f.key != "whitelist" && f.key != "blacklist" {
 		return d.unknown(f.at, role, known)
 	}
-	rules, err := d.rules(f)
+	rules, err := d.rules(f, role == "server")
 	if err != nil || !mine {
 		return err
 	}

@@ -18,7 +18,7 @@ func TestOneFileServesBothRoles(t *testing.T) {
 		t.Fatal(notices, err)
 	}
 	if s.Listen != "127.0.0.1:9090" || s.Domain != "tunnels.example.com" || s.OpenCallers != "exposed" || s.Timeout != 2*time.Second ||
-		!reflect.DeepEqual(s.Secret, []string{"one", "two"}) || !reflect.DeepEqual(s.Blacklist, []policy.Rule{{URL: "^http://forbidden"}}) || s.WSPFile {
+		!reflect.DeepEqual(s.Secret, []string{"one", "two"}) || !reflect.DeepEqual(s.Blacklist, []policy.Rule{{URL: "^http://forbidden", Line: 10}}) || s.WSPFile {
 		t.Errorf("server %+v", s)
 	}
 	if first, last, err := s.TCPRange(); first != 20000 || last != 20100 || err != nil {
@@ -29,7 +29,7 @@ func TestOneFileServesBothRoles(t *testing.T) {
 		t.Fatal(notices, err)
 	}
 	if !reflect.DeepEqual(c.Server, []string{"wss://edge.example.com/register"}) || c.ID != "pi" || len(c.Expose) != 2 || len(c.Allow) != 2 || c.WSPFile ||
-		!reflect.DeepEqual(c.Whitelist, []policy.Rule{{Method: "^GET$", URL: "^http://db/", Headers: map[string]string{"X-Team": "^ops$"}}}) {
+		!reflect.DeepEqual(c.Whitelist, []policy.Rule{{Method: "^GET$", URL: "^http://db/", Headers: map[string]string{"X-Team": "^ops$"}, Line: 20}}) {
 		t.Errorf("client %+v", c)
 	}
 }

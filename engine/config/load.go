@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -60,7 +59,7 @@ func (l *Loaded) Changes(before *Loaded) []Change {
 		}
 	}
 	for i, name := range []string{"whitelist", "blacklist"} {
-		if len(l.rules[i])+len(before.rules[i]) > 0 && !reflect.DeepEqual(l.rules[i], before.rules[i]) {
+		if !sameRules(l.rules[i], before.rules[i]) {
 			changes = append(changes, Change{name, true})
 		}
 	}

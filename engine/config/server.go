@@ -157,6 +157,11 @@ func (s *Server) settle() (notices []string, err error) {
 		s.OpenCallers = "all"
 		notices = append(notices, "wsp's file: open to all callers, as wsp was; --caller-token closes it")
 	}
+	if rules, err := s.Rules(); err != nil {
+		return nil, err
+	} else if text := addressNotice(rules); text != "" {
+		notices = append(notices, text)
+	}
 	if s.TCPPorts != "" && s.OpenCallers == "" && (len(s.CallerToken) > 0 || s.Tokens != "" || s.TLS.CallerCA != "") {
 		notices = append(notices, "TCP callers can't show a credential, so with --caller-token, --tokens or --caller-ca exposed ports are closed; --open-callers=exposed opens them")
 	}
@@ -220,9 +225,13 @@ func (s *Server) Rules() (*policy.Rules, error) {
 	if len(s.Whitelist)+len(s.Blacklist)+len(s.Allow)+len(s.Deny) == 0 {
 		return nil, nil
 	}
-	set := policy.RuleSet{Allow: s.Allow, Deny: s.Deny, Whitelist: s.Whitelist, Blacklist: s.Blacklist,
+	return s.RuleSet().Compile()
+}
+
+// RuleSet returns what Rules compiles.
+func (s *Server) RuleSet() *policy.RuleSet {
+	return &policy.RuleSet{Allow: s.Allow, Deny: s.Deny, Whitelist: s.Whitelist, Blacklist: s.Blacklist,
 		AllowAll: len(s.Whitelist)+len(s.Allow) == 0, Server: true}
-	return set.Compile()
 }
 
 // TCPRange returns the ports that clients may expose, both ends included; 0, 0

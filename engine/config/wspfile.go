@@ -127,9 +127,9 @@ func (s *Server) applyWSP(d *document, top []entry) (notices []string, err error
 				s.Secret = []string{secret}
 			}
 		case "whitelist":
-			s.Whitelist, err = d.rules(f)
+			s.Whitelist, err = d.rules(f, true)
 		case "blacklist":
-			s.Blacklist, err = d.rules(f)
+			s.Blacklist, err = d.rules(f, true)
 		}
 		if err != nil {
 			return nil, err
@@ -165,9 +165,9 @@ func (c *Client) applyWSP(d *document, top []entry) (notices []string, err error
 		case "secretkey":
 			c.Secret, err = d.wspSecret(f)
 		case "whitelist":
-			c.Whitelist, err = d.rules(f)
+			c.Whitelist, err = d.rules(f, false)
 		case "blacklist":
-			c.Blacklist, err = d.rules(f)
+			c.Blacklist, err = d.rules(f, false)
 		}
 		if err != nil {
 			return nil, err

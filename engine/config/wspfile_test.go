@@ -19,8 +19,8 @@ func TestServerFilesOfBothForks(t *testing.T) {
 	field := map[string]string{"X-CUSTOM-HEADER": "^value$"}
 	if !first.WSPFile || first.Listen != "127.0.0.1:8081" || first.Timeout != 1500*time.Millisecond || first.IdleTimeout != 45*time.Second ||
 		!reflect.DeepEqual(first.Secret, []string{"ThisIsASecret"}) || first.OpenClients || first.OpenCallers != "all" ||
-		!reflect.DeepEqual(first.Blacklist, []policy.Rule{{Method: ".*", URL: "^http(s)?://forbidden.*", Headers: field}, {URL: "^http://other"}}) ||
-		!reflect.DeepEqual(first.Whitelist, []policy.Rule{{Method: "^GET$", URL: "^http(s)?://.*$", Headers: field}}) {
+		!reflect.DeepEqual(first.Blacklist, []policy.Rule{{Method: ".*", URL: "^http(s)?://forbidden.*", Headers: field, Line: 8}, {URL: "^http://other", Line: 12}}) ||
+		!reflect.DeepEqual(first.Whitelist, []policy.Rule{{Method: "^GET$", URL: "^http(s)?://.*$", Headers: field, Line: 14}}) {
 		t.Errorf("%+v", first)
 	}
 	if len(notices) != 1 || !strings.Contains(notices[0], "open to all callers") {
@@ -46,7 +46,7 @@ func TestClientFilesOfBothForks(t *testing.T) {
 	}
 	if !first.WSPFile || !reflect.DeepEqual(first.Server, []string{"ws://127.0.0.1:8080/register", "wss://wsp.example.com/register"}) ||
 		first.PoolIdle != 10 || first.PoolMax != 100 || first.ID != "edge_1" || first.Secret != "ThisIsASecret" ||
-		!reflect.DeepEqual(first.Blacklist, []policy.Rule{{Method: ".*", URL: ".*forbidden.*"}}) || len(first.Whitelist) != 1 {
+		!reflect.DeepEqual(first.Blacklist, []policy.Rule{{Method: ".*", URL: ".*forbidden.*", Line: 10}}) || len(first.Whitelist) != 1 {
 		t.Errorf("%+v", first)
 	}
 	second, notices, err := config.LoadClient("testdata/client_second_fork.cfg", nil, nil)

@@ -38,6 +38,19 @@ type Rules struct {
 // AllowNothing reports whether every destination is denied. A nil *Rules does.
 func (r *Rules) AllowNothing() bool { return r == nil || !r.all && len(r.rules) == r.denies }
 
+// OnAddresses returns the places of the rules that look at addresses: "deny 1".
+func (r *Rules) OnAddresses() (places []string) {
+	if r == nil {
+		return nil
+	}
+	for i := range r.rules {
+		if len(r.rules[i].blocks) > 0 {
+			places = append(places, r.rules[i].place)
+		}
+	}
+	return places
+}
+
 // A Rule is an entry of a whitelist or blacklist: wsp's, with more to it. Its
 // expressions are RE2, match anywhere in the text, and all that it says must
 // hold. A field that is absent has the value "", as in wsp; of one with several
