@@ -62,9 +62,9 @@ type call struct {
 	cancelled  atomic.Bool
 	revoked    string // why it was cancelled, where its caller's credential is to blame; set before that
 
-	identity policy.Identity // its caller's; others read it through who
-	who      atomic.Pointer[policy.Identity]
-	asked    asked // others read it through asking
+	identity policy.Identity                 // of its caller, as admitted
+	who      atomic.Pointer[policy.Identity] // as it is now; nil: not admitted yet
+	asked    asked                           // others read it through asking
 	asking   atomic.Pointer[asked]
 
 	sent requestHead

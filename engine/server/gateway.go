@@ -45,7 +45,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		c.target(t.record())
 		c.started()
 	}
-	if c.ask(r.Method, t); !c.asked.within(c.identity.Scope) {
+	if c.ask(r.Method, t); !c.asked.within(c.asked.caller) {
 		s.refuse(w, r, c, engine.ReasonDenied, textCallerScope)
 		return
 	}

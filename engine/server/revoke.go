@@ -117,10 +117,12 @@ func (s *Server) expel(l *link, why string) {
 	s.spawn(func() { l.end(engine.ClosePolicy, closeText(why)) })
 }
 
-// identify notes who the caller is, and under what.
-func (c *call) identify(id policy.Identity) {
-	c.identity = id
-	c.who.Store(&c.identity)
+// scope returns what the caller may reach.
+func (c *call) scope() *policy.Scope {
+	if who := c.who.Load(); who != nil {
+		return who.Scope
+	}
+	return nil
 }
 
 // admitCaller decides on the credential of a call.
@@ -130,13 +132,16 @@ func (s *Server) admitCaller(c *call, p *policy.Presented) error {
 	if err != nil {
 		return err
 	}
-	c.identify(id)
+	c.identity = id
+	c.who.Store(&c.identity)
 	for now := s.live(); now != under; now = s.live() {
 		// An update has looked at the calls that run, and may not have seen this one.
 		under = now
-		if _, ok := now.Callers.Renew(&id, isExposed(c.rec.Way)); !ok {
+		renewed, ok := now.Callers.Renew(&id, isExposed(c.rec.Way))
+		if !ok {
 			return engine.Fail("admit caller", refusalOf(c.rec.Way), errRevoked)
 		}
+		c.who.Store(&renewed)
 	}
 	if !id.Expires.IsZero() {
 		s.expireAt(id.Expires)

@@ -25,7 +25,7 @@ type asked struct {
 // ask notes what the caller asks for.
 func (c *call) ask(method string, t *target) {
 	c.asked = asked{
-		kind: t.to.kind, name: t.to.name, method: method, scheme: t.scheme, authority: t.authority, path: t.path, caller: c.identity.Scope,
+		kind: t.to.kind, name: t.to.name, method: method, scheme: t.scheme, authority: t.authority, path: t.path, caller: c.scope(),
 	}
 	if t.way == engine.WayConnect {
 		c.asked.scheme, c.asked.path = "tcp", ""
