@@ -109,6 +109,7 @@
 //	control answer, one per socket     net/http              its peer leaves, Close            control Server.Close
 //	control ledger                     NewServer             Close, the engine's end           control Server.Close
 //	metrics follower                   metrics.New           ctx, the engine's end            Set.Close
+//	trace follower, sender             trace.New             the bus is closed, Close         Exporter.Close, within 2 s
 //	command metrics listener           run.observe           the run ends                     run.end
 //	remote stream                      Dial                  Close, ctx                        Remote.Close
 //	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close

@@ -72,6 +72,15 @@ type Request struct {
 	Heads    *Heads   // nil where nobody asked for them (see SubscribeOptions.Heads)
 	Captured Captured // what is kept of its content; nil where nothing is. In an event, and in what RequestLog.Request returns of a local log
 	Live     *Live    // while the exchange runs; nil in the record of its end
+	Trace    *Trace   // nil where it is not traced; in an event of this process only
+}
+
+// A Trace is where a traced exchange stands in its trace (W3C Trace Context).
+type Trace struct {
+	ID     [16]byte
+	Parent [8]byte // span of whoever sent the request; zero where nobody told one
+	Span   [8]byte // of the exchange at this end
+	State  string  // tracestate as it came, at most 512 bytes
 }
 
 // Heads are the header fields of one exchange as they went through the tunnel,

@@ -71,6 +71,8 @@ type Options struct {
 	// NetDial replaces the dial to servers in tests.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
+	Tracer *observe.Tracer // which requests are traced, and given a traceparent; nil: none
+
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
 	Logger  *slog.Logger // nil: discards
 	OnPanic func(v any)  // nil: panics go on

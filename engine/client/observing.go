@@ -29,3 +29,19 @@ func (c *Client) Ready() error {
 
 // RequestCounts fills into with the requests that ended.
 func (c *Client) RequestCounts(into *observe.RequestCounts) { c.totals.RequestCounts(into) }
+
+// trace puts the exchange into the trace that its request tells, or a new one: a
+// byte stream tells none. Where the server traces, the request always has one.
+func (x *exchange) trace() {
+	t := x.n.c.o.Tracer
+	if t == nil {
+		return
+	}
+	r := x.in.Request()
+	if r == nil {
+		x.rec.Trace, _ = t.Begin(nil, nil)
+		return
+	}
+	told := (*asked)(r)
+	x.rec.Trace, x.traceparent = t.Begin(told.Values("traceparent"), told.Values("tracestate"))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type exchange struct {
 	tee           *capture.Tee // nil where its content is not kept
 	heads         *engine.Heads
 	rec           *engine.Request // nil where nobody wants it
+	traceparent   string          // to go on with in place of what the request has; "" that stays
 	live          *engine.Live    // the same
 
 	// Guarded by connection.mu.
@@ -64,6 +66,7 @@ func (n *connection) accept(in tunnel.Incoming, id engine.RequestID) *exchange {
 	now, late := bus.Wants(engine.KindRequestStarted), bus.WantsLate()
 	if now || late || bus.Wants(engine.KindRequestFinished) {
 		x.rec = x.record()
+		x.trace()
 		x.capture(x.rec)
 	}
 	if now || late {
@@ -231,6 +234,9 @@ func (x *exchange) originRequest(r *wire.Request) (*origin.Request, error) {
 		Fields:        r.Fields,
 		Upgrade:       wire.Get(r.Fields, "upgrade"),
 		Informational: x.inform,
+	}
+	if x.traceparent != "" {
+		out.Fields = append(slices.Clip(without(without(r.Fields, "traceparent"), "tracestate")), wire.Field{Name: "traceparent", Value: x.traceparent})
 	}
 	if err := x.place(r, out); err != nil {
 		return nil, err

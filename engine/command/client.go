@@ -65,6 +65,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 	o.Version = ShortVersion(p.Version)
 	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.component("client"), r.onPanic
+	o.Tracer = tracer(&c.Observing)
 	if o.Egress, err = p.openEgress(&c.Egress); err != nil {
 		return err
 	}

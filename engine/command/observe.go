@@ -10,9 +10,11 @@ import (
 	"golang.org/x/net/netutil"
 
 	"adit/engine"
+	"adit/engine/config"
 	"adit/engine/control"
 	"adit/engine/metrics"
 	"adit/engine/observe"
+	"adit/engine/trace"
 )
 
 // Bounds of --metrics-listen, which anybody may ask.
@@ -42,7 +44,11 @@ func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLo
 	if r.plan.role == "" {
 		return nil // no process that somebody watches
 	}
-	o := metrics.Options{Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics")}
+	spans, err := r.trace(e)
+	if err != nil {
+		return err
+	}
+	o := metrics.Options{Spans: spans, Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics")}
 	if said, ok := e.(observed); ok {
 		o.Ready, o.Requests = said.Ready, said.RequestCounts
 		r.watched.ready = said.Ready
@@ -59,6 +65,37 @@ func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLo
 	r.closers = append(r.closers, set.Close)
 	r.watched.metrics = set.Handler()
 	return r.listenMetrics(ctx)
+}
+
+// tracer returns what decides which requests are traced; nil: none are.
+func tracer(c *config.Observing) *observe.Tracer {
+	if c.OTLP == "" {
+		return nil
+	}
+	return observe.NewTracer(c.OTLPSample)
+}
+
+// trace sends spans of e, which does not serve yet, where --otlp says. counts is
+// nil where it says nothing.
+func (r *run) trace(e engine.Engine) (counts func() (sent, lost uint64), err error) {
+	c := &r.plan.observing
+	if c.OTLP == "" {
+		return nil, nil
+	}
+	log := r.component("traces")
+	exporter, err := trace.New(trace.Options{
+		Engine: e, URL: c.OTLP, Headers: c.OTLPHeaders,
+		Service: "adit-" + r.plan.role, Name: r.plan.name, Version: ShortVersion(r.process.Version), Logger: log,
+		Notice: func(text string) {
+			r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
+			log.Warn(text)
+		},
+	})
+	if err != nil {
+		return nil, &exit{codeUsage, fmt.Errorf("--otlp: %w", err)}
+	}
+	r.closers = append(r.closers, exporter.Close)
+	return exporter.Counts, nil
 }
 
 // listenMetrics serves --metrics-listen until the end of the run: a probe is told

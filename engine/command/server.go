@@ -68,6 +68,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	}
 	o.FirstRequest, o.FirstConnection = r.openStore()
 	o.Bus, o.Logger, o.OnPanic = r.bus, r.component("server"), r.onPanic
+	o.Tracer = tracer(&c.Observing)
 	o.Ports = r.inheritedPorts()
 	ln, err := r.listen(ctx, "listen", c.Listen)
 	if err != nil {

@@ -26,6 +26,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 	}
 	defer c.release()
 	c.rec.Method = observe.Method(r.Method)
+	c.trace(r.Header)
 	if err := s.admitCaller(c, &policy.Presented{Header: r.Header, TLS: r.TLS}); err != nil {
 		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""

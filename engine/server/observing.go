@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net/http"
 
 	"adit/engine"
 	"adit/engine/observe"
@@ -26,3 +27,17 @@ func (s *Server) Ready() error {
 
 // RequestCounts fills into with the requests that ended.
 func (s *Server) RequestCounts(into *observe.RequestCounts) { s.totals.RequestCounts(into) }
+
+// trace puts the call into the trace that its caller has told, or a new one, and
+// that into what goes on to the origin. h is nil for a byte stream.
+func (c *call) trace(h http.Header) {
+	t := c.s.o.Tracer
+	if t == nil {
+		return
+	}
+	var add string
+	if c.rec.Trace, add = t.Begin(h["Traceparent"], h["Tracestate"]); add != "" && h != nil {
+		h["Traceparent"] = []string{add}
+		delete(h, "Tracestate") // it belongs to the traceparent that was none
+	}
+}

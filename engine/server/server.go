@@ -62,6 +62,8 @@ type Options struct {
 	FirstRequest    engine.RequestID
 	FirstConnection engine.ConnectionID
 
+	Tracer *observe.Tracer // which requests are traced, and given a traceparent; nil: none
+
 	Bus     *observe.Bus // of the caller of New, who closes it after Done
 	Logger  *slog.Logger // nil: discards
 	OnPanic func(v any)  // nil: panics go on

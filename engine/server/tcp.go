@@ -66,6 +66,7 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 	}
 	defer c.release()
 	c.rec.Target = "tcp:" + strconv.Itoa(int(port))
+	c.trace(nil)
 	c.started()
 	end := connEnd{conn}
 	refuse := func(reason engine.Reason) {
