@@ -103,6 +103,7 @@ func look(v command.View) tui.Options {
 		Log:       v.Log,
 		Operator:  "local",
 		Settings:  v.Settings,
+		Reloaded:  v.Reloaded,
 		Commands:  v.Commands,
 		Logger:    v.Logger,
 		Theme:     v.Options.Theme,

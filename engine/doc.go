@@ -124,6 +124,8 @@
 //	command control, one per socket    run.watch              the run ends                     run.end
 //	command first data, hangup of      a verb                 data or the verb's end           the verb
 //	  attach
+//	command settings after a reload    attach                 its dashboard ends               attach
+//	command reloader                   run.live               the run ends                     run.end
 //	command restart, SIGUSR2           run.headless          the successor serves, or not     run.headless
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that

@@ -53,6 +53,12 @@ func (m *model) look() {
 	case m.o.Attached != nil:
 		f.Attached = m.o.Attached()
 	}
+	if m.o.Reloaded == nil {
+		return
+	}
+	if now := m.o.Reloaded(); now != nil {
+		f.Settings = now
+	}
 }
 
 // watch takes the state of the link.

@@ -15,10 +15,11 @@ import (
 type Options struct {
 	Engine   engine.Engine
 	Log      engine.RequestLog
-	Operator string           // who the audit events name
-	Settings []engine.Setting // for the Config screen
-	Commands []string         // lines for a shell that are worth showing
-	Logger   *slog.Logger     // never writes to the terminal
+	Operator string                  // who the audit events name
+	Settings []engine.Setting        // for the Config screen
+	Reloaded func() []engine.Setting // Settings after a reload, nil before one; must not wait. Nil: there is none
+	Commands []string                // lines for a shell that are worth showing
+	Logger   *slog.Logger            // never writes to the terminal
 
 	Theme     string // name; "" or "auto": by the terminal's background
 	Glyphs    string // "unicode", "block", "ascii"; "" or "auto": by the locale

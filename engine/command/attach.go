@@ -130,7 +130,13 @@ func (p *Process) attach(cmd *cobra.Command, args []string, f *remoteFlags, t *l
 	}
 	f.dashboard = true
 	return p.over(f, func(ctx context.Context, s *session, _ []string) error {
-		return p.look(ctx, s.view(ctx, d), front)
+		v := s.view(ctx, d)
+		if _, recording := v.Engine.(engine.Player); !recording {
+			now, end := s.followSettings(ctx)
+			defer end()
+			v.Reloaded = now
+		}
+		return p.look(ctx, v, front)
 	})(cmd, args)
 }
 

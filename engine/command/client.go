@@ -48,12 +48,18 @@ adit client --config wsp_client.cfg`,
 	return cmd
 }
 
-func runClient(ctx context.Context, p *Process, c *config.Client, in config.Input, loaded *config.Loaded) error {
-	r, err := newRun(p, plan{
-		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For,
-		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
+// clientPlan turns settings into those of a run.
+func clientPlan(c *config.Client, loaded *config.Loaded) plan {
+	return plan{
+		role: engine.RoleClient.String(), name: c.ID, events: c.Events, level: c.LogLevel, limit: c.For, dashboard: c.Dashboard,
 		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, observing: c.Observing, patient: c.Once,
-	})
+	}
+}
+
+func runClient(ctx context.Context, p *Process, c *config.Client, in config.Input, loaded *config.Loaded) error {
+	pl := clientPlan(c, loaded)
+	pl.front = p.frontOf(c.Headless, c.Dashboard)
+	r, err := newRun(p, pl)
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,18 @@ adit server --config wsp_server.cfg`,
 	return cmd
 }
 
-func runServer(ctx context.Context, p *Process, c *config.Server, in config.Input, loaded *config.Loaded) error {
-	r, err := newRun(p, plan{
-		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For,
-		front: p.frontOf(c.Headless, c.Dashboard), dashboard: c.Dashboard,
+// serverPlan turns settings into those of a run.
+func serverPlan(c *config.Server, loaded *config.Loaded) plan {
+	return plan{
+		role: engine.RoleServer.String(), name: c.Name, events: c.Events, level: c.LogLevel, limit: c.For, dashboard: c.Dashboard,
 		control: c.Control, store: c.Store, settings: loaded.Settings, logFormat: c.LogFormat, observing: c.Observing,
-	})
+	}
+}
+
+func runServer(ctx context.Context, p *Process, c *config.Server, in config.Input, loaded *config.Loaded) error {
+	pl := serverPlan(c, loaded)
+	pl.front = p.frontOf(c.Headless, c.Dashboard)
+	r, err := newRun(p, pl)
 	if err != nil {
 		return err
 	}
