@@ -15,10 +15,12 @@ import (
 	"golang.org/x/crypto/acme"
 )
 
+// FromACME is what Certificate.From is of those that are in no file.
+const FromACME = "acme"
+
 const (
 	challengeProto = acme.ALPNProto // of TLS-ALPN-01 (RFC 8737)
 	challengePath  = "/.well-known/acme-challenge/"
-	fromACME       = "acme"
 
 	// handshakeWait bounds how long a handshake waits for an order. The order
 	// goes on, and the next handshake finds its certificate.
@@ -51,7 +53,6 @@ type issuer struct {
 
 	mu       sync.Mutex
 	certs    map[string]*tls.Certificate // by name, with Leaf
-	missing  map[string]bool             // nothing of it is in the cache
 	orders   map[string]*order           // that run
 	failures map[string]*failure
 	tokens   map[string]string           // of HTTP-01: path → answer
@@ -99,7 +100,7 @@ func newIssuer(ctx context.Context, s *Source) (*issuer, error) {
 	}
 	a := &issuer{s: s, o: o, cache: c, ctx: ctx,
 		slots: make(chan struct{}, ordersAtOnce),
-		certs: map[string]*tls.Certificate{}, missing: map[string]bool{}, orders: map[string]*order{}, failures: map[string]*failure{},
+		certs: c.certificates(o.Names, s.o.Logger), orders: map[string]*order{}, failures: map[string]*failure{},
 		tokens: map[string]string{}, alpn: map[string]*tls.Certificate{},
 		exposed: bucket{left: exposedBurst, at: time.Now()},
 	}
@@ -153,11 +154,11 @@ func (a *issuer) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	if err != nil {
 		return nil, nil
 	}
+	if cert := a.kept(name); cert != nil && time.Now().Before(cert.Leaf.NotAfter) {
+		return cert, nil // whether or not somebody exposes the name at this moment
+	}
 	if ok, _ := a.wanted(name); !ok {
 		return nil, nil
-	}
-	if cert := a.kept(name); cert != nil && time.Now().Before(cert.Leaf.NotAfter) {
-		return cert, nil
 	}
 	o, err := a.order(name)
 	if err != nil {
@@ -175,30 +176,10 @@ func (a *issuer) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	}
 }
 
-// kept returns the certificate of a name, from the cache if need be; nil where
-// there is none.
+// kept returns the certificate of a name; nil where there is none.
 func (a *issuer) kept(name string) *tls.Certificate {
 	a.mu.Lock()
-	cert, missing := a.certs[name], a.missing[name]
-	a.mu.Unlock()
-	if cert != nil || missing {
-		return cert
-	}
-	cert, err := a.cache.certificate(name)
-	if err != nil {
-		a.s.o.Logger.Warn("certificate in the cache", "name", name, "error", err)
-	}
-	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.certs[name] == nil && cert != nil {
-		a.certs[name] = cert
-	}
-	if a.certs[name] == nil {
-		if len(a.missing) > 10_000 {
-			clear(a.missing)
-		}
-		a.missing[name] = true
-	}
 	return a.certs[name]
 }
 
@@ -243,7 +224,6 @@ func (a *issuer) fill(name string, o *order) {
 	delete(a.orders, name)
 	if err == nil {
 		delete(a.failures, name)
-		delete(a.missing, name)
 		a.certs[name] = o.cert
 	} else if a.ctx.Err() == nil {
 		f := a.failures[name]
@@ -276,7 +256,6 @@ func (a *issuer) fill(name string, o *order) {
 func (a *issuer) forgive() {
 	a.mu.Lock()
 	clear(a.failures)
-	clear(a.missing)
 	a.mu.Unlock()
 	a.renew()
 }
@@ -307,9 +286,8 @@ func (a *issuer) renew() time.Duration {
 				continue
 			}
 		}
-		ok, _ := a.wanted(name)
-		if !ok {
-			if now.After(cert.Leaf.NotAfter) {
+		if ok, _ := a.wanted(name); !ok {
+			if cert != nil && now.After(cert.Leaf.NotAfter) {
 				a.mu.Lock()
 				delete(a.certs, name)
 				a.mu.Unlock()
@@ -337,7 +315,7 @@ func (a *issuer) list() []Certificate {
 	defer a.mu.Unlock()
 	all := make([]Certificate, 0, len(a.certs))
 	for _, c := range a.certs {
-		all = append(all, Certificate{Names: names(c.Leaf), NotAfter: c.Leaf.NotAfter, From: fromACME})
+		all = append(all, Certificate{Names: names(c.Leaf), NotAfter: c.Leaf.NotAfter, From: FromACME})
 	}
 	slices.SortFunc(all, func(x, y Certificate) int { return slices.Compare(x.Names, y.Names) })
 	return all

@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/acme"
 )
@@ -47,12 +50,43 @@ func openCache(dir, server string) (cache, error) {
 	return cache{own}, nil
 }
 
-// certificate returns what is kept for a name; nil where there is nothing.
+// maxCached bounds how many certificates are read at a start.
+const maxCached = 10_000
+
+// certificates returns what is kept and not over, by name: those of first first. A
+// handshake reads no file: a stranger may ask for any name.
+func (c cache) certificates(first []string, log *slog.Logger) map[string]*tls.Certificate {
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		log.Warn("certificates of the cache", "error", err)
+	}
+	all := slices.Clone(first)
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".pem"); ok && e.Name() != accountFile {
+			all = append(all, name)
+		}
+	}
+	certs := map[string]*tls.Certificate{}
+	for _, n := range all[:min(len(all), maxCached)] {
+		name, err := hostName(n)
+		if err != nil || certs[name] != nil {
+			continue
+		}
+		cert, err := c.certificate(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			log.Warn("certificate in the cache", "error", err)
+		case time.Now().Before(cert.Leaf.NotAfter):
+			certs[name] = cert
+		}
+	}
+	return certs
+}
+
+// certificate returns what is kept for a name.
 func (c cache) certificate(name string) (*tls.Certificate, error) {
 	text, err := os.ReadFile(c.file(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -287,7 +287,7 @@ func (s *Source) tellEnds() {
 
 func ending(c Certificate, left time.Duration) string {
 	what, do := "the certificate in "+c.From, "put a new one there"
-	if c.From == fromACME {
+	if c.From == FromACME {
 		what, do = "the certificate from ACME", "it is renewed as soon as the authority answers: the log says why it did not"
 	}
 	if len(c.Names) > 0 {

@@ -48,7 +48,7 @@ func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLo
 	if err != nil {
 		return err
 	}
-	o := metrics.Options{Spans: spans, Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics")}
+	o := metrics.Options{Spans: spans, Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics"), Expiry: r.sources.ends}
 	if said, ok := e.(observed); ok {
 		o.Ready, o.Requests = said.Ready, said.RequestCounts
 		r.watched.ready = said.Ready

@@ -79,6 +79,7 @@ type run struct {
 	control *control.Server // nil: nobody else can look
 	serving sync.WaitGroup  // of control
 	watched telling
+	sources certSources
 
 	reload     *reloader // nil: the run has nothing to load again
 	refreshers []refresher

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -42,7 +41,11 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	case err != nil:
 		r.notice(fmt.Sprintf("no control socket: %v; --control PATH chooses another place, --control none does without", err))
 	}
-	secured, err := r.listenTLS(ctx)
+	authority, err := r.controlCA()
+	var secured net.Listener
+	if err == nil {
+		secured, err = r.listenTLS(ctx)
+	}
 	if err != nil {
 		for _, ln := range listeners {
 			ln.Close()
@@ -60,7 +63,7 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	c := &r.plan.control
 	r.control = control.NewServer(control.Options{
 		Engine: e, Log: log, Settings: r.plan.settings, Commands: r.plan.commands,
-		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, Logger: r.component("control"), OnPanic: r.onPanic,
+		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority, Logger: r.component("control"), OnPanic: r.onPanic,
 		Metrics: r.watched.metrics, Ready: r.watched.ready,
 	})
 	for _, ln := range listeners {
@@ -87,27 +90,6 @@ func (r *run) socketPath() (string, error) {
 		return "", err
 	}
 	return filepath.Join(dirs[0], r.ownFile(socketExt)), nil
-}
-
-// listenTLS opens --control-listen, nil where there is none.
-func (r *run) listenTLS(ctx context.Context) (net.Listener, error) {
-	c := &r.plan.control
-	if c.Listen == "" {
-		return nil, nil
-	}
-	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, &exit{codeUsage, fmt.Errorf("--control-cert and --control-key: %w", err)}
-	}
-	ln, err := r.listen(ctx, "control-tls", c.Listen)
-	if err != nil {
-		return nil, &exit{codeUnreachable, fmt.Errorf("%w; --control-listen chooses another address", err)}
-	}
-	return tls.NewListener(ln, &tls.Config{
-		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"http/1.1"},
-	}), nil
 }
 
 // attached returns how many operators are attached, in all.

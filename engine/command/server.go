@@ -80,12 +80,18 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	if err != nil {
 		return &exit{codeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
 	}
+	door, err := r.openDoor(ctx, c, ln, &o)
+	if err != nil {
+		ln.Close()
+		return err
+	}
 	srv, err := server.New(o)
 	if err != nil {
 		ln.Close()
 		return err
 	}
-	r.plan.commands = []string{clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != "")}
+	door.of(srv)
+	r.plan.commands = []string{door.wss(clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != ""))}
 	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, srv) })
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
@@ -115,6 +121,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 		},
 		close: srv.Close,
 		leave: func() {
+			door.leave()
 			if err := srv.Handover(context.WithoutCancel(ctx)); err != nil {
 				r.log.Warn("hand over", "err", err)
 			}

@@ -21,6 +21,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/filter"
+	"adit/engine/policy"
 )
 
 func newInstance() string {
@@ -113,8 +114,17 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 	case p.unix:
 		return operator{name: p.name}, 0, nil
 	}
-	if !ownHost(r.Host, p.tls.ConnectionState().ServerName) {
+	state := p.tls.ConnectionState()
+	if !ownHost(r.Host, state.ServerName) {
 		return operator{}, http.StatusMisdirectedRequest, errors.New("the Host field has a name that this listener was not asked for; use the name in the certificate or an address")
+	}
+	if s.certified != nil && r.Header.Get("Authorization") == "" && len(state.PeerCertificates) > 0 {
+		// A token beside it counts: it may be one that may only look.
+		id, err := s.certified.Admit(&policy.Presented{Header: http.Header{}, TLS: &state})
+		if err != nil {
+			return operator{}, http.StatusUnauthorized, fmt.Errorf("%w; show a certificate of --control-client-ca, or a token", errors.Unwrap(err))
+		}
+		return operator{name: withClient(id.Name, r)}, 0, nil
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
@@ -131,11 +141,15 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 		return operator{}, http.StatusUnauthorized, errors.New("the token is not known here; check which server it is for, and whether it was revoked")
 	}
 	t := &tokens[found]
-	name := t.name
+	return operator{name: withClient(t.name, r), readOnly: t.readOnly, holds: t.holds}, 0, nil
+}
+
+// withClient adds to a name what the operator's program says of who it is.
+func withClient(name string, r *http.Request) string {
 	if who := clientName(r.Header.Get(clientField)); who != "" {
 		name += " (" + who + ")"
 	}
-	return operator{name: name, readOnly: t.readOnly, holds: t.holds}, 0, nil
+	return name
 }
 
 // mayFilter reports why an operator may not ask for what f selects: who sees no

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/policy"
 )
 
 // Bounds of a Server.
@@ -33,9 +35,10 @@ type Options struct {
 	Engine     engine.Engine
 	Log        engine.RequestLog // nil: calls that need it answer 503
 	Settings   []engine.Setting
-	Commands   []string // lines for a shell that are worth showing
-	Tokens     []string // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
-	ReadTokens []string // may only look
+	Commands   []string       // lines for a shell that are worth showing
+	Tokens     []string       // over TCP: may do everything; "NAME=SECRET" where the audit is to have a name
+	ReadTokens []string       // may only look
+	ClientCA   *x509.CertPool // a certificate of it, over TLS, may do everything; nil: none does
 	// Reload loads the configuration again; nil: it can't be.
 	Reload  func(ctx context.Context, by engine.Operator) (Reloaded, error)
 	Metrics http.Handler // GET /metrics; nil: 404
@@ -46,11 +49,12 @@ type Options struct {
 
 // A Server answers the admin API.
 type Server struct {
-	o        Options
-	http     *http.Server
-	tokens   atomic.Pointer[[]token]
-	instance string // where the engine has none
-	ledger   ledger
+	o         Options
+	http      *http.Server
+	tokens    atomic.Pointer[[]token]
+	certified *policy.Clients // operators with a certificate; nil: none
+	instance  string          // where the engine has none
+	ledger    ledger
 
 	settingsNow atomic.Pointer[[]engine.Setting]
 
@@ -79,6 +83,9 @@ func NewServer(o Options) *Server {
 	tokens := s.newTokens(o.Tokens, o.ReadTokens)
 	s.tokens.Store(&tokens)
 	s.settingsNow.Store(&o.Settings)
+	if o.ClientCA != nil {
+		s.certified = &policy.Clients{CA: policy.NewAuthority(o.ClientCA)}
+	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -93,16 +100,16 @@ func NewServer(o Options) *Server {
 }
 
 // Serve accepts on ln, which it closes, until Close: nil then. What comes over a
-// Unix socket is who its peer's user is; over anything else a token is needed,
-// and TLS: a plain TCP listener is refused.
+// Unix socket is who its peer's user is; over anything else a token or a
+// certificate is needed, and TLS: a plain TCP listener is refused.
 func (s *Server) Serve(ln net.Listener) error {
 	if _, plain := ln.(*net.TCPListener); plain {
 		_ = ln.Close()
 		return errors.New("control listener: plain TCP would carry the token in the clear: give a certificate, or use a Unix socket")
 	}
-	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 {
+	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 && s.certified == nil {
 		_ = ln.Close()
-		return errors.New("control listener: without a token nobody could use it over TCP: give one")
+		return errors.New("control listener: without a token or an authority nobody could use it over TCP: give one")
 	}
 	s.mu.Lock()
 	if s.closed || s.left {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 )
 
 // certificate is one for 127.0.0.1 and adit.test, and who trusts it.
@@ -205,5 +206,54 @@ func TestStrangersWhoKeepTheOwnerOut(t *testing.T) {
 	}
 	if status, text := get(t, rig.client(t), "http://adit/v1/"); status != http.StatusOK {
 		t.Errorf("the owner is told %d %s", status, text)
+	}
+}
+
+// TestOperatorsWithACertificate: one of the authority may do everything, under its
+// name; any other is told what is wanted, and a token beside it counts.
+func TestOperatorsWithACertificate(t *testing.T) {
+	ours, theirs := enginetest.NewAuthority(t), enginetest.NewAuthority(t)
+	rig := newRig(t, scene(1), func(o *Options) { o.ClientCA, o.ReadTokens = ours.Pool, []string{"only-looking"} })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.serve(t, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{ours.Server("127.0.0.1")}, ClientAuth: tls.RequestClientCert}))
+	for _, c := range []struct {
+		name   string
+		shown  []tls.Certificate
+		token  string
+		status int
+		says   string
+	}{
+		{"none", nil, "", 401, "token"},
+		{"ours", []tls.Certificate{ours.Client("ann")}, "", 200, `"you":"ann (laptop)"`},
+		{"another authority's", []tls.Certificate{theirs.Client("ann")}, "", 401, "control-client-ca"},
+		{"a server's", []tls.Certificate{ours.Server("ann.example")}, "", 401, "control-client-ca"},
+		{"expired", []tls.Certificate{ours.Issue(&x509.Certificate{NotAfter: time.Now().Add(-time.Minute),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, "ann")}, "", 401, "expired"},
+		{"with a token to look", []tls.Certificate{ours.Client("ann")}, "only-looking", 200, `"read_only":true`},
+		{"with a wrong token", []tls.Certificate{ours.Client("ann")}, "wrong", 401, "not known"},
+	} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ours.Pool, Certificates: c.shown}}
+		r, err := http.NewRequest("GET", "https://"+ln.Addr().String()+"/v1/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Adit-Client", "laptop")
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		_, _ = copyAll(&b, resp)
+		_ = resp.Body.Close()
+		transport.CloseIdleConnections()
+		if resp.StatusCode != c.status || !strings.Contains(b.String(), c.says) {
+			t.Errorf("%s: %d %s", c.name, resp.StatusCode, b.String())
+		}
 	}
 }

@@ -58,6 +58,10 @@ func (c *callerConn) RemoteAddr() net.Addr {
 	return addr
 }
 
+// Balancer reports whether an address is of a load balancer that says for whom it
+// connects.
+func (s *Server) Balancer(a netip.Addr) bool { return among(s.live().ProxyProtocol, a) }
+
 // unmet tells that a load balancer did not say who connects. One that connects and
 // leaves only looks whether we are there.
 func (s *Server) unmet(c *callerConn, err error) {

@@ -103,6 +103,17 @@ func (s *Server) label(authority string) (string, bool) {
 	return strings.ToLower(host[:n]), true
 }
 
+// Exposes reports whether a client exposes the host name below the domain at this
+// moment: for who is to get a certificate for it.
+func (s *Server) Exposes(host string) bool {
+	label, ok := s.label(host)
+	if !ok {
+		return false
+	}
+	p := s.dispatch.lookup(destination{kind: toHost, name: label})
+	return p != nil && len(p.slots()) > 0
+}
+
 // errTarget is why a target is refused: a text for the caller.
 type errTarget string
 
