@@ -59,6 +59,7 @@ type process struct {
 	keeps    bool     // requests are kept
 	requests []event  // request_finished, in order
 	broken   []string // lines that are not events
+	stdout   []byte   // the first 1 MiB
 	stderr   []byte   // the last 1 MiB
 	dumped   bool     // stacks were asked for
 	told     bool     // a signal told it to end while it ran
@@ -138,6 +139,9 @@ func (p *process) readEvents(r io.Reader) {
 		var e event
 		err := json.Unmarshal(lines.Bytes(), &e)
 		p.mu.Lock()
+		if len(p.stdout) < 1<<20 {
+			p.stdout = append(append(p.stdout, lines.Bytes()...), '\n')
+		}
 		switch {
 		case err != nil || e.Kind == "":
 			if len(p.broken) < 5 {
