@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -37,7 +38,17 @@ func TestNoSecretIsLeft(t *testing.T) {
 	for _, name := range []string{"authorization", "cookie", "apikey", "query", "content", "setcookie", "json"} {
 		traffic[name] = "traffic-" + name + "-8vK2m5d1"
 	}
+	var collected bytes.Buffer // what a collector of traces was told
+	var collecting sync.Mutex
 	origin := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			collecting.Lock()
+			defer collecting.Unlock()
+			if plain, err := gzip.NewReader(r.Body); err == nil {
+				_, _ = io.Copy(&collected, plain)
+			}
+			return
+		}
 		w.Header().Set("Set-Cookie", "session="+traffic["setcookie"]+"; HttpOnly")
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"ok":true,"access_token":%q}`, traffic["json"])
@@ -62,9 +73,11 @@ func TestNoSecretIsLeft(t *testing.T) {
 
 	serverConf := write(t, dir, "server.yaml", "server:\n  caller-token: ["+secret("callerinfile")+"]\n  otlp-header: [\"Authorization="+secret("otlp")+"\"]\n")
 	secretFile := write(t, dir, "secret", secret("sharedfile")+"\n")
+	metricsAddr := freeAddr(t)
 	server := start(t, "server", []string{"env", "ADIT_CONTROL_READ_TOKEN=" + secret("controlenv")}, "server", "--headless", "--name", "s",
 		"--listen", "127.0.0.1:0", "--domain", domain, "--config", serverConf, "--secret", "@"+secretFile, "--tokens", tokens,
-		"--log-level", "debug", "--events", "all", "--store", "--store-captures", "--capture", "content", "--otlp", "http://"+ln.Addr().String())
+		"--log-level", "debug", "--events", "all", "--store", "--store-captures", "--capture", "content", "--otlp", "http://"+ln.Addr().String(),
+		"--metrics-listen", metricsAddr)
 	addr := server.await(0, "ready", 1, startWait)[0].Listen
 	clientConf := write(t, dir, "client.yaml", "client:\n  proxy: http://user:"+proxyPassword+"@"+proxy+"\n  secret: "+edge+"\n")
 	client := start(t, "client", nil, "client", "--headless", "--id", "pi", "--server", "ws://"+addr+"/register", "--config", clientConf,
@@ -96,6 +109,20 @@ func TestNoSecretIsLeft(t *testing.T) {
 	}
 	told.Write(verb(server, "token", "ls", "--file", tokens))
 	told.Write(verb(server, "token", "revoke", "--file", tokens, "robot"))
+	resp, err := http.Get("http://" + metricsAddr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(&told, resp.Body)
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	for role, conf := range map[string]string{"server": serverConf, "client": clientConf} {
+		shown := verb(server, "config", "show", role, "--config", conf)
+		told.Write(shown)
+		if !bytes.Contains(shown, []byte(conf)) {
+			t.Errorf("config show does not tell of %s:\n%s", conf, shown)
+		}
+	}
 	// Who asks for them sees those of the traffic, and never ours.
 	asked := verb(server, "show", "--filter", "method:POST", "-n", "1000", "--content", "--json", "--secrets")
 	for _, name := range []string{"cookie", "apikey", "content", "setcookie", "json"} {
@@ -150,6 +177,12 @@ func TestNoSecretIsLeft(t *testing.T) {
 			t.Errorf("%s left no database", p.name)
 		}
 	}
+	collecting.Lock()
+	if !bytes.Contains(collected.Bytes(), []byte("/secret")) {
+		t.Errorf("no trace of the requests was collected, in %d bytes", collected.Len())
+	}
+	found("what the collector of traces was told", collected.Bytes(), own, traffic)
+	collecting.Unlock()
 	exported, err := os.ReadFile(har)
 	if err != nil || !bytes.Contains(exported, []byte("/secret")) {
 		t.Errorf("no requests in the HAR file: %v", err)
