@@ -23,15 +23,23 @@ const (
 // A callerListener wraps what it accepts in a callerConn.
 type callerListener struct {
 	net.Listener
-	s *Server
+	s      *Server
+	once   sync.Once
+	closed chan struct{}
 }
 
 func (l *callerListener) Accept() (net.Conn, error) {
-	c, err := l.s.accept(l.Listener, l.s.turnAway)
+	c, err := l.s.accept(l.Listener, l.closed, l.s.turnAway)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Close ends a pause of Accept too, for which net/http waits.
+func (l *callerListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
 }
 
 // A callerConn is the TCP connection of a caller. It cuts writes that a caller

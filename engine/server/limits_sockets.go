@@ -65,8 +65,8 @@ func tooManyOf(most int) string { return fmt.Sprintf("%d connections of this add
 // accept returns the next connection that there is room for. It ends with ln or
 // with the server, not before: whatever else goes wrong, files that ran out above
 // all, it tries again, less and less often up to once a second. full is told of
-// connections there is no room for.
-func (s *Server) accept(ln net.Listener, full func(net.Conn)) (*callerConn, error) {
+// connections there is no room for; closed ends a pause, if it is not nil.
+func (s *Server) accept(ln net.Listener, closed <-chan struct{}, full func(net.Conn)) (*callerConn, error) {
 	const least, most = 5 * time.Millisecond, time.Second
 	pause := least
 	for {
@@ -94,9 +94,12 @@ func (s *Server) accept(ln net.Listener, full func(net.Conn)) (*callerConn, erro
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+		case <-closed:
+			timer.Stop()
+			return nil, net.ErrClosed
 		case <-s.base.Done():
 			timer.Stop()
-			return nil, err
+			return nil, net.ErrClosed
 		}
 		pause = min(2*pause, most)
 	}

@@ -258,7 +258,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.watch.begin(ln)
 
 	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
-	err := s.serve(&callerListener{Listener: ln, s: s})
+	err := s.serve(&callerListener{Listener: ln, s: s, closed: make(chan struct{})})
 	s.accepting.Done()
 	if errors.Is(err, http.ErrServerClosed) || s.leaving.Load() {
 		<-s.done

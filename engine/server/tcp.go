@@ -38,7 +38,7 @@ func (s *Server) serveOn(ln net.Listener, port uint16) (*tcpPort, error) {
 // acceptTCP accepts until the listener is closed.
 func (s *Server) acceptTCP(p *tcpPort, port uint16) {
 	for {
-		conn, err := s.accept(p.ln, reset)
+		conn, err := s.accept(p.ln, nil, reset)
 		if err != nil {
 			return
 		}
