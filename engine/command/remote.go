@@ -60,13 +60,17 @@ type remoteFlags struct {
 // addRemote gives cmd the flags that reach a run.
 func addRemote(cmd *cobra.Command) *remoteFlags {
 	f := &remoteFlags{}
+	addReach(cmd, f)
+	return f
+}
+
+func addReach(cmd *cobra.Command, f *remoteFlags) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.addr, "addr", "", "control socket, or https://HOST:PORT; $ADIT_ADDR (default: the only one of this user) [PATH|URL]")
 	flags.StringVar(&f.token, "token", "", "credential for https://; $ADIT_TOKEN [SECRET|@FILE]")
 	flags.StringVar(&f.ca, "ca", "", "certificates to trust for https:// beside the system's, PEM [FILE]")
 	flags.DurationVar(&f.wait, "wait-ready", 0, "wait so long for the control socket to answer [DURATION]")
-	return f
 }
 
 func (f *remoteFlags) addJSON(cmd *cobra.Command) {
