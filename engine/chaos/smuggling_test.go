@@ -48,25 +48,7 @@ func TestSmuggling(t *testing.T) {
 			if sent.markers < sent.raw/20 || sent.answers < sent.raw/2 {
 				t.Errorf("of %d raw requests %d got an answer and %d the one that followed: too few to show anything", sent.raw, sent.answers, sent.markers)
 			}
-			// What is under way ends, or the 3 s of a caller that waits pass.
-			var wrong []string
-			eventually(10*time.Second, func() bool {
-				parsed := r.server.finished()
-				wrong = wrong[:0]
-				for _, w := range origins {
-					for _, lines := range w.lines(t) {
-						wrong = append(wrong, disagreements(w.name, parsed, lines)...)
-					}
-				}
-				return len(wrong) == 0
-			})
-			for i, problem := range wrong {
-				if i == 20 {
-					t.Errorf("and %d more", len(wrong)-i)
-					break
-				}
-				t.Error(problem)
-			}
+			agree(t, origins, r.server.finished)
 		})
 	}
 }
