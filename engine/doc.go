@@ -93,6 +93,11 @@
 //	  former process
 //	server TCP caller                  accept                either side ends                 Server.Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
+//	certs look, one per source         certs.New             Close                            Source.Close
+//	certs order, one per name that is  look, a handshake     certificate, failure, 3 min,     Source.Close
+//	  to get a certificate                                     Close
+//	command plain HTTP beside TLS      run.openDoor          the run ends, a successor        door.leave
+//	                                                           serves
 //	server look at what has expired    a timer, admission    it has looked                    Server.Close
 //	server end of a link whose         Update, expiry        the link has ended               Server.Close
 //	  credential does not hold

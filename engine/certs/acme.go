@@ -243,6 +243,10 @@ func (a *issuer) fill(name string, o *order) {
 	}
 	a.mu.Unlock()
 	close(o.done)
+	select {
+	case a.s.wake <- struct{}{}: // when to look again has changed
+	default:
+	}
 	if text != "" {
 		a.s.o.Notice(text)
 		return

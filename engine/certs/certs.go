@@ -51,6 +51,7 @@ type Source struct {
 	told   map[string]time.Duration
 	closed bool
 
+	wake   chan struct{} // of look, for a new certificate; with room for one
 	cancel context.CancelFunc
 	work   sync.WaitGroup // look, orders
 }
@@ -77,7 +78,7 @@ func New(o Options) (*Source, error) {
 	if o.Notice == nil {
 		o.Notice = func(string) {}
 	}
-	s := &Source{o: o, told: map[string]time.Duration{}}
+	s := &Source{o: o, told: map[string]time.Duration{}, wake: make(chan struct{}, 1)}
 	pairs, notices, err := readPairs(o.Cert, o.Key)
 	if err != nil {
 		return nil, err
@@ -243,6 +244,7 @@ func (s *Source) look(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.wake:
 		}
 		next := lookEvery
 		if s.acme != nil {
