@@ -127,10 +127,10 @@ func (d *dispatcher) know(label string) {
 func (d *dispatcher) join(l *link) {
 	d.mu.Lock()
 	d.bound(l)
+	l.own = d.create(destination{kind: toClient, name: l.client}) // before callers find it
 	if !l.greeting.ExposedOnly { // it could only deny what callers choose
 		d.add(l, d.create(destination{kind: toAny}), 0)
 	}
-	l.own = d.create(destination{kind: toClient, name: l.client})
 	d.add(l, l.own, 0)
 	for i, e := range l.greeting.Expose {
 		route := uint64(i + 1)
