@@ -160,6 +160,8 @@ const (
 	ActionReplay Action = "replay"
 	ActionReload Action = "reload"
 
+	ActionRestart Action = "restart" // Target: the process that takes over
+
 	ActionCapture Action = "capture" // Target: the mode, and for how many filters
 )
 

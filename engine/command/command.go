@@ -141,6 +141,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	group(root, "Look", newAttach(p), newTop(p), newLs(p), newTail(p), newShow(p), newExport(p), newRecord(p), newPlay(p))
 	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p), newReload(p))
 	group(root, "Others", newConfig(p), newToken(p), newRules(p))
+	group(root, "Act", newRestart(p))
 	group(root, "Others", newVersion(p))
 	if p.Keys != nil {
 		group(root, "Others", newKeys(p))

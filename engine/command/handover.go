@@ -148,28 +148,87 @@ func (r *run) tellManager(err error) {
 	}
 }
 
-// restart starts a successor, on a goroutine of its own, and returns where its
-// outcome will be. The function that it returns calls it off, and waits.
-func (r *run) restart(ctx context.Context, e endpoint) (outcome <-chan error, end func()) {
-	ctx, cancel := context.WithTimeoutCause(ctx, restartWait, fmt.Errorf("it took more than %s", restartWait))
-	done, over := make(chan error, 1), make(chan struct{})
-	go func() {
-		defer close(over)
-		err := r.startSuccessor(ctx, e)
-		if err != nil {
-			r.notice(fmt.Sprintf("restart: %v; nothing has changed", err))
-		}
-		done <- err
-	}()
-	return done, func() {
-		cancel()
-		<-over
+// A wish is one for a restart.
+type wish struct {
+	by     engine.Operator
+	answer chan<- outcome // with room for one; nil: nobody waits
+}
+
+// An outcome is what came of it.
+type outcome struct {
+	pid int
+	err error
+}
+
+func (w *wish) tell(o outcome) {
+	if w.answer != nil {
+		w.answer <- o
 	}
 }
 
-func (r *run) startSuccessor(ctx context.Context, e endpoint) error {
+func (w *wish) refuse(err error) { w.tell(outcome{err: err}) }
+
+// restartFor returns how operators ask for a restart, nil where none can be.
+func (r *run) restartFor() func(ctx context.Context, by engine.Operator) (control.Restarted, error) {
+	if r.process.Sockets == nil {
+		return nil
+	}
+	return func(ctx context.Context, by engine.Operator) (control.Restarted, error) {
+		came := make(chan outcome, 1)
+		select {
+		case r.wishes <- wish{by, came}:
+		case <-ctx.Done():
+			return control.Restarted{}, ctx.Err()
+		}
+		select {
+		case o := <-came:
+			return control.Restarted{PID: o.pid}, o.err
+		case <-ctx.Done():
+			return control.Restarted{}, fmt.Errorf("the restart goes on without you: %w", ctx.Err())
+		}
+	}
+}
+
+// A start is that of a successor, if one is on its way.
+type start struct {
+	over   chan outcome // nil: none is
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// begin starts a successor on a goroutine of its own, unless one is on its way.
+func (s *start) begin(ctx context.Context, r *run, e endpoint, w wish) {
+	if s.over != nil {
+		w.refuse(errors.New("a restart is on its way"))
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, restartWait, fmt.Errorf("it took more than %s", restartWait))
+	over, done := make(chan outcome, 1), make(chan struct{})
+	s.end()
+	s.over, s.cancel, s.done = over, cancel, done
+	go func() {
+		defer close(done)
+		pid, err := r.startSuccessor(ctx, e, w.by)
+		if err != nil {
+			err = fmt.Errorf("%w; nothing has changed", err)
+			r.notice(fmt.Sprintf("restart: %v", err))
+		}
+		w.tell(outcome{pid, err})
+		over <- outcome{pid, err}
+	}()
+}
+
+// end calls off what is on its way, and waits.
+func (s *start) end() {
+	if s.cancel != nil {
+		s.cancel()
+		<-s.done
+	}
+}
+
+func (r *run) startSuccessor(ctx context.Context, e endpoint, by engine.Operator) (int, error) {
 	if e.leave == nil {
-		return errors.New("only a server hands its sockets on: stop a client with SIGTERM and start it again")
+		return 0, errors.New("only a server hands its sockets on: stop a client with SIGTERM and start it again")
 	}
 	r.log.Info("restart: starting the successor")
 	listeners := slices.Clone(r.listeners)
@@ -181,11 +240,13 @@ func (r *run) startSuccessor(ctx context.Context, e endpoint) error {
 		State:     func() ([]byte, error) { return json.Marshal(legacy{e.state(), r.stored}) },
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
+	r.bus.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionRestart,
+		Operator: engine.Bound(by.Name), Reason: engine.Bound(by.Reason), Target: fmt.Sprintf("process %d", pid)})
 	r.tellManager(r.process.Sockets.Notify(fmt.Sprintf("MAINPID=%d\nSTATUS=process %d has taken over", pid, pid)))
 	r.notice(fmt.Sprintf("restart: process %d has taken over; this one (%d) finishes its exchanges", pid, os.Getpid()))
-	return nil
+	return pid, nil
 }
 
 // handOver drains for a successor that serves. Only Process.Stop cuts that short:
@@ -201,7 +262,10 @@ func (r *run) handOver(ctx context.Context, e endpoint, ended chan error) error 
 	return r.drain(context.WithoutCancel(ctx), e, ended)
 }
 
-// refuseRestart answers SIGUSR2 while there is a dashboard, until the function
+// errHeadless is why a run with a dashboard is not restarted.
+var errHeadless = errors.New("restart works headless only: the dashboard has the terminal; quit it and start adit anew, or run with --headless")
+
+// refuseRestart answers who wants a restart while there is a dashboard, until the function
 // that it returns is called.
 func (r *run) refuseRestart() (end func()) {
 	over, joined := make(chan struct{}), make(chan struct{})
@@ -210,8 +274,9 @@ func (r *run) refuseRestart() (end func()) {
 		for {
 			select {
 			case <-r.process.Restart:
-				r.bus.Publish(engine.Event{Kind: engine.KindNotice,
-					Reason: "restart works headless only: the dashboard has the terminal; quit it and start adit anew, or run with --headless"})
+				r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: errHeadless.Error()})
+			case w := <-r.wishes:
+				w.refuse(errHeadless)
 			case <-over:
 				return
 			}

@@ -73,6 +73,7 @@ type run struct {
 	left      bool                // to a successor, which is the service now
 
 	legacy legacy // by a former process
+	wishes chan wish
 
 	store   Store           // nil: nothing is kept
 	stored  string          // database that it writes to; "" none
@@ -93,7 +94,7 @@ type run struct {
 
 // newRun prepares a run. Whoever calls it calls end.
 func newRun(p *Process, pl plan) (*run, error) {
-	r := &run{process: p, plan: pl, bus: observe.NewBus()}
+	r := &run{process: p, plan: pl, bus: observe.NewBus(), wishes: make(chan wish)}
 	r.level.Set(levelOf(pl.level))
 	if pl.front != frontNone {
 		r.base = r.openLog()
@@ -154,20 +155,19 @@ func (r *run) live(ctx context.Context, e endpoint) error {
 
 // headless is a run that nobody watches on a terminal.
 func (r *run) headless(ctx context.Context, e endpoint, ended chan error) error {
-	var started <-chan error // of a successor
-	endStart := func() {}
-	defer func() { endStart() }()
+	var s start
+	defer func() { s.end() }()
 	for {
 		select {
 		case <-r.process.Restart:
-			if started == nil {
-				started, endStart = r.restart(ctx, e)
-			}
-		case err := <-started:
-			if err == nil {
+			s.begin(ctx, r, e, wish{by: engine.Operator{Name: bySignal}})
+		case w := <-r.wishes:
+			s.begin(ctx, r, e, w)
+		case o := <-s.over:
+			if o.err == nil {
 				return r.handOver(ctx, e, ended)
 			}
-			started = nil
+			s.over = nil
 		case err := <-ended:
 			return err
 		case <-r.process.Stop:
@@ -203,6 +203,8 @@ func (r *run) drain(ctx context.Context, e endpoint, ended chan error) error {
 			<-drained
 			return err
 		case <-r.process.Hangup:
+		case w := <-r.wishes:
+			w.refuse(engine.ErrDraining)
 		case <-again:
 			return r.stop(e, ended)
 		case <-r.process.Stop:

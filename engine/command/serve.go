@@ -63,7 +63,7 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	c := &r.plan.control
 	r.control = control.NewServer(control.Options{
 		Engine: e, Log: log, Settings: r.plan.settings, Commands: r.plan.commands,
-		Reload: r.reloadFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority, Logger: r.component("control"), OnPanic: r.onPanic,
+		Reload: r.reloadFor(), Restart: r.restartFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority, Logger: r.component("control"), OnPanic: r.onPanic,
 		Metrics: r.watched.metrics, Ready: r.watched.ready,
 	})
 	for _, ln := range listeners {

@@ -40,7 +40,10 @@ type Options struct {
 	ReadTokens []string       // may only look
 	ClientCA   *x509.CertPool // a certificate of it, over TLS, may do everything; nil: none does
 	// Reload loads the configuration again; nil: it can't be.
-	Reload  func(ctx context.Context, by engine.Operator) (Reloaded, error)
+	Reload func(ctx context.Context, by engine.Operator) (Reloaded, error)
+
+	// Restart starts a successor; nil: it can't be.
+	Restart func(ctx context.Context, by engine.Operator) (Restarted, error)
 	Metrics http.Handler // GET /metrics; nil: 404
 	Ready   func() error // why GET /readyz is to say no; nil: it never does
 	Logger  *slog.Logger

@@ -141,6 +141,12 @@
 //
 //	curl --unix-socket SOCKET --json '{"reason":"new rules"}' http://adit/v1/reload
 //
+// Starting a server anew without a gap; the answer comes when the new process
+// serves, with its id. A status of 422 says what kept it from that, and nothing has
+// changed:
+//
+//	curl --unix-socket SOCKET --json '{"reason":"new version"}' http://adit/v1/restart
+//
 // Sending a request again, as it was kept here or changed (client, method, target,
 // set, remove; content in base64), and sending any; the answer is its id:
 //

@@ -171,6 +171,7 @@ func (r *rig) start(t testing.TB, change ...func(*Options)) {
 	t.Helper()
 	o := Options{Engine: r.engine, Log: r.log,
 		Settings: []engine.Setting{{Name: "listen", Value: "127.0.0.1:8080", Source: "flag", Help: "where"}}, Commands: []string{"curl -x …"},
+		Restart: func(context.Context, engine.Operator) (Restarted, error) { return Restarted{PID: 4711}, nil },
 		Reload: func(context.Context, engine.Operator) (Reloaded, error) {
 			return Reloaded{Changed: []string{"secret"}, Restart: []string{"listen"}}, nil
 		}}

@@ -65,6 +65,7 @@ func calls() []call {
 		{pattern: "POST /v1/requests/{request}/replay", changes: true, body: maxReplayBody, answer: (*Server).replayEdited},
 		{pattern: "POST /v1/replay", changes: true, body: maxReplayBody, answer: (*Server).replay},
 		{pattern: "POST /v1/reload", changes: true, answer: (*Server).reload},
+		{pattern: "POST /v1/restart", changes: true, answer: (*Server).restart},
 		{pattern: "PUT /v1/capture", changes: true, answer: (*Server).setCapture},
 	}, watching()...)
 }
