@@ -117,16 +117,16 @@ func (s *Server) openPorts() {
 			ln.Close()
 			continue
 		}
-		p := &tcpPort{ln: ln, refs: 1}
+		p, err := s.serveOn(ln, port)
+		if err != nil {
+			continue // the server has ended
+		}
+		p.refs = 1
 		s.claims.ports[port] = p
-		// Not spawn, which takes the lock that our caller has.
-		s.work.Add(1)
-		s.run(func() { s.acceptTCP(p, port) })
 		if s.o.Former == nil {
 			continue // a service manager listens as well: closed here, callers would hang
 		}
-		s.work.Add(1)
-		s.run(func() {
+		s.spawn(func() {
 			held := time.NewTimer(heldPort)
 			defer held.Stop()
 			select {

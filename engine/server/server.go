@@ -250,11 +250,11 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.work.Add(1)
 		go s.sweepIdle()
 	}
+	s.accepting.Add(1)
+	s.life.Unlock()
 	if first {
 		s.openPorts()
 	}
-	s.accepting.Add(1)
-	s.life.Unlock()
 	s.watch.begin(ln)
 
 	s.publish(engine.Event{Kind: engine.KindReady, Listen: ln.Addr().String()})
