@@ -128,7 +128,7 @@ func (d *dispatcher) join(l *link) {
 	d.mu.Lock()
 	d.bound(l)
 	l.own = d.create(destination{kind: toClient, name: l.client}) // before callers find it
-	if !l.greeting.ExposedOnly { // it could only deny what callers choose
+	if !l.greeting.ExposedOnly {                                  // it could only deny what callers choose
 		d.add(l, d.create(destination{kind: toAny}), 0)
 	}
 	d.add(l, l.own, 0)
