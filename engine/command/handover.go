@@ -258,9 +258,6 @@ func (r *run) handOver(ctx context.Context, e endpoint, ended chan error) error 
 	if r.watched.leave != nil {
 		r.watched.leave()
 	}
-	if r.watched.leave != nil {
-		r.watched.leave()
-	}
 	r.left, e.drain = true, e.leave
 	return r.drain(context.WithoutCancel(ctx), e, ended)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -121,7 +122,9 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 		},
 		close: srv.Close,
 		leave: func() {
-			door.leave()
+			var others sync.WaitGroup
+			defer others.Wait()
+			others.Go(door.leave)
 			if err := srv.Handover(context.WithoutCancel(ctx)); err != nil {
 				r.log.Warn("hand over", "err", err)
 			}
