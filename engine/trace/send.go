@@ -84,6 +84,10 @@ type delivery struct {
 // deliver sends one batch, again while that may help, or counts it as lost.
 func (d *delivery) deliver(ctx context.Context, batch []*tracepb.Span) {
 	x := d.x
+	if ctx.Err() != nil {
+		x.lost.Add(uint64(len(batch)))
+		return
+	}
 	content, err := d.encode(batch)
 	for attempt := 1; err == nil; attempt++ {
 		var wait time.Duration

@@ -37,14 +37,14 @@ func (x *Exporter) span(r *engine.Request) *tracepb.Span {
 	if x.role == engine.RoleClient {
 		s.Kind = tracepb.Span_SPAN_KIND_CLIENT
 	}
-	a := attributes{}
+	a := newAttributes()
 	s.Name = a.method(r)
 	if x.role == engine.RoleClient {
 		a.toOrigin(r)
 	} else {
 		a.fromCaller(r)
 	}
-	if r.Status >= 100 {
+	if r.Status >= 100 && (x.role == engine.RoleServer || r.FirstByte >= 0) { // a client's own answer is none that came
 		a.number("http.response.status_code", int64(r.Status))
 	}
 	a.number("http.request.body.size", r.RequestBytes)
@@ -69,7 +69,7 @@ func (x *Exporter) span(r *engine.Request) *tracepb.Span {
 	if r.Connect == 0 {
 		a.yes("adit.origin.connection_reused")
 	}
-	s.Attributes = a
+	s.Attributes = a.list
 	s.Events = waterfall(r)
 	return s
 }
@@ -77,6 +77,7 @@ func (x *Exporter) span(r *engine.Request) *tracepb.Span {
 // waterfall returns what is known of the way of a request, in order.
 func waterfall(r *engine.Request) []*tracepb.Span_Event {
 	var all []*tracepb.Span_Event
+	room := make([]tracepb.Span_Event, 0, 4)
 	for _, step := range [...]struct {
 		name string
 		at   time.Duration
@@ -87,7 +88,10 @@ func waterfall(r *engine.Request) []*tracepb.Span_Event {
 		if step.at < 0 || step.at == 0 && step.name == "connection to the origin ready" {
 			continue // not reached, not known, or used again
 		}
-		all = append(all, &tracepb.Span_Event{Name: step.name, TimeUnixNano: nanos(r.Arrived.Add(step.at))})
+		room = room[:len(room)+1]
+		e := &room[len(room)-1]
+		e.Name, e.TimeUnixNano = step.name, nanos(r.Arrived.Add(step.at))
+		all = append(all, e)
 	}
 	return all
 }
@@ -112,22 +116,60 @@ func faultOf(r *engine.Request, role engine.Role) string {
 	return ""
 }
 
-// attributes grow by what is known.
-type attributes []*commonpb.KeyValue
+// maxAttributes is how many a span has at most.
+const maxAttributes = 24
+
+// A piece is the memory of one attribute, of whatever type.
+type piece struct {
+	pair   commonpb.KeyValue
+	value  commonpb.AnyValue
+	text   commonpb.AnyValue_StringValue
+	number commonpb.AnyValue_IntValue
+	yes    commonpb.AnyValue_BoolValue
+}
+
+// attributes grow by what is known. They are made of one allocation, not of three
+// for each.
+type attributes struct {
+	list []*commonpb.KeyValue
+	free []piece
+}
+
+func newAttributes() *attributes {
+	return &attributes{list: make([]*commonpb.KeyValue, 0, maxAttributes), free: make([]piece, maxAttributes)}
+}
+
+// next returns the memory of one more, whose key is set.
+func (a *attributes) next(key string) *piece {
+	if len(a.free) == 0 {
+		a.free = make([]piece, 1)
+	}
+	p := &a.free[0]
+	a.free = a.free[1:]
+	p.pair.Key, p.pair.Value = key, &p.value
+	a.list = append(a.list, &p.pair)
+	return p
+}
 
 func (a *attributes) text(key, value string) {
 	if value == "" {
 		return
 	}
-	*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: valid(value)}}})
+	p := a.next(key)
+	p.text.StringValue = valid(value)
+	p.value.Value = &p.text
 }
 
 func (a *attributes) number(key string, value int64) {
-	*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: value}}})
+	p := a.next(key)
+	p.number.IntValue = value
+	p.value.Value = &p.number
 }
 
 func (a *attributes) yes(key string) {
-	*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_BoolValue{BoolValue: true}}})
+	p := a.next(key)
+	p.yes.BoolValue = true
+	p.value.Value = &p.yes
 }
 
 // method adds the method and returns the name of the span, which is one of few.
@@ -191,7 +233,12 @@ func (a *attributes) target(r *engine.Request) *url.URL {
 	}
 	host, port := hostPort(authority)
 	if port == 0 {
-		port = map[string]int64{"http": 80, "https": 443}[scheme]
+		switch scheme {
+		case "http":
+			port = 80
+		case "https":
+			port = 443
+		}
 	}
 	a.text("server.address", host)
 	if host != "" && port > 0 {
@@ -215,11 +262,11 @@ func hostPort(authority string) (host string, port int64) {
 
 // resource says whose spans these are.
 func (x *Exporter) resource() *resourcepb.Resource {
-	a := attributes{}
+	a := newAttributes()
 	a.text("service.name", x.o.Service)
 	a.text("service.instance.id", x.o.Name)
 	a.text("service.version", x.o.Version)
-	return &resourcepb.Resource{Attributes: a}
+	return &resourcepb.Resource{Attributes: a.list}
 }
 
 func nanos(t time.Time) uint64 { return uint64(max(t.UnixNano(), 0)) }

@@ -47,6 +47,9 @@ func TestSpanThatSaysSomethingElse(t *testing.T) {
 		}, []string{"url.path", "client.address", "adit.way", "error.type"}},
 		{"an origin's error, at a server", engine.RoleServer, func(r *engine.Request) { r.Status = 503 }, "GET", 2, 4,
 			map[string]any{"error.type": "503"}, nil},
+		{"an origin that is not there, at a client", engine.RoleClient, func(r *engine.Request) {
+			r.Status, r.Outcome, r.Connect, r.FirstByte = 502, engine.OutcomeOriginFailed, -1, -1
+		}, "GET", 2, 2, map[string]any{"error.type": "origin_failed"}, []string{"http.response.status_code"}},
 		{"a caller's error, at a server", engine.RoleServer, func(r *engine.Request) { r.Status = 404 }, "GET", 0, 4, nil, []string{"error.type"}},
 		{"a caller's error, at a client", engine.RoleClient, func(r *engine.Request) { r.Status = 404 }, "GET", 2, 4,
 			map[string]any{"error.type": "404"}, nil},

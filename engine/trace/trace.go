@@ -39,7 +39,7 @@ type Options struct {
 }
 
 const (
-	maxQueued = 4096            // spans that wait: some 8 MiB
+	maxQueued = 2048            // spans that wait: some 12 MiB
 	maxBatch  = 512             // spans in one message
 	gather    = time.Second     // how long a batch waits for more
 	lastWords = 2 * time.Second // how long Close waits for what is left
@@ -164,11 +164,11 @@ func (x *Exporter) follow(batches <-chan engine.Batch) {
 			if r == nil || r.Trace == nil {
 				continue
 			}
-			select {
-			case x.queue <- x.span(r):
-			default:
+			if len(x.queue) == cap(x.queue) { // nobody else sends on it
 				x.lost.Add(1)
+				continue
 			}
+			x.queue <- x.span(r)
 		}
 	}
 }
