@@ -46,6 +46,7 @@ type Request struct {
 	Connection ConnectionID // 0 where none was found
 	Client     string       // client id
 	Caller     string       // the caller's address; at a client the server's
+	Credential string       // name of what admitted the caller, at a server, never the credential itself; "" none was asked for
 	Way        Way          // 0 at a client, which is not told
 	Protocol   Protocol     // of the connection
 	Method     string

@@ -96,6 +96,7 @@ const (
 	headsCut
 	endUnseen // the reason is endNotSeen
 	stored    // the history has taken it
+	proven    // a credential admitted its caller: its name stands behind the reason
 )
 
 func (r *record) has(f flags) bool { return r.flags&f != 0 }
@@ -121,9 +122,17 @@ func (g *ring) fill(x *record, r *engine.Request) {
 	g.point(x, r.Live, r.Captured, r.Arrived)
 	if !g.says(x, r) {
 		g.texts.release(x.text)
-		x.text, x.ends = g.texts.join(r.Client, r.Caller, r.Method, r.Target, r.Reason)
+		x.set(proven, r.Credential != "")
+		if x.has(proven) {
+			x.text, x.ends = g.texts.join(r.Client, r.Caller, r.Method, r.Target, r.Reason, behind, strings.ReplaceAll(r.Credential, behind, "?"))
+		} else {
+			x.text, x.ends = g.texts.join(r.Client, r.Caller, r.Method, r.Target, r.Reason)
+		}
 	}
 }
+
+// behind parts a reason and the name of a credential, which has none.
+const behind = "\x00"
 
 // headBytes is what keeping heads takes beside their texts.
 const headBytes = 48
@@ -154,13 +163,18 @@ func (g *ring) drop(x *record) {
 // says reports whether x has the words of r already, as those of a request that
 // ends mostly are.
 func (g *ring) says(x *record, r *engine.Request) bool {
-	client, caller, method, target, reason := g.words(x)
-	return x.text.size > 0 && client == r.Client && caller == r.Caller && method == r.Method && target == r.Target && reason == r.Reason
+	client, caller, method, target, reason, credential := g.words(x)
+	return x.text.size > 0 && credential == r.Credential && client == r.Client && caller == r.Caller && method == r.Method && target == r.Target && reason == r.Reason
 }
 
-func (g *ring) words(x *record) (client, caller, method, target, reason string) {
+func (g *ring) words(x *record) (client, caller, method, target, reason, credential string) {
 	t, e := g.texts.text(x.text), &x.ends
-	return t[:e[0]], t[e[0]:e[1]], t[e[1]:e[2]], t[e[2]:e[3]], t[e[3]:]
+	reason = t[e[3]:]
+	if x.has(proven) {
+		i := strings.LastIndex(reason, behind)
+		reason, credential = reason[:i], reason[i+len(behind):]
+	}
+	return t[:e[0]], t[e[0]:e[1]], t[e[1]:e[2]], t[e[2]:e[3]], reason, credential
 }
 
 // show fills into with the record but for what moves; heads are put into h, and
@@ -179,7 +193,7 @@ func (g *ring) show(x *record, into *engine.Request, h *engine.Heads) {
 	} else if x.arrived != noTime {
 		into.Arrived = time.Unix(0, x.arrived)
 	}
-	into.Client, into.Caller, into.Method, into.Target, into.Reason = g.words(x)
+	into.Client, into.Caller, into.Method, into.Target, into.Reason, into.Credential = g.words(x)
 	if x.has(endUnseen) {
 		into.Reason = endNotSeen
 	}

@@ -52,3 +52,23 @@ func TestPackedTextsAreNotMixedUp(t *testing.T) {
 		}
 	}
 }
+
+// The name of a credential is kept beside the reason, and never taken for a part of
+// it, whatever either is.
+func TestCredentialIsNotMixedUpWithTheReason(t *testing.T) {
+	l := empty(defaultRecords, defaultBytes)
+	words := []string{"", "robot", "why", "a\x00b", "\x00", "\x00\x00"}
+	id := 0
+	for _, reason := range words {
+		for _, credential := range words {
+			id++
+			e := finished(id)
+			e.Request.Reason, e.Request.Credential = reason, credential
+			put(l, e)
+			r, err := l.Request(t.Context(), engine.RequestID(id))
+			if err != nil || r.Reason != reason || r.Credential != strings.ReplaceAll(credential, "\x00", "?") {
+				t.Errorf("%q and %q come back as %q and %q, %v", reason, credential, r.Reason, r.Credential, err)
+			}
+		}
+	}
+}

@@ -285,6 +285,9 @@ func (f *facts) request(r *engine.Request, now time.Time) {
 		f.add("way", r.Way.String())
 	}
 	f.add("caller", r.Caller)
+	if r.Credential != "" {
+		f.add("credential", r.Credential)
+	}
 	f.add("arrived", momentText(r.Arrived, now))
 	f.add("took", durationText(lasted(r, now)))
 	f.add("request", sizeText(uint64(max(r.RequestBytes, 0))))

@@ -37,6 +37,7 @@ type wireRecord struct {
 	Reason        string     `json:"reason"`
 	Way           string     `json:"way"`
 	Caller        string     `json:"caller"`
+	Credential    string     `json:"credential"`
 	Method        string     `json:"method"`
 	Target        string     `json:"target"`
 	Arrived       string     `json:"arrived"`
@@ -74,7 +75,7 @@ func (w *wireRecord) request() (engine.Request, error) {
 	connection, err2 := connectionOf(w.Connection)
 	arrived, err3 := clock(w.Arrived)
 	return engine.Request{
-		ID: id, Connection: connection, Client: engine.Bound(w.Client), Caller: engine.Bound(w.Caller),
+		ID: id, Connection: connection, Client: engine.Bound(w.Client), Caller: engine.Bound(w.Caller), Credential: engine.Bound(w.Credential),
 		Way: wayNamed(w.Way), Protocol: protocolNamed(w.Protocol),
 		Method: engine.Bound(w.Method), Target: engine.Bound(w.Target), Status: min(max(w.Status, 0), 999), Upgraded: w.Upgraded,
 		RequestBytes: max(w.RequestBytes, 0), ResponseBytes: max(w.ResponseBytes, 0),

@@ -11,7 +11,7 @@ func noon() time.Time { return time.Date(2026, 11, 22, 15, 4, 30, 0, time.Local)
 
 func sample() *engine.Request {
 	return &engine.Request{
-		ID: 12, Connection: 17, Client: "edge-fra-1", Caller: "192.0.2.7:50123", Way: engine.WayHost,
+		ID: 12, Connection: 17, Client: "edge-fra-1", Credential: "robot", Caller: "192.0.2.7:50123", Way: engine.WayHost,
 		Protocol: engine.ProtocolNative, Method: "POST", Target: "https://shop.example.com/api/Orders?page=2&token=***",
 		Status: 502, RequestBytes: 31, ResponseBytes: 3 << 20, Arrived: noon().Add(-2 * time.Minute),
 		Queued: 3 * time.Millisecond, Sent: 4 * time.Millisecond, FirstByte: 1200 * time.Millisecond, LastByte: 200*time.Millisecond + 400*time.Microsecond,
@@ -51,7 +51,7 @@ func TestRequestThatIsWronglySelected(t *testing.T) {
 		"dur:>200ms": true, "dur:200ms": true, "dur:201ms": false, "dur:0.2s": true, "dur:>201ms": false, "dur:<=200ms": false, "dur:100ms..300ms": true,
 		"dur:!=200ms": false, "dur:>1m30s": false, "dur:200400us": true, "ttfb:>=1s": true, "ttfb:1.2s": true, "wait:3ms": true, "wait:>10ms": false,
 		"in:31": true, "in:31B": true, "in:<31": false, "out:>1MiB": true, "out:3M": true, "out:>3MiB": false, "out:>=3MiB": true, "size:3M": true, "size:3145759": true,
-		"client:edge-*": true, "client:EDGE": false, "client:*fra": false, "client:fra": true, "caller:192.0.2.": true,
+		"client:edge-*": true, "client:EDGE": false, "client:*fra": false, "client:fra": true, "caller:192.0.2.": true, "credential:robot": true, "credential:=rob": false, "credential:!=robot": false,
 		"conn:c-17": true, "conn:17": true, "conn:c-18": false, "conn:c-1..c-20": true, "id:r-12": true, "id:R-12": true, "id:r-13,r-12": true, "id:<12": false,
 		"way:host": true, "way:request,proxy": false, "way:!=tcp": true, "protocol:adit.v1": true, "protocol:wsp": false,
 		"outcome:origin_failed": true, "outcome:failed": true, "outcome:completed": false, "reason:origin": true, `reason:"origin failed"`: true, "reason:=origin": false,

@@ -44,6 +44,7 @@ func requestFields() []field[engine.Request] {
 		number("conn", formConnectionID, "connection", "conn:c-17", func(r *R, _ *C) (int64, bool) { return int64(r.Connection), r.Connection > 0 }),
 		number("id", formRequestID, "request", "id:r-12", func(r *R, _ *C) (int64, bool) { return int64(r.ID), true }),
 		text("caller", "address of the caller", "caller:192.0.2.", func(r *R, _ *C) string { return r.Caller }),
+		text("credential", "name of what admitted the caller", "credential:robot", func(r *R, _ *C) string { return r.Credential }),
 		choice("way", "how the caller came in", "way:host", wayNames(), func(r *R, _ *C) uint64 { return bit(int(r.Way)) }),
 		choice("protocol", "of the connection", "protocol:wsp", protocolNames(), func(r *R, _ *C) uint64 { return bit(int(r.Protocol)) }),
 		choice("outcome", "how it ended", "outcome:timed_out", outcomeNames(), func(r *R, _ *C) uint64 { return bit(int(r.Outcome)) }),

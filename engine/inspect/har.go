@@ -65,6 +65,7 @@ type (
 		ID              string       `json:"_id"`
 		Client          string       `json:"_client,omitempty"`
 		Caller          string       `json:"_caller,omitempty"`
+		Credential      string       `json:"_credential,omitempty"`
 		Way             string       `json:"_way,omitempty"`
 		Outcome         string       `json:"_outcome,omitempty"`
 		Reason          string       `json:"_reason,omitempty"`

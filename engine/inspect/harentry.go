@@ -21,7 +21,7 @@ func harOf(x *Exchange, o Options) *harEntry {
 	}
 	e := &harEntry{
 		Started:      r.Arrived.UTC().Format("2006-01-02T15:04:05.000Z07:00"),
-		ResourceType: "fetch", ID: r.ID.String(), Client: r.Client, Caller: r.Caller, Replay: r.Replay, Reason: r.Reason,
+		ResourceType: "fetch", ID: r.ID.String(), Client: r.Client, Caller: r.Caller, Credential: r.Credential, Replay: r.Replay, Reason: r.Reason,
 	}
 	if r.Way != 0 {
 		e.Way = r.Way.String()

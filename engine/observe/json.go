@@ -120,6 +120,7 @@ func appendRequestHead(dst []byte, r *engine.Request) []byte {
 		dst = appendText(dst, `,"way":`, r.Way.String())
 	}
 	dst = appendText(dst, `,"caller":`, r.Caller)
+	dst = appendText(dst, `,"credential":`, r.Credential)
 	dst = appendText(dst, `,"method":`, r.Method)
 	return appendText(dst, `,"target":`, r.Target)
 }

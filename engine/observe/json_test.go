@@ -40,7 +40,7 @@ func TestNamesAreThoseOfTheProduct(t *testing.T) {
 		Labels: map[string]string{"region": "eu", "a": "b\"c"},
 	}
 	request := *finished().Request
-	request.Reason = "origin failed"
+	request.Reason, request.Credential = "origin failed", "robot"
 	request.Outcome = engine.OutcomeOriginFailed
 	request.Queued, request.Sent, request.Connect, request.FirstByte = 5*time.Microsecond, -1, -1, -1
 	atClient := engine.Request{ID: 1, Caller: "192.0.2.1:80", Method: "POST", Target: "/", Queued: -1, Sent: -1, Connect: -1, FirstByte: -1, LastByte: 1000,
@@ -70,12 +70,12 @@ func TestNamesAreThoseOfTheProduct(t *testing.T) {
 			"frames_in":{"text":1,"binary":9,"continuation":0,"close":1,"ping":2,"pong":3},
 			"frames_out":{"text":0,"binary":0,"continuation":4,"close":0,"ping":0,"pong":0}`},
 		{engine.Event{Kind: engine.KindRequestStarted, Request: &request},
-			`"kind":"request_started","conn":"c-17","client":"edge-3","protocol":"adit.v1","reason":"origin failed","id":"r-4711","way":"host","caller":"192.0.2.7:50123","method":"GET","target":"/api/v1/things?page=3"`},
+			`"kind":"request_started","conn":"c-17","client":"edge-3","protocol":"adit.v1","reason":"origin failed","id":"r-4711","way":"host","caller":"192.0.2.7:50123","credential":"robot","method":"GET","target":"/api/v1/things?page=3"`},
 		{finished(),
 			`"kind":"request_finished","conn":"c-17","client":"edge-3","protocol":"adit.v1","id":"r-4711","way":"host","caller":"192.0.2.7:50123","method":"GET","target":"/api/v1/things?page=3",
 			"status":200,"request_bytes":0,"response_bytes":12345,"queued_us":12,"sent_us":30,"connect_us":0,"first_byte_us":1500,"last_byte_us":2100,"outcome":"completed"`},
 		{engine.Event{Kind: engine.KindRequestFinished, Request: &request},
-			`"kind":"request_finished","conn":"c-17","client":"edge-3","protocol":"adit.v1","reason":"origin failed","id":"r-4711","way":"host","caller":"192.0.2.7:50123","method":"GET","target":"/api/v1/things?page=3",
+			`"kind":"request_finished","conn":"c-17","client":"edge-3","protocol":"adit.v1","reason":"origin failed","id":"r-4711","way":"host","caller":"192.0.2.7:50123","credential":"robot","method":"GET","target":"/api/v1/things?page=3",
 			"status":200,"request_bytes":0,"response_bytes":12345,"queued_us":5,"last_byte_us":2100,"outcome":"origin_failed"`},
 		{engine.Event{Kind: engine.KindRequestFinished, Connection: 3, Client: "pi", Protocol: engine.ProtocolClassic, Reason: "left", Request: &atClient},
 			`"kind":"request_finished","conn":"c-3","client":"pi","protocol":"wsp","reason":"left","id":"r-1","caller":"192.0.2.1:80","method":"POST","target":"/",

@@ -22,6 +22,7 @@ func AppendRequest(dst []byte, r *engine.Request) []byte {
 		dst = appendText(dst, `,"way":`, r.Way.String())
 	}
 	dst = appendText(dst, `,"caller":`, r.Caller)
+	dst = appendText(dst, `,"credential":`, r.Credential)
 	dst = appendText(dst, `,"method":`, r.Method)
 	dst = appendText(dst, `,"target":`, r.Target)
 	if r.Outcome != engine.OutcomeNone {

@@ -163,7 +163,7 @@ func (c *call) started() {
 func (c *call) announce() {
 	r := &c.rec
 	c.s.publish(engine.Event{Kind: engine.KindRequestStarted, Request: &engine.Request{
-		ID: r.ID, Way: r.Way, Caller: r.Caller, Method: r.Method, Target: r.Target, Replay: r.Replay, Arrived: r.Arrived,
+		ID: r.ID, Way: r.Way, Caller: r.Caller, Credential: r.Credential, Method: r.Method, Target: r.Target, Replay: r.Replay, Arrived: r.Arrived,
 		Queued: -1, Sent: -1, Connect: -1, FirstByte: -1, LastByte: -1, Live: c.live,
 	}})
 }

@@ -133,6 +133,7 @@ func (s *Server) admitCaller(c *call, p *policy.Presented) error {
 		return err
 	}
 	c.identity = id
+	c.rec.Credential = engine.Bound(id.Name)
 	c.who.Store(&c.identity)
 	for now := s.live(); now != under; now = s.live() {
 		// An update has looked at the calls that run, and may not have seen this one.

@@ -229,7 +229,7 @@ func TestScopeOfCallersForEveryRequest(t *testing.T) {
 			respond(in, 200, id)
 		})
 	}
-	for _, k := range []struct {
+	for i, k := range []struct {
 		token, send string
 		status      int
 		by          string // "": any
@@ -259,6 +259,13 @@ func TestScopeOfCallersForEveryRequest(t *testing.T) {
 		resp, body := c.response(t, "GET")
 		if resp.StatusCode != k.status || k.by != "" && body != k.by {
 			t.Errorf("%s: %q: status %d by %q, want %d by %q", k.token, k.send, resp.StatusCode, body, k.status, k.by)
+		}
+		want := k.token
+		if k.status == 401 {
+			want = "" // it admits nobody here
+		}
+		if rec := b.finished(i + 1); rec.Credential != want {
+			t.Errorf("%s: the record's credential is %q", k.token, rec.Credential)
 		}
 	}
 }

@@ -102,7 +102,7 @@
 //	    last_byte_us   INTEGER,             -- until it was over
 //	    upgraded       INTEGER,             -- 1: another protocol took over
 //	    replay         INTEGER              -- 1: sent again by an operator
-//	)
+//	, credential TEXT /* name of what admitted the caller; NULL none was asked for */)
 //	CREATE TABLE captures (
 //	    id                INTEGER PRIMARY KEY, -- requests.id
 //	    request_head      TEXT,                -- lines "name: value"

@@ -55,8 +55,9 @@ type File struct {
 	readers atomic.Pointer[sql.DB]
 
 	// Of a file that is only read.
-	inPlace   atomic.Bool // readers take it as one that nobody writes to
-	leftover  bool        // an empty log beside it is nobody's
+	inPlace   atomic.Bool  // readers take it as one that nobody writes to
+	leftover  bool         // an empty log beside it is nobody's
+	schema    atomic.Int64 // its version when it was opened
 	reopening sync.Mutex
 
 	firstRequest    engine.RequestID
@@ -176,12 +177,23 @@ func (f *File) check(db *sql.Conn) error {
 	if int(version) > len(files) {
 		return errNewer
 	}
+	f.schema.Store(version)
 	var oldest int64
 	if err := db.QueryRowContext(ctx, "SELECT ifnull(min(id), 0) FROM requests").Scan(&oldest); err != nil {
 		return err
 	}
 	f.oldest.Store(uint64(oldest))
 	return nil
+}
+
+// requests returns what stands for the table of requests in a query: a file that is
+// only read may be older than the newest column. Where it has it by now, that comes
+// first.
+func (f *File) requests() string {
+	if f.writer == nil && f.schema.Load() < 2 {
+		return "(SELECT *, NULL AS credential FROM requests) AS requests"
+	}
+	return "requests"
 }
 
 func (f *File) openReaders(inPlace bool) error {

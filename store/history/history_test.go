@@ -69,7 +69,7 @@ func TestRequestComesBackOtherThanItWas(t *testing.T) {
 	t.Parallel()
 	f := open(t, "", Options{})
 	want := *finished(4711).Request
-	want.Reason, want.Upgraded, want.Replay, want.Connect = "why", true, true, -1
+	want.Reason, want.Upgraded, want.Replay, want.Connect, want.Credential = "why", true, true, -1, "robot"
 	settle(t, f, f.Add(&engine.Event{Kind: engine.KindRequestFinished, Time: want.Arrived, Request: &want}))
 	got, err := f.Request(context.Background(), 4711)
 	if err != nil {

@@ -18,10 +18,12 @@ import (
 const many = 32
 
 // plainColumns are those that every request has, rareColumns what few have: to
-// give a value to a column is most of what a row costs, NULL included.
+// give a value to a column is most of what a row costs, NULL included. namedColumns
+// are those that a request has where callers need a credential.
 const (
 	plainColumns   = "id, arrived, status, outcome, way, protocol, conn, method, target, client, caller, request_bytes, response_bytes, queued_us, sent_us, connect_us, first_byte_us, last_byte_us"
-	rareColumns    = "reason, upgraded, replay"
+	namedColumns   = plainColumns + ", credential"
+	rareColumns    = "credential, reason, upgraded, replay"
 	requestColumns = plainColumns + ", " + rareColumns
 )
 
@@ -85,7 +87,7 @@ func excluded(columns string) string {
 
 // inserts are the statements of the writer, and its scratch.
 type inserts struct {
-	request, plain, event              *statement
+	request, plain, named, event       *statement
 	opened, greeted, rejected, closed  *statement
 	gap, sample, total, head, message_ *statement
 	all                                []*statement
@@ -108,6 +110,7 @@ func (in *inserts) prepare(c *conn) error {
 	}{
 		{&in.request, "INSERT OR IGNORE " + into("requests", requestColumns, 1)},
 		{&in.plain, "INSERT OR IGNORE " + into("requests", plainColumns, many)},
+		{&in.named, "INSERT OR IGNORE " + into("requests", namedColumns, many)},
 		{&in.event, "INSERT " + into("events", eventColumns, 1)},
 		{&in.opened, upsert(id + ", opened")},
 		{&in.greeted, upsert(id + ", greeted, greeting")},
@@ -180,7 +183,10 @@ func (in *inserts) requests() (added int64, err error) {
 		added += n
 		return err
 	}
-	rest := 0 // of the plain ones that wait
+	rest, all := 0, in.plain // of the plain ones that wait
+	if slices.ContainsFunc(in.sorted, func(r *engine.Request) bool { return r.Credential != "" }) {
+		all = in.named
+	}
 	for _, r := range in.sorted {
 		if !plain(r) {
 			in.request.request(r)
@@ -189,10 +195,13 @@ func (in *inserts) requests() (added int64, err error) {
 			}
 			continue
 		}
-		in.plain.common(r)
+		all.common(r)
+		if all == in.named {
+			all.puts(textOrNull(r.Credential))
+		}
 		if rest++; rest == many {
 			rest = 0
-			if err := run(in.plain); err != nil {
+			if err := run(all); err != nil {
 				return 0, err
 			}
 		}
@@ -200,7 +209,7 @@ func (in *inserts) requests() (added int64, err error) {
 	if rest == 0 {
 		return added, nil
 	}
-	in.plain.clear()
+	all.clear()
 	for _, r := range slices.Backward(in.sorted) {
 		if !plain(r) {
 			continue
@@ -216,7 +225,7 @@ func (in *inserts) requests() (added int64, err error) {
 	return added, nil
 }
 
-// plain reports whether r has nothing in rareColumns.
+// plain reports whether r has nothing in rareColumns, but for a credential.
 func plain(r *engine.Request) bool { return r.Reason == "" && !r.Upgraded && !r.Replay }
 
 func nanoseconds(t time.Time) driver.Value {
@@ -259,7 +268,7 @@ func (s *statement) common(r *engine.Request) {
 // request puts requestColumns.
 func (s *statement) request(r *engine.Request) {
 	s.common(r)
-	s.puts(textOrNull(r.Reason), flag(r.Upgraded), flag(r.Replay))
+	s.puts(textOrNull(r.Credential), textOrNull(r.Reason), flag(r.Upgraded), flag(r.Replay))
 }
 
 // more is what events rarely have.

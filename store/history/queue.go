@@ -218,7 +218,7 @@ func (q *queue) reason(why string) {
 // sizeOf returns what r takes while it waits, about. What is captured has a budget
 // of its own; heads are kept whether or not they are to be written.
 func sizeOf(r *engine.Request) int {
-	n := 480 + len(r.Target) + len(r.Client) + len(r.Caller) + len(r.Reason)
+	n := 480 + len(r.Target) + len(r.Client) + len(r.Caller) + len(r.Credential) + len(r.Reason)
 	if r.Heads != nil {
 		n += len(r.Heads.Request) + len(r.Heads.Response)
 	}

@@ -70,6 +70,8 @@ func columnOf(column string, v driver.Value, r *engine.Request) {
 		r.Client = words(v)
 	case "caller":
 		r.Caller = words(v)
+	case "credential":
+		r.Credential = words(v)
 	case "reason":
 		r.Reason = words(v)
 	case "request_bytes":
@@ -119,7 +121,7 @@ func (f *File) Requests(ctx context.Context, ids []engine.RequestID, into []engi
 				args[i] = int64(id)
 			}
 			ids = ids[n:]
-			query := "SELECT " + requestColumns + " FROM requests WHERE id IN (?" + strings.Repeat(", ?", n-1) + ") ORDER BY id"
+			query := "SELECT " + requestColumns + " FROM " + f.requests() + " WHERE id IN (?" + strings.Repeat(", ?", n-1) + ") ORDER BY id"
 			err := scan(ctx, db, query, func(row []driver.Value) error {
 				into = append(into, engine.Request{})
 				requestOf(row, &into[len(into)-1])

@@ -133,9 +133,9 @@ func (s *search) query() (string, []driver.Value) {
 		b.WriteString(", " + s.key)
 	}
 	if x.heads {
-		b.WriteString(", request_head, response_head FROM requests LEFT JOIN captures USING (id)")
+		b.WriteString(", request_head, response_head FROM " + s.f.requests() + " LEFT JOIN captures USING (id)")
 	} else {
-		b.WriteString(" FROM requests")
+		b.WriteString(" FROM " + s.f.requests())
 	}
 	b.WriteString(" WHERE id BETWEEN ? AND ? AND " + x.condition() + " ORDER BY id DESC")
 	return b.String(), args
@@ -344,7 +344,7 @@ func (k *looker) asked(id int64, row []driver.Value) (bool, error) {
 	if k.selection.exact {
 		// One of a few odd ones.
 		found := false
-		err := k.c.query("SELECT "+requestColumns+" FROM requests WHERE id = ?", func(row []driver.Value) error {
+		err := k.c.query("SELECT "+requestColumns+" FROM "+k.f.requests()+" WHERE id = ?", func(row []driver.Value) error {
 			requestOf(row, r)
 			found = k.filter.Request(r, k.context)
 			return nil

@@ -43,7 +43,7 @@ func requests() *rapid.Generator[engine.Request] {
 	return rapid.Custom(func(t *rapid.T) engine.Request {
 		r := engine.Request{
 			Connection: engine.ConnectionID(rapid.IntRange(0, 3).Draw(t, "conn")),
-			Client:     word.Draw(t, "client"), Caller: word.Draw(t, "caller"), Method: word.Draw(t, "method"), Target: word.Draw(t, "target"), Reason: word.Draw(t, "reason"),
+			Client:     word.Draw(t, "client"), Caller: word.Draw(t, "caller"), Credential: word.Draw(t, "credential"), Method: word.Draw(t, "method"), Target: word.Draw(t, "target"), Reason: word.Draw(t, "reason"),
 			Way: engine.Way(rapid.IntRange(0, 5).Draw(t, "way")), Protocol: engine.Protocol(rapid.IntRange(0, 2).Draw(t, "protocol")),
 			Status: rapid.SampledFrom([]int{0, 101, 200, 204, 304, 404, 499, 500, 503}).Draw(t, "status"), Outcome: engine.Outcome(rapid.IntRange(0, 7).Draw(t, "outcome")),
 			RequestBytes: rapid.Int64Range(0, 4096).Draw(t, "in"), ResponseBytes: rapid.Int64Range(0, 4096).Draw(t, "out"),
@@ -62,7 +62,7 @@ func now() time.Time { return time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC) }
 // filters draws texts of filters.
 func filters() *rapid.Generator[string] {
 	words := []string{`"GET"`, "get", "GET,post", "=get", "!=GET", "!=get,POST", "edge*", "=Edge-2", "*e*1", "?", "ü", `"Ü"`, "=ü", "=k", "K", "=kelvin", "*elvin", "k*", "i", "a%b_c", "=a%b_c", "a[b]*", `back\slash`, "/e.*r/i", "/^[a-g]/", "/elvin/i", "/(?i)KE+l/", "/ord(er|in)s/", "/a.*b_c/", "orders", "api/", "!=orders,health", "=", "=/api/Health", "*health*", "x=1,page", `""`, "=höst", "PÄTH"}
-	fields := []string{"", "method:", "client:", "caller:", "reason:", "path:", "host:", "query:", "f:"}
+	fields := []string{"", "method:", "client:", "caller:", "credential:", "reason:", "path:", "host:", "query:", "f:"}
 	numbers := []string{"status:200", "status:!=200,304", "status:5xx", "status:>=500", "status:404..", "dur:>200ms", "dur:..1s", "dur:!=1s", "dur:200ms", "dur:1500us", "ttfb:>=1s", "wait:<10ms,>2s",
 		"in:>1K", "out:<=100", "size:1K..4K", "size:!=0", "conn:c-1", "conn:!=1,2", "id:10..50", "id:!=7", "time:-5m..", "time:..-10h", "time:11:00..11:30", "time:00:00..", "time:2026-11-22", "age:<1h", "age:!=1h", "age:>2m", "age:1h..2h"}
 	choices := []string{"way:host", "way:request,tcp", "way:!=tcp", "protocol:wsp", "protocol:!=wsp", "outcome:timed", "outcome:!=completed", "outcome:e", "is:failed", "is:aborted,upgraded", "is:replay", "is:unseen", "is:ended", "is:inflight", "is:!=failed", "is:marked", "is:marked,failed",

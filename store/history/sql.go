@@ -123,7 +123,7 @@ func (k *compiler) node(n *filter.Node, not bool) string {
 // ofText reports whether a clause asks for a text, which is never NULL.
 func (k *compiler) ofText(n *filter.Node) bool {
 	switch n.Field {
-	case "", "f", "host", "path", "query", "method", "client", "caller", "reason":
+	case "", "f", "host", "path", "query", "method", "client", "caller", "credential", "reason":
 		return true
 	}
 	return false
@@ -145,7 +145,7 @@ func (k *compiler) clause(n *filter.Node) (where string, exact bool) {
 		return k.text(n, "target", true)
 	case "host", "path", "query":
 		return k.text(n, "target", false)
-	case "method", "client", "caller", "reason":
+	case "method", "client", "caller", "credential", "reason":
 		return k.text(n, name, true)
 	case "status":
 		where, exact = k.number(n, "status", 1)
@@ -343,8 +343,8 @@ func (k *compiler) is(n *filter.Node) (string, bool) {
 func (k *compiler) text(n *filter.Node, column string, whole bool) (string, bool) {
 	k.need(column)
 	expr := column
-	if column == "reason" {
-		expr = "ifnull(reason, '')"
+	if column == "reason" || column == "credential" {
+		expr = "ifnull(" + column + ", '')"
 	}
 	parts, exact, folds := []string{}, true, false
 	mark := len(k.args)

@@ -257,6 +257,9 @@ func (s *Screen) writeRequest(p *pen) {
 	if r.Caller != "" {
 		p.fact("caller", r.Caller)
 	}
+	if r.Credential != "" {
+		p.fact("credential", r.Credential)
+	}
 	if r.Way != 0 {
 		p.fact("way", r.Way.String())
 	}
