@@ -160,6 +160,7 @@ func TestIDOfKilledInstanceIsFree(t *testing.T) {
 func TestIDOfLivingInstanceIsKept(t *testing.T) {
 	b := serve(t, Options{})
 	old := b.dial(greeting("edge"), hello)
+	least := time.Hour
 	refused := func(instance string) {
 		t.Helper()
 		g := greeting("edge")
@@ -170,12 +171,13 @@ func TestIDOfLivingInstanceIsKept(t *testing.T) {
 		if !errors.As(err, &de) || de.Code != engine.CloseIDTaken {
 			t.Fatalf("%s got %v", instance, err)
 		}
-		if took := time.Since(began); took > probeWait {
-			t.Errorf("%s was refused after %v: the holder's pong counts at once", instance, took)
-		}
+		least = min(least, time.Since(began))
 	}
 	for range 20 {
 		refused("another")
+	}
+	if least > probeWait/2 {
+		t.Errorf("refused after %v at the earliest: the holder's pong counts at once", least)
 	}
 	select {
 	case <-old.Done():
