@@ -50,6 +50,7 @@ type remote interface {
 // remoteFlags are those of every verb over the control socket.
 type remoteFlags struct {
 	addr, token, ca string
+	cert, key       string
 	wait            time.Duration
 	json            bool
 	filter          string
@@ -69,6 +70,8 @@ func addReach(cmd *cobra.Command, f *remoteFlags) {
 	flags.SortFlags = false
 	flags.StringVar(&f.addr, "addr", "", "control socket, or https://HOST:PORT; $ADIT_ADDR (default: the only one of this user) [PATH|URL]")
 	flags.StringVar(&f.token, "token", "", "credential for https://; $ADIT_TOKEN [SECRET|@FILE]")
+	flags.StringVar(&f.cert, "cert", "", "certificate to show to https:// in place of a token, PEM [FILE]")
+	flags.StringVar(&f.key, "key", "", "private key of --cert, PEM [FILE]")
 	flags.StringVar(&f.ca, "ca", "", "certificates to trust for https:// beside the system's, PEM [FILE]")
 	flags.DurationVar(&f.wait, "wait-ready", 0, "wait so long for the control socket to answer [DURATION]")
 }
@@ -204,6 +207,13 @@ func (p *Process) dialOptions(f *remoteFlags) (control.DialOptions, error) {
 			return o, fmt.Errorf("--token: %w", err)
 		}
 	}
+	if f.cert != "" || f.key != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return o, fmt.Errorf("--cert and --key: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
 	if f.ca != "" {
 		pem, err := os.ReadFile(f.ca)
 		if err != nil {
@@ -216,7 +226,10 @@ func (p *Process) dialOptions(f *remoteFlags) (control.DialOptions, error) {
 		if !roots.AppendCertsFromPEM(pem) {
 			return o, fmt.Errorf("--ca: %s has no certificate; want PEM", f.ca)
 		}
-		o.TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		if o.TLS == nil {
+			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		o.TLS.RootCAs = roots
 	}
 	return o, nil
 }

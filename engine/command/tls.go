@@ -26,8 +26,9 @@ import (
 const (
 	plainTime   = 5 * time.Second // for a request to --listen-http, and for its answer
 	plainIdle   = 15 * time.Second
-	plainHeader = 16 << 10 // bytes of a request head there
-	plainMost   = 1024     // sockets there
+	plainEnd    = 500 * time.Millisecond // for answers that are begun when the run ends
+	plainHeader = 16 << 10               // bytes of a request head there
+	plainMost   = 1024                   // sockets there
 )
 
 // A door is what a server has beside its engine for TLS: certificates, and the
@@ -37,6 +38,7 @@ type door struct {
 	server atomic.Pointer[server.Server] // nil until it is made
 
 	plain   *http.Server // nil: no --listen-http
+	leaving sync.Once
 	serving sync.WaitGroup
 }
 
@@ -97,7 +99,10 @@ func (r *run) openDoor(ctx context.Context, c *config.Server, public net.Listene
 		if plain != nil {
 			plain.Close()
 		}
-		return nil, &exit{codeUsage, fmt.Errorf("--tls-cert and --tls-key: %w", err)}
+		if len(t.Cert) > 0 {
+			err = fmt.Errorf("--tls-cert and --tls-key: %w", err)
+		}
+		return nil, &exit{codeUsage, err}
 	}
 	r.closers = append(r.closers, d.close)
 	r.sources.add(d.certs)
@@ -171,24 +176,34 @@ func (d *door) wss(line string) string {
 	return strings.Replace(line, " ws://", " wss://", 1)
 }
 
-// close ends what the door runs.
+// close ends what the door runs, and joins.
 func (d *door) close() {
-	d.leave()
+	if d.plain != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), plainEnd)
+		defer cancel()
+		if d.plain.Shutdown(ctx) != nil {
+			_ = d.plain.Close()
+		}
+	}
+	d.serving.Wait()
 	d.certs.Close()
 }
 
-// leave closes --listen-http, where a successor answers from now on: the answers
-// that are begun are finished.
+// leave closes --listen-http, where a successor answers from now on: answers that
+// are begun are finished. It does not wait for them.
 func (d *door) leave() {
 	if d == nil || d.plain == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), plainTime)
-	defer cancel()
-	if d.plain.Shutdown(ctx) != nil {
-		_ = d.plain.Close()
-	}
-	d.serving.Wait()
+	d.leaving.Do(func() {
+		d.serving.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), plainTime)
+			defer cancel()
+			if d.plain.Shutdown(ctx) != nil {
+				_ = d.plain.Close()
+			}
+		})
+	})
 }
 
 // servePlain answers HTTP-01 on ln and sends all else to where public is.

@@ -128,6 +128,9 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
+		if s.certified != nil {
+			return operator{}, http.StatusUnauthorized, errors.New("a token or a certificate is needed; give it with --token, or with --cert and --key")
+		}
 		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; give it with --token, or as Authorization: Bearer TOKEN")
 	}
 	hash := sha256.Sum256([]byte(strings.TrimSpace(given)))
