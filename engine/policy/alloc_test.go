@@ -18,3 +18,25 @@ func TestCheckDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// 100 rules cost a request no memory, whether one allows it or none.
+func TestCheck100DoesNotAllocate(t *testing.T) {
+	r := hundred(t)
+	hits, misses := hundredQueries(30)
+	for i := range hits {
+		if _, err := r.Check(hits[i]); err != nil {
+			t.Fatalf("%s: %v", hits[i].URL, err)
+		}
+		if _, err := r.Check(misses[i]); err == nil {
+			t.Fatalf("%s is allowed", misses[i].URL)
+		}
+	}
+	i := 0
+	if n := testing.AllocsPerRun(300, func() {
+		r.Check(hits[i%30])
+		r.Check(misses[i%30])
+		i++
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}

@@ -48,7 +48,7 @@ func hundred(tb testing.TB) *policy.Rules {
 	tb.Helper()
 	set := policy.RuleSet{}
 	for i := range 15 {
-		set.Allow = append(set.Allow, fmt.Sprintf("svc-%d.internal:80-443", i), fmt.Sprintf("10.%d.0.0/16", i))
+		set.Allow = append(set.Allow, fmt.Sprintf("svc-%d.internal:80-443", i), fmt.Sprintf("10.%d.0.0/16:80-443", i))
 		set.Deny = append(set.Deny, fmt.Sprintf("10.%d.66.0/24:22", i))
 		set.Blacklist = append(set.Blacklist, policy.Rule{URL: fmt.Sprintf(`^https?://[a-z0-9.-]+(:\d+)?/admin-%d(/|$)`, i)},
 			policy.Rule{URL: fmt.Sprintf(`(?i)\.(bak|old|sql)%d$`, i)})

@@ -99,7 +99,12 @@ func rules(t testing.TB, allow ...string) *policy.Rules {
 // dialled, "" for nothing.
 func reach(t testing.TB, r *policy.Rules, z *zone, scheme, hostport string) (string, error) {
 	t.Helper()
-	q := &policy.Query{Method: "GET", URL: scheme + "://" + hostport + "/x", Host: hostport}
+	return reachAs(t, r, z, scheme, hostport, "")
+}
+
+func reachAs(t testing.TB, r *policy.Rules, z *zone, scheme, hostport, client string) (string, error) {
+	t.Helper()
+	q := &policy.Query{Method: "GET", URL: scheme + "://" + hostport + "/x", Host: hostport, Client: client}
 	if scheme == "tcp" {
 		q.Method, q.URL = "CONNECT", "tcp://"+hostport
 	}
