@@ -27,6 +27,38 @@ func FuzzRule(f *testing.F) {
 	})
 }
 
+// FuzzDeny: a rule that is taken denies at most what it says, and never lets in
+// what is denied without it.
+func FuzzDeny(f *testing.F) {
+	for _, seed := range []string{"api.internal:443", "*.corp:1-2", "10.0.0.0/8:80", "[fd00::/8]:443", "/^http:/", "::ffff:1.2.3.4/97", "169.254.169.254", "any"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, rule string) {
+		r, err := (&policy.RuleSet{Allow: []string{"any"}, Deny: []string{rule}}).Compile()
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "deny rule ") {
+				t.Fatalf("%v does not name the rule", err)
+			}
+			return
+		}
+		if permit, err := r.Check(query("GET", "http://169.254.169.254/", "169.254.169.254:80")); err == nil {
+			t.Fatalf("denying %q opens metadata: %v", rule, permit)
+		}
+		only, err := (&policy.RuleSet{Allow: []string{rule}}).Compile()
+		if err != nil {
+			t.Fatalf("%q is taken as deny only: %v", rule, err)
+		}
+		for _, host := range []string{"api.internal:443", "a.corp:1", "10.1.2.3:80", "[fd00::1]:443"} {
+			q := query("GET", "http://"+host+"/", host)
+			_, denied := r.Check(q)
+			permit, allowed := only.Check(q)
+			if allowed == nil && !permit.ByAddress() && denied == nil {
+				t.Fatalf("%q allows %s and does not deny it", rule, host)
+			}
+		}
+	})
+}
+
 // FuzzPolicyURL holds what was dialled against a plain list of what never may
 // be, however host, URL and answer are spelt.
 func FuzzPolicyURL(f *testing.F) {
