@@ -42,6 +42,7 @@ type loading struct {
 	control config.Control
 	capture config.Capture
 	apply   func(by engine.Operator) error // of the engine; changes nothing where it fails
+	restart []string                       // settings that this run can't change, though others could
 }
 
 // A reloader loads the configuration of a run again when a signal, an operator
@@ -226,7 +227,7 @@ func (l *reloader) reload(ctx context.Context, by engine.Operator) (control.Relo
 	l.follow(next.loaded.Files)
 	changes := next.loaded.Changes(l.now)
 	for _, c := range changes {
-		if c.Live {
+		if c.Live && !slices.Contains(next.restart, c.Name) {
 			got.Changed = append(got.Changed, c.Name)
 		} else {
 			got.Restart = append(got.Restart, c.Name)
@@ -308,8 +309,9 @@ func (r *run) reloadFor() func(context.Context, engine.Operator) (control.Reload
 	return r.reload.ask
 }
 
-// reloadServer loads the configuration of a server that runs.
-func reloadServer(in config.Input, srv *server.Server) (loading, error) {
+// reloadServer loads the configuration of a server that runs and was started with
+// first.
+func reloadServer(in config.Input, first *config.Server, srv *server.Server) (loading, error) {
 	c, loaded, err := config.LoadServerFrom(in)
 	next := loading{loaded: loaded}
 	// Revoking the last token must take effect.
@@ -321,6 +323,9 @@ func reloadServer(in config.Input, srv *server.Server) (loading, error) {
 		return next, err
 	}
 	next.level, next.control, next.capture = c.LogLevel, c.Control, c.Capture
+	if first.TLS.ClientCA == "" && first.TLS.CallerCA == "" {
+		next.restart = []string{"client-ca", "caller-ca"} // the listener asks nobody for a certificate
+	}
 	next.apply = func(by engine.Operator) error {
 		srv.Update(live, by)
 		return nil

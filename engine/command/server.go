@@ -93,7 +93,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	}
 	door.of(srv)
 	r.plan.commands = []string{door.wss(clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != ""))}
-	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, srv) })
+	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, c, srv) })
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
 		return err

@@ -135,7 +135,7 @@ func TestReloadWithoutAToken(t *testing.T) {
 	if !errors.As(err, &refusal) || !refusal.Closed || !strings.Contains(err.Error(), "adit token new --file") {
 		t.Errorf("a start without a token: %v", err)
 	}
-	if next, err := reloadServer(in, nil); err != nil || next.apply == nil {
+	if next, err := reloadServer(in, new(config.Server), nil); err != nil || next.apply == nil {
 		t.Errorf("a reload: %v", err)
 	}
 	clients, err := c.ClientPolicy()
