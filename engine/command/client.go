@@ -80,7 +80,8 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 		return err
 	}
 	r.refreshes("way out", o.Egress.Reload)
-	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return p.reloadClient(in, cl) })
+	former, rules := c, o.Live.Rules
+	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return p.reloadClient(in, &former, &rules, cl) })
 	if err := r.watch(ctx, cl); err != nil {
 		return err
 	}

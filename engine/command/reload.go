@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -333,8 +334,10 @@ func reloadServer(in config.Input, first *config.Server, srv *server.Server) (lo
 	return next, nil
 }
 
-// reloadClient loads the configuration of a client that runs.
-func (p *Process) reloadClient(in config.Input, cl *client.Client) (loading, error) {
+// reloadClient loads the configuration of a client that runs under rules that
+// were made of former. Where they say the same they stay: what was dialled under
+// them does too.
+func (p *Process) reloadClient(in config.Input, former **config.Client, held **policy.Rules, cl *client.Client) (loading, error) {
 	c, loaded, err := config.LoadClientFrom(in)
 	next := loading{loaded: loaded}
 	if err != nil {
@@ -345,8 +348,23 @@ func (p *Process) reloadClient(in config.Input, cl *client.Client) (loading, err
 		return next, err
 	}
 	next.level, next.control, next.capture = c.LogLevel, c.Control, c.Capture
-	next.apply = func(engine.Operator) error { return cl.Update(clientLive(c, rules)) }
+	if sameRules(*former, c) {
+		rules = *held
+	}
+	next.apply = func(engine.Operator) error {
+		if err := cl.Update(clientLive(c, rules)); err != nil {
+			return err
+		}
+		*former, *held = c, rules
+		return nil
+	}
 	return next, nil
+}
+
+// sameRules reports whether two clients allow the same.
+func sameRules(a, b *config.Client) bool {
+	return a.WSPFile == b.WSPFile && slices.Equal(a.Allow, b.Allow) && slices.Equal(a.Deny, b.Deny) &&
+		reflect.DeepEqual(a.Whitelist, b.Whitelist) && reflect.DeepEqual(a.Blacklist, b.Blacklist)
 }
 
 // clientLive turns those settings into options that may change in a run.

@@ -4,6 +4,7 @@ package configuration
 
 import (
 	"strconv"
+	"strings"
 
 	"adit/keys"
 	"adit/themes"
@@ -178,7 +179,11 @@ func (s *Screen) box(f *pane.Frame, i int, title string) canvas.Box {
 // help is what the selected setting is for.
 func (s *Screen) help(f *pane.Frame) string {
 	if at := s.lists[0].cursor; at >= 0 && at < len(f.Settings) {
-		return f.Settings[at].Help
+		x := &f.Settings[at]
+		if kindOf(x.Source) == x.Source {
+			return x.Help
+		}
+		return x.Source + ": " + x.Help
 	}
 	return ""
 }
@@ -267,6 +272,18 @@ func (s *Screen) Mouse(m pane.Mouse, f *pane.Frame) pane.Effect {
 }
 
 // sourceStyle: what somebody set stands out, by the word and by its colour.
+// kindOf shortens where a setting comes from, which the help of its row says in
+// full: to the name of a file with the line, or to what kind of place it is.
+func kindOf(source string) string {
+	switch {
+	case strings.HasPrefix(source, "--"):
+		return "flag"
+	case strings.HasPrefix(source, "ADIT_"):
+		return "environment"
+	}
+	return source[strings.LastIndexByte(source, '/')+1:]
+}
+
 func sourceStyle(source string) canvas.Style {
 	if source == "default" {
 		return canvas.Of(themes.Muted)

@@ -90,14 +90,16 @@ func (x *line) draw(a canvas.Area, f *pane.Frame) {
 		}
 		a.Cut(at, 0, w-at, x.value, cut, canvas.Of(themes.Fg))
 	case setting:
-		const source = len("environment")
-		a.Cut(2, 0, names, x.name, cut, canvas.Of(themes.Fg))
+		const source = 16
+		wide := max(names, min(28, w-44)) // the longest name, where there is room
+		at = 2 + wide + 1
+		a.Cut(2, 0, wide, x.name, cut, canvas.Of(themes.Fg))
 		value := x.value
 		if value == "" {
 			value = "-"
 		}
 		a.Cut(at, 0, w-at-source-2, value, cut, canvas.Of(themes.Fg))
-		a.Cut(w-source-1, 0, source, x.extra, cut, sourceStyle(x.extra))
+		a.Cut(w-source-1, 0, source, kindOf(x.extra), cut, sourceStyle(x.extra))
 	case warning:
 		a.Text(0, 0, " "+f.Glyphs.Failed, canvas.Of(themes.Warn))
 		a.Cut(3, 0, names-1, x.name, cut, canvas.Of(themes.Warn))
