@@ -267,7 +267,8 @@ func (x *pastRequest) explain(b *ruleBook) *policy.Explanation {
 	}
 	not.Client = q.Client == ""
 	if b.server && !x.r.Replay {
-		not.Caller = true
+		// A database of before names no credential, as if there had been none.
+		q.Caller, not.Caller = x.r.Credential, x.r.Credential == ""
 		if from, err := netip.ParseAddrPort(x.r.Caller); err == nil {
 			q.From = from.Addr()
 		} else {
