@@ -271,7 +271,7 @@ func (x *pastRequest) explain(b *ruleBook) *policy.Explanation {
 		q.Caller, not.Caller = x.r.Credential, x.r.Credential == ""
 		if from, err := netip.ParseAddrPort(x.r.Caller); err == nil {
 			q.From = from.Addr()
-		} else {
+		} else if q.From, err = netip.ParseAddr(x.r.Caller); err != nil {
 			not.From = true
 		}
 		// What a caller shows of itself in a CONNECT is no part of the record.

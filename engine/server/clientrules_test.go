@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,28 @@ func TestRulesOnCallers(t *testing.T) {
 		resp, _ := b.raw("GET http://api.internal"+k.path+" HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Bearer "+k.token+"\r\n\r\n").response(t, "GET")
 		if resp.StatusCode != k.want {
 			t.Errorf("%s: %d, want %d", k.path, resp.StatusCode, k.want)
+		}
+	}
+}
+
+// Behind a trusted proxy the caller is whom it names, and no one else may say so.
+func TestRulesOnCallersBehindAProxy(t *testing.T) {
+	for _, k := range []struct {
+		trusted []netip.Prefix
+		says    string
+		want    int
+	}{
+		{[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "192.0.2.7", 403},
+		{[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "192.0.2.7:4711", 403},
+		{[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "198.51.100.7", 200},
+		{[]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, "192.0.2.7, 198.51.100.7", 200},
+		{nil, "192.0.2.7", 200},
+	} {
+		b := serve(t, Options{Live: Live{TrustedProxies: k.trusted, Rules: compiled(t, policy.RuleSet{AllowAll: true, Blacklist: []policy.Rule{{From: []string{"192.0.2.0/24"}}}})}})
+		b.dial(greeting("edge"), hello)
+		resp, _ := b.raw("GET http://api.internal/ HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: "+k.says+"\r\n\r\n").response(t, "GET")
+		if resp.StatusCode != k.want {
+			t.Errorf("%v says %s: %d, want %d", k.trusted, k.says, resp.StatusCode, k.want)
 		}
 	}
 }

@@ -39,14 +39,11 @@ func (s *Server) allowed(c *call, q *policy.Query, t *target) error {
 	return err
 }
 
-// callerAddress returns the address in HOST:PORT, the zero Addr where there is
-// none.
-func callerAddress(hostport string) netip.Addr {
-	a, err := netip.ParseAddrPort(hostport)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr()
+// callerAddress returns the address of a caller, which a trusted proxy may have
+// named without a port; the zero Addr where there is none.
+func callerAddress(remote string) netip.Addr {
+	a, _ := netip.ParseAddr(callerIP(remote))
+	return a
 }
 
 // serves reports whether a link may serve it: for credentials and for rules.
