@@ -142,7 +142,12 @@ func TestRulesRehearse(t *testing.T) {
 			}
 		}
 	}
-	refused := func(r *engine.Request) { r.Outcome = engine.OutcomeRefused }
+	refused := func(r *engine.Request) { r.Outcome, r.Connection, r.Client = engine.OutcomeRefused, 0, "" }
+	byClient := func(r *engine.Request) { r.Outcome = engine.OutcomeRefused }
+	byScope := func(r *engine.Request) {
+		refused(r)
+		r.Reason = "forbidden: the scope of your credential leaves this out"
+	}
 	heads := func(text string) func(*engine.Request) {
 		return func(r *engine.Request) { r.Heads = &engine.Heads{Request: text} }
 	}
@@ -163,6 +168,8 @@ func TestRulesRehearse(t *testing.T) {
 		request(14, 200, target("http://api.internal/edge", func(r *engine.Request) { r.Client = "edge-2" })),
 		request(16, 200, target("http://api.internal/robots", func(r *engine.Request) { r.Credential = "alice" })),
 		request(17, 200, target("http://api.internal/robots", func(r *engine.Request) { r.Credential = "robot" })),
+		request(18, 403, target("http://api.internal/y", byClient)),
+		request(19, 403, target("http://api.internal/y", byScope)),
 		request(15, 403, target("http://api.internal/admin", refused)),
 	)
 	code, out, report := run.ask(t, "rules", "rehearse", "--config", path, "--as", "server")
@@ -170,7 +177,7 @@ func TestRulesRehearse(t *testing.T) {
 		t.Errorf("exit %d, want 1: %s", code, report)
 	}
 	for _, want := range []string{
-		"15 requests judged: 7 would change, 3 can't be told\n", "2 left out: rules had no say in them\n",
+		"16 requests judged: 7 would change, 3 can't be told\n", "3 left out: rules had no say in them\n",
 		"1: not known is the field X-Team\n", "1: not known is the URL\n", "1: not known is the caller\n", "r-2 r-1",
 	} {
 		if !strings.Contains(out, want) {
@@ -190,11 +197,11 @@ func TestRulesRehearse(t *testing.T) {
 		}
 		if g.Requests > 0 {
 			groups[g.Path+" "+g.Client] = g.Verdict
-		} else if g.Judged != 15 || g.Changed != 7 || g.Open != 3 {
+		} else if g.Judged != 16 || g.Changed != 7 || g.Open != 3 {
 			t.Errorf("%s", line)
 		}
 	}
-	want := map[string]string{"/admin edge-1": "denied", "/x edge-1": "allowed", "/team edge-1": "denied", "/inside edge-1": "denied", "/edge edge-1": "denied", "/robots edge-1": "denied"}
+	want := map[string]string{"/admin edge-1": "denied", "/x ": "allowed", "/team edge-1": "denied", "/inside edge-1": "denied", "/edge edge-1": "denied", "/robots edge-1": "denied"}
 	if len(groups) != len(want) || code != codeFailed {
 		t.Errorf("%v, want %v", groups, want)
 	}

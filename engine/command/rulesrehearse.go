@@ -150,8 +150,8 @@ func (o *rehearsal) judge(ctx context.Context, s *session, r *engine.Request) er
 		if before, err = ended.judge(ctx, s, o.old); err != nil {
 			return err
 		}
-	case r.Outcome == engine.OutcomeRefused:
-		before.Verdict = policy.Denied
+	case r.Outcome == engine.OutcomeRefused && (!o.new.server || r.Connection == 0):
+		before.Verdict = policy.Denied // behind a connection it was the client that refused
 	}
 	o.judged++
 	switch {
@@ -178,10 +178,11 @@ func openNeeds(x *policy.Explanation) []string {
 }
 
 // wasJudged reports whether rules had a say in it: what was refused for another
-// reason did not come so far, and TCP ports have none.
+// reason, the scope of a credential among them, did not come so far, and TCP ports
+// have none.
 func wasJudged(r *engine.Request) bool {
 	return r.Way != engine.WayTCP && r.Target != "" && !strings.HasPrefix(r.Target, "tcp:") &&
-		(r.Outcome != engine.OutcomeRefused || r.Status == http.StatusForbidden)
+		(r.Outcome != engine.OutcomeRefused || r.Status == http.StatusForbidden && !strings.Contains(r.Reason, "scope"))
 }
 
 func (o *rehearsal) note(r *engine.Request, now *policy.Explanation) {
