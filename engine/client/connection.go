@@ -20,9 +20,9 @@ type connection struct {
 	c        *Client
 	counters frame.Counters
 
-	// session and greeting are written before registered is closed, and not after.
+	// session and force are written before registered is closed, and not after.
 	session    tunnel.Session
-	greeting   *engine.Greeting // that was said
+	force      *force // what was in force when it was dialled
 	opened     time.Time
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
@@ -75,14 +75,14 @@ func (n *connection) run(ctx context.Context) {
 
 func (n *connection) dial(ctx context.Context) error {
 	o, now := n.c.o, n.c.now.Load()
-	n.greeting = now.greeting
+	n.force = now
 	limits := o.Limits
 	limits.Ping = o.ClassicPing // a native server announces its own
 	s, err := n.c.dial(ctx, tunnel.DialOptions{
 		ID:          n.id,
 		URL:         n.e.url,
 		Header:      now.header,
-		Greeting:    n.greeting,
+		Greeting:    now.greeting,
 		ClassicPool: o.PoolIdle,
 		Protocol:    o.Protocol,
 		NeedsV1:     len(n.c.routes) > 0,

@@ -43,12 +43,13 @@ type endpoint struct {
 	ready    bool            // KindReady was published
 	back     backoff
 	resumeAt time.Time // no dial before
+	refused  *force    // the last one that the server has refused; nil: none since
 
 	idle  atomic.Int32  // open classic connections without an exchange
 	full  atomic.Bool   // there are PoolMax connections: a look would open none
 	short chan struct{} // capacity 1: a classic pool is due for a look; never closed
 
-	outdated chan struct{} // capacity 1: connections may have said what does not hold any more; never closed
+	updated chan struct{} // capacity 1: something else is in force; never closed
 
 	mu     sync.Mutex // guards status, for snapshots
 	status engine.Server
@@ -103,11 +104,11 @@ func newEndpoint(c *Client, server string) (*endpoint, error) {
 		reports: make(chan report),
 		short:   make(chan struct{}, 1),
 
-		outdated: make(chan struct{}, 1),
-		live:     make(map[*connection]struct{}),
-		leaving:  make(map[*connection]struct{}),
-		pooled:   c.o.Protocol,
-		back:     backoff{random: func() float64 { return c.random() }},
+		updated: make(chan struct{}, 1),
+		live:    make(map[*connection]struct{}),
+		leaving: make(map[*connection]struct{}),
+		pooled:  c.o.Protocol,
+		back:    backoff{random: func() float64 { return c.random() }},
 	}
 	e.status.URL = e.text
 	if c.o.Egress != nil {
@@ -160,10 +161,11 @@ func (e *endpoint) maintain(ctx context.Context) {
 			e.take(ctx, r)
 		case <-e.short:
 			e.fill = true
-		case <-e.outdated:
+		case <-e.updated:
 			for n := range e.live {
 				e.renew(n)
 			}
+			e.reconsider()
 		case <-timer.C:
 			e.fill = true
 		}
@@ -239,7 +241,7 @@ func (e *endpoint) take(ctx context.Context, r report) {
 		e.opening--
 		delete(e.live, r.n)
 		if ctx.Err() == nil {
-			wait := e.wait(r.f)
+			wait := e.wait(r.n, r.f)
 			e.c.o.Bus.Publish(engine.Event{Kind: engine.KindDialFailed, Client: e.c.o.ID, Server: e.text,
 				Reason: engine.Bound(r.f.err.Error()), Duration: wait})
 			e.c.giveUp(r.f, e.ready)
@@ -266,7 +268,7 @@ func (e *endpoint) take(ctx context.Context, r report) {
 		case left && !r.f.refused && r.f.retryAfter == 0:
 			e.ended()
 		default:
-			e.wait(r.f)
+			e.wait(r.n, r.f)
 			e.c.giveUp(r.f, true)
 		}
 	}
@@ -275,7 +277,7 @@ func (e *endpoint) take(ctx context.Context, r report) {
 // renew replaces a connection whose greeting does not hold any more.
 func (e *endpoint) renew(n *connection) {
 	if !n.open.Load() || n.session.Protocol() != engine.ProtocolNative ||
-		n.greeting.ExposedOnly == e.c.now.Load().greeting.ExposedOnly {
+		n.force.greeting.ExposedOnly == e.c.now.Load().greeting.ExposedOnly {
 		return
 	}
 	delete(e.live, n)
@@ -299,6 +301,7 @@ func (e *endpoint) ended() {
 func (e *endpoint) opened(n *connection) {
 	welcome := n.session.Welcome()
 	e.pooled = n.session.Protocol()
+	e.refused = nil
 	e.mu.Lock()
 	e.status.Connected++
 	e.status.Wanted = e.c.o.Pool
@@ -323,21 +326,32 @@ func (e *endpoint) opened(n *connection) {
 	}
 }
 
-// wait sets when the next dial may be, and returns the time until then. When
-// several connections are lost at once, that is one failure.
-func (e *endpoint) wait(f failure) time.Duration {
+// reconsider dials at once where what was refused has been replaced.
+func (e *endpoint) reconsider() {
+	if e.refused != nil && e.refused.live.Secret != e.c.now.Load().live.Secret {
+		e.refused, e.resumeAt = nil, time.Now()
+	}
+}
+
+// wait sets when the next dial after the failure of n may be, and returns the
+// time until then. When several connections are lost at once, that is one failure.
+func (e *endpoint) wait(n *connection, f failure) time.Duration {
 	now := time.Now()
 	if waiting := e.resumeAt.Sub(now); waiting <= 0 || f.refused || f.retryAfter > waiting {
 		if at := now.Add(e.back.after(f)); at.After(e.resumeAt) {
 			e.resumeAt = at
 		}
 	}
+	if f.refused {
+		e.refused = n.force
+		e.reconsider() // it may have been replaced meanwhile
+	}
 	e.mu.Lock()
 	e.status.LastError = engine.Bound(f.err.Error())
 	e.status.RetryAt = e.resumeAt
 	e.mu.Unlock()
 	e.c.log.Warn("no connection", "server", e.text, "error", f.err, "retry", e.resumeAt.Sub(now).Round(time.Millisecond).String())
-	return e.resumeAt.Sub(now)
+	return max(e.resumeAt.Sub(now), 0)
 }
 
 // A closedError is the end of a session.

@@ -55,7 +55,7 @@ func (c *Client) newForce(l Live) (*force, error) {
 }
 
 // Update puts l in force: rules for the next request, the credential for the next
-// dial. Streams that run go on to their end. Where it changes whether callers may
+// dial, which is at once where a former one was refused. Streams that run go on to their end. Where it changes whether callers may
 // choose destinations at all, which a greeting tells, native connections are
 // renewed: what runs over the former ones ends there. On an error nothing changes. The event is the caller's to publish.
 func (c *Client) Update(l Live) error {
@@ -72,12 +72,10 @@ func (c *Client) Update(l Live) error {
 	if old.origins != next.origins {
 		c.retire(old.origins)
 	}
-	if old.greeting.ExposedOnly != next.greeting.ExposedOnly {
-		for _, e := range c.endpoints {
-			select {
-			case e.outdated <- struct{}{}:
-			default:
-			}
+	for _, e := range c.endpoints {
+		select {
+		case e.updated <- struct{}{}:
+		default:
 		}
 	}
 	return nil

@@ -375,3 +375,57 @@ func TestUpdateRenewsWhatGreetingsSaid(t *testing.T) {
 	default:
 	}
 }
+
+// Who mends a refused credential does not want to wait for a backoff that is meant
+// for one that is not mended.
+func TestUpdateOfARefusedCredential(t *testing.T) {
+	welcomed := make(chan tunnel.Conn, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Secret-Key") != "new" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
+		if err != nil {
+			t.Errorf("accept: %v", err)
+			return
+		}
+		conn, err := reg.Welcome(&wire.Welcome{Server: "edge"})
+		if err != nil {
+			t.Errorf("welcome: %v", err)
+			return
+		}
+		welcomed <- conn
+	}))
+	defer server.Close()
+	bus := observe.NewBus()
+	defer bus.Close()
+	c, err := New(Options{ID: "edge-3", Bus: bus, Servers: []string{"ws" + strings.TrimPrefix(server.URL, "http")}, Pool: 1,
+		Live: Live{Secret: "old", Rules: anyRules(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, err := c.Subscribe(t.Context(), engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindDialFailed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	if wait := (<-failed).Events[0].Duration; wait < 10*time.Second {
+		t.Errorf("a refused client is back after %v: that can't help", wait)
+	}
+	if err := c.Update(Live{Secret: "new", Rules: anyRules(t)}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case conn := <-welcomed:
+		cancel()
+		<-ended
+		conn.Close(engine.CloseGoingAway, "")
+	case <-time.After(5 * time.Second):
+		t.Error("the new credential was not tried")
+		cancel()
+		<-ended
+	}
+}
