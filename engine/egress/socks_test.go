@@ -128,8 +128,6 @@ func TestSOCKSThatSaysNo(t *testing.T) {
 }
 
 func TestHTTPProxyTakenForSOCKS(t *testing.T) {
-	p := startProxy(t, nil)
-	addr := p.addr
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -142,8 +140,7 @@ func TestHTTPProxyTakenForSOCKS(t *testing.T) {
 			c.Close()
 		}
 	}()
-	addr = ln.Addr().String()
-	if _, err := dial(t, dialer(t, Options{Proxy: "socks5://" + addr})); err == nil || !strings.Contains(err.Error(), "is it an http proxy?") {
+	if _, err := dial(t, dialer(t, Options{Proxy: "socks5://" + ln.Addr().String()})); err == nil || !strings.Contains(err.Error(), "is it an http proxy?") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -160,6 +160,8 @@ func TestUpgradesThatAreRemoved(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: app.t.example\r\nConnection: upgrade\r\nUpgrade: echo\r\nContent-Length: 1\r\n\r\nx",
 		"GET / HTTP/1.1\r\nHost: app.t.example\r\nConnection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHttp2-Settings: AA\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: app.t.example\r\nConnection: upgrade\r\nUpgrade: echo, H2C/1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.t.example\r\nConnection: upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: app.t.example\r\nConnection: upgrade\r\nUpgrade: HTTP/2.0\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: app.t.example\r\nUpgrade: echo\r\n\r\n",
 		"GET / HTTP/1.0\r\nHost: app.t.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n",
 	} {

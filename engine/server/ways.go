@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"adit/engine"
+	"adit/engine/wire"
 )
 
 // A target is where a request goes: parsed once, so that credential, rules and
@@ -299,8 +300,8 @@ func validPort(p string) bool {
 	return err == nil && n > 0 && p[0] != '+'
 }
 
-// upgradeOf returns the protocol that a request asks to upgrade to. HTTP/2 in
-// clear (h2c) is none: behind it a caller's requests would pass unseen by rules.
+// upgradeOf returns the protocol that a request asks to upgrade to. One behind
+// which a caller's requests would pass unseen by rules is none.
 func upgradeOf(r *http.Request) string {
 	up := r.Header["Upgrade"]
 	if len(up) != 1 || up[0] == "" || r.ProtoMajor != 1 || r.ProtoMinor == 0 || r.ContentLength != 0 {
@@ -309,11 +310,8 @@ func upgradeOf(r *http.Request) string {
 	if !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "upgrade") {
 		return ""
 	}
-	for token := range strings.SplitSeq(up[0], ",") {
-		name, _, _ := strings.Cut(strings.TrimSpace(token), "/")
-		if strings.EqualFold(name, "h2c") || !httpguts.ValidHeaderFieldName(name) {
-			return ""
-		}
+	if !wire.MaySwitch(up[0]) {
+		return ""
 	}
 	return up[0]
 }

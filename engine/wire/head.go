@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // AppendRequest appends the payload of a REQUEST record. Like every Append
 // function it does not validate: see CheckRequest.
 func AppendRequest(dst []byte, r *Request) []byte {
@@ -187,8 +189,29 @@ func (r *Request) check() *ruleError {
 	if !isPath(r.Path) && (r.Path != "*" || r.Method != "OPTIONS") {
 		return invalid("path is not origin-form")
 	}
-	_, err := checkFields(r.Fields)
-	return err
+	upgrade, err := checkFields(r.Fields)
+	if err != nil || !upgrade {
+		return err
+	}
+	for i := range r.Fields {
+		if f := &r.Fields[i]; foldEqual(f.Name, "upgrade") && !MaySwitch(f.Value) {
+			return invalid("upgrade to a protocol that carries requests")
+		}
+	}
+	return nil
+}
+
+// MaySwitch reports whether the value of an Upgrade field is well-formed and names
+// no protocol that carries further requests: HTTP (h2c, HTTP/2.0) or TLS, under
+// which it would begin anew (RFC 2817). They would pass unseen by rules.
+func MaySwitch(upgrade string) bool {
+	for token := range strings.SplitSeq(upgrade, ",") {
+		name, _, _ := strings.Cut(strings.Trim(token, " \t"), "/")
+		if !isToken(name) || foldEqual(name, "h2c") || foldEqual(name, "http") || foldEqual(name, "tls") {
+			return false
+		}
+	}
+	return true
 }
 
 func (r *Response) check() *ruleError {

@@ -103,6 +103,13 @@ func TestRequestRules(t *testing.T) {
 		"te empty":                {get(field("te", "")), wire.ErrHTTP},
 		"te list":                 {get(field("te", "trailers, gzip")), wire.ErrHTTP},
 		"upgrade":                 {get(field("Upgrade", "websocket")), nil},
+		"upgrade to either":       {get(field("Upgrade", "echo/1, websocket")), nil},
+		"upgrade to requests":     {get(field("Upgrade", "h2c")), wire.ErrHTTP}, // which no rule would see
+		"upgrade to some of them": {get(field("upgrade", "websocket,\tH2C")), wire.ErrHTTP},
+		"upgrade to HTTP":         {get(field("upgrade", "HTTP/2.0")), wire.ErrHTTP},
+		"upgrade to TLS":          {get(field("upgrade", "TLS/1.2, HTTP/1.1")), wire.ErrHTTP},
+		"second upgrade":          {get(field("upgrade", "websocket"), field("upgrade", "h2c")), wire.ErrHTTP},
+		"upgrade to nothing":      {get(field("upgrade", "")), wire.ErrHTTP},
 		"content-length":          {get(field("Content-Length", "9223372036854775807")), nil},
 		"content-length 2^63":     {get(field("Content-Length", "9223372036854775808")), wire.ErrHTTP},
 		"content-length 2^64":     {get(field("Content-Length", "18446744073709551616")), wire.ErrHTTP},
