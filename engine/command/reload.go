@@ -142,8 +142,8 @@ func (l *reloader) serve(ctx context.Context) {
 	timer := time.NewTimer(watchEvery)
 	defer timer.Stop()
 	tick := timer.C
-	if !l.looks {
-		tick = nil
+	if !l.looks || len(l.files) == 0 {
+		tick = nil // no reload adds a file where none was named
 	}
 	unsettled := false
 	for {
