@@ -116,10 +116,10 @@ func TestFileThatIsBeingWrittenIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := startReloading(t, true, file)
 		defer x.end()
-		time.Sleep(watchEvery - settleFor)
+		time.Sleep(watchEvery - settleFor/4)
 		for i := range 20 {
 			put(t, file, strings.Repeat("x", i+2))
-			time.Sleep(settleFor)
+			time.Sleep(settleFor / 2) // not at the moment when it is looked at
 			if got := x.loads.Load(); got > 0 {
 				t.Fatalf("loaded %d times while it was written", got)
 			}
