@@ -109,3 +109,15 @@ type RequestPage struct {
 	Capacity  int           // records that the log keeps at most
 	Took      time.Duration // what finding them took, the search of the history included
 }
+
+// A LogState is what a log and the history behind it say of themselves, without
+// looking anything up.
+type LogState struct {
+	Records int    // in memory
+	Missing uint64 // records that memory was too slow for, since the start
+
+	History bool   // there is one; else what follows is empty
+	Stored  int64  // requests in it, those of former runs too
+	Lost    uint64 // events of this run that it has a gap for
+	Problem string // why nothing is written to it now, and what to do; "" it is
+}

@@ -66,13 +66,18 @@ func (k *Kept) Keep(e engine.Engine) (engine.RequestLog, error) {
 	return log, nil
 }
 
-// Gaps returns how many events of this run the history has a gap for, and false
-// where there is no history.
-func (k *Kept) Gaps() (events uint64, kept bool) {
-	if k.file == nil {
-		return 0, false
+// State returns what the log and the history say of themselves.
+func (k *Kept) State() engine.LogState {
+	var st engine.LogState
+	if l := k.log; l != nil {
+		l.mu.Lock()
+		st.Records, st.Missing = l.ring.kept(), min(l.lost, l.ring.missing())
+		l.mu.Unlock()
 	}
-	return k.file.Gaps(), true
+	if f := k.file; f != nil {
+		st.History, st.Stored, st.Lost, st.Problem = true, f.Rows(), f.Gaps(), f.Problem()
+	}
+	return st
 }
 
 // Close ends the log, writes what is left, for at most 2 s, and closes the

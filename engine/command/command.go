@@ -96,9 +96,8 @@ type Store interface {
 	// Keep begins with an engine that does not serve yet.
 	Keep(e engine.Engine) (engine.RequestLog, error)
 
-	// Gaps returns how many events the history has a gap for, and false where
-	// there is none.
-	Gaps() (events uint64, kept bool)
+	// State returns what it says of itself; it costs next to nothing.
+	State() engine.LogState
 
 	// Close writes what is left, for at most 2 s.
 	Close()

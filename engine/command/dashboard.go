@@ -95,7 +95,7 @@ func (r *run) watch(ctx context.Context, e engine.Engine) error {
 	if err != nil {
 		return err
 	}
-	if err := r.observe(ctx, e, log); err != nil {
+	if err := r.observe(ctx, e); err != nil {
 		return err
 	}
 	if err := r.serveControl(ctx, e, log); err != nil {

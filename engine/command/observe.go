@@ -40,7 +40,7 @@ type telling struct {
 
 // observe has metrics made of e, which does not serve yet, and serves them where
 // --metrics-listen says.
-func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLog) error {
+func (r *run) observe(ctx context.Context, e engine.Engine) error {
 	if r.plan.role == "" {
 		return nil // no process that somebody watches
 	}
@@ -48,15 +48,13 @@ func (r *run) observe(ctx context.Context, e engine.Engine, log engine.RequestLo
 	if err != nil {
 		return err
 	}
-	o := metrics.Options{Spans: spans, Engine: e, Bus: r.bus, Log: log, Logger: r.component("metrics"), Expiry: r.sources.ends}
+	o := metrics.Options{Spans: spans, Engine: e, Bus: r.bus, Logger: r.component("metrics"), Expiry: r.sources.ends}
 	if said, ok := e.(observed); ok {
 		o.Ready, o.Requests = said.Ready, said.RequestCounts
 		r.watched.ready = said.Ready
 	}
 	if r.store != nil {
-		if _, kept := r.store.Gaps(); kept {
-			o.Lost = func() uint64 { n, _ := r.store.Gaps(); return n }
-		}
+		o.Records = r.store.State
 	}
 	set, err := metrics.New(o)
 	if err != nil {

@@ -29,7 +29,6 @@ type series struct {
 type scrape struct {
 	snapshot engine.Snapshot
 	requests observe.RequestCounts
-	page     engine.RequestPage
 }
 
 // An output is where the values of one scrape go.
@@ -99,8 +98,8 @@ func (s *Set) Collect(to chan<- prometheus.Metric) {
 		s.o.Requests(&memory.requests)
 		o.requests(&memory.requests)
 	}
-	if s.o.Log != nil {
-		o.records(ctx, &memory.page)
+	if s.o.Records != nil {
+		o.records(s.o.Records())
 	}
 	if s.o.Expiry != nil {
 		o.certificates(s.o.Expiry())
@@ -256,19 +255,14 @@ func (o output) requests(n *observe.RequestCounts) {
 	}
 }
 
-// records puts what the log says of itself. It is asked for what it knows, not to
-// search.
-func (o output) records(ctx context.Context, page *engine.RequestPage) {
-	if err := o.s.o.Log.Requests(ctx, engine.RequestQuery{Count: 1}, page); err != nil {
-		o.s.o.Logger.Warn("no metrics of the records", "err", err)
-		return
-	}
-	o.put(records, float64(page.Kept))
-	o.put(recordsMissing, float64(page.Lost))
-	if o.s.o.Lost != nil {
-		o.put(historyRecords, float64(page.Stored))
-		o.put(historyLost, float64(o.s.o.Lost()))
-		o.bool(historyWritable, page.Problem == "")
+// records puts what the log says of itself.
+func (o output) records(st engine.LogState) {
+	o.put(records, float64(st.Records))
+	o.put(recordsMissing, float64(st.Missing))
+	if st.History {
+		o.put(historyRecords, float64(st.Stored))
+		o.put(historyLost, float64(st.Lost))
+		o.bool(historyWritable, st.Problem == "")
 	}
 }
 

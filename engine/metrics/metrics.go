@@ -30,8 +30,7 @@ type Options struct {
 	Bus      *observe.Bus                      // of the engine
 	Requests func(into *observe.RequestCounts) // that ended
 	Ready    func() error                      // as of /readyz
-	Log      engine.RequestLog                 // records
-	Lost     func() uint64                     // events that the history has a gap for
+	Records  func() engine.LogState            // what is kept
 	Expiry   func() map[string]time.Time       // of certificates, by what names them
 	Spans    func() (sent, lost uint64)        // of the exporter of traces
 	Logger   *slog.Logger                      // nil: discards

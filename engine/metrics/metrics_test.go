@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,14 +20,6 @@ import (
 	"adit/engine/enginetest"
 	"adit/engine/observe"
 )
-
-// fullLog is a log that has something to say of everything.
-type fullLog struct{ engine.RequestLog }
-
-func (fullLog) Requests(_ context.Context, _ engine.RequestQuery, into *engine.RequestPage) error {
-	*into = engine.RequestPage{Kept: 100, Lost: 2, Stored: 5000}
-	return nil
-}
 
 // busy is a server to which everything has happened.
 func busy() engine.Snapshot {
@@ -56,8 +47,10 @@ func newSet(t testing.TB, e engine.Engine) (*Set, *observe.Totals) {
 	t.Cleanup(bus.Close)
 	bus.Publish(engine.Event{Kind: engine.KindNotice})
 	s, err := New(Options{
-		Engine: e, Bus: bus, Requests: totals.RequestCounts, Ready: func() error { return nil }, Log: fullLog{},
-		Lost:   func() uint64 { return 6 },
+		Engine: e, Bus: bus, Requests: totals.RequestCounts, Ready: func() error { return nil },
+		Records: func() engine.LogState {
+			return engine.LogState{Records: 100, Missing: 2, History: true, Stored: 5000, Lost: 6}
+		},
 		Expiry: func() map[string]time.Time { return map[string]time.Time{"edge.pem": time.Unix(1_800_000_000, 0)} },
 		Spans:  func() (uint64, uint64) { return 11, 1 },
 	})

@@ -135,7 +135,7 @@ var table = [families]family{
 	captureDropped:    {"adit_capture_dropped_total", counter, nil, "Requests whose content went to make room, or was not sampled."},
 	records:           {"adit_records", gauge, nil, "Records of requests in memory."},
 	recordsMissing:    {"adit_records_missing", gauge, nil, "Records that memory misses because they came too fast."},
-	historyRecords:    {"adit_history_records", gauge, nil, "Records in the database that are not in memory, as far as it was searched."},
+	historyRecords:    {"adit_history_records", gauge, nil, "Records in the database, those of former runs too."},
 	historyLost:       {"adit_history_lost_total", counter, nil, "Events that the database has a gap for."},
 	historyWritable:   {"adit_history_writable", gauge, nil, "1 while the database takes what comes."},
 	certificateExpiry: {"adit_certificate_expiry_timestamp_seconds", gauge, []string{"certificate"}, "When a certificate that is shown ends."},

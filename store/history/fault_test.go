@@ -88,6 +88,9 @@ func TestDiskFull(t *testing.T) {
 	} else if n := f.Gaps(); n != uint64(gap) {
 		t.Errorf("it says %d are in gaps, it has %d", n, gap)
 	}
+	if n, rows := f.Rows(), count(t, f, "SELECT count(*) FROM requests"); n != int64(rows) {
+		t.Errorf("it says it has %d rows, it has %d", n, rows)
+	}
 	if n := count(t, f, "SELECT count(*) FROM gaps WHERE why = 'suspended: disk full' AND from_seq > 0 AND to_seq > from_seq AND to_time > from_time"); n != 1 {
 		t.Errorf("%d gaps for a full disk", n)
 	}

@@ -65,6 +65,7 @@ type File struct {
 
 	readable atomic.Uint64
 	oldest   atomic.Uint64
+	rows     atomic.Int64 // requests
 	problem  atomic.Pointer[string]
 	sole     atomic.Bool            // nobody else may write
 	beside   atomic.Bool            // a search has a second goroutine
@@ -262,6 +263,9 @@ func (f *File) Lost(b engine.Batch) {
 		f.queue.lost(&b, time.Now())
 	}
 }
+
+// Rows returns how many requests the history has, as of its last transaction.
+func (f *File) Rows() int64 { return f.rows.Load() }
 
 // Gaps returns how many events of this run the history has a gap for.
 func (f *File) Gaps() uint64 { return f.queue.gone() }

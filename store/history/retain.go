@@ -203,6 +203,7 @@ func (w *writer) forget(most, before int64) (int64, error) {
 		return 0, errors.Join(err, undo(w.c))
 	}
 	w.kept = max(w.kept-gone, 0)
+	w.f.rows.Store(w.kept)
 	return gone, errors.Join(w.noteOldest(), w.checkpoint())
 }
 

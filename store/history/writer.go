@@ -96,6 +96,7 @@ func (w *writer) openOnce(suspect bool) error {
 	if w.kept, err = c.number("SELECT requests FROM kept"); err != nil {
 		return err
 	}
+	w.f.rows.Store(w.kept)
 	if err := w.enlist(); err != nil {
 		return err
 	}
@@ -323,6 +324,7 @@ func (w *writer) write(batch []item) error {
 		return errors.Join(err, undo(w.c))
 	}
 	w.kept += rows
+	w.f.rows.Store(w.kept)
 	if o := w.f.oldest.Load(); lowest != 0 && (o == 0 || uint64(lowest) < o) {
 		w.f.oldest.Store(uint64(lowest))
 	}
