@@ -99,7 +99,7 @@ func newIssuer(ctx context.Context, s *Source) (*issuer, error) {
 		return nil, err
 	}
 	a := &issuer{s: s, o: o, cache: c, ctx: ctx,
-		slots: make(chan struct{}, ordersAtOnce),
+		slots: make(chan struct{}, ordersAtOnce), client: clientOnce{turn: make(chan struct{}, 1)},
 		certs: c.certificates(o.Names, s.o.Logger), orders: map[string]*order{}, failures: map[string]*failure{},
 		tokens: map[string]string{}, alpn: map[string]*tls.Certificate{},
 		exposed: bucket{left: exposedBurst, at: time.Now()},
@@ -187,24 +187,31 @@ func (a *issuer) kept(name string) *tls.Certificate {
 // there is never a second. The error says why none may be begun now.
 func (a *issuer) order(name string) (*order, error) {
 	_, exposed := a.wanted(name)
+	o, begun, err := a.begin(name, exposed)
+	if err == nil && begun && !a.s.spawn(func() { a.fill(name, o) }) {
+		o.err = errors.New("the server is stopping")
+		close(o.done)
+	}
+	return o, err
+}
+
+// begin notes an order that is to be carried out, unless one runs already.
+func (a *issuer) begin(name string, exposed bool) (o *order, begun bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o := a.orders[name]; o != nil {
-		return o, nil
+		return o, false, nil
 	}
 	now := time.Now()
 	if f := a.failures[name]; f != nil && now.Before(f.until) {
-		return nil, fmt.Errorf("no certificate for %s: %w; tried again after %s", name, f.err, f.until.Local().Format("15:04:05"))
+		return nil, false, fmt.Errorf("no certificate for %s: %w; tried again after %s", name, f.err, f.until.Local().Format("15:04:05"))
 	}
 	if exposed && !a.exposed.take(now) {
-		return nil, fmt.Errorf("no certificate for %s yet: certificates of exposed names are ordered once in %v", name, exposedEvery)
+		return nil, false, fmt.Errorf("no certificate for %s yet: certificates of exposed names are ordered once in %v", name, exposedEvery)
 	}
-	o := &order{done: make(chan struct{})}
-	if !a.s.spawn(func() { a.fill(name, o) }) {
-		return nil, errors.New("the server is stopping")
-	}
+	o = &order{done: make(chan struct{})}
 	a.orders[name] = o
-	return o, nil
+	return o, true, nil
 }
 
 // fill carries out an order and notes how it ended.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -26,7 +25,7 @@ const (
 // A clientOnce is the ACME client, made with the account when it is needed first:
 // a directory that can't be reached must not keep a server from starting.
 type clientOnce struct {
-	mu     sync.Mutex
+	turn   chan struct{} // of one order, who reads and sets what follows; with room for one
 	client *acme.Client
 	web    *http.Transport
 }
@@ -34,8 +33,12 @@ type clientOnce struct {
 // account returns a client with an account.
 func (a *issuer) account(ctx context.Context) (*acme.Client, error) {
 	c := &a.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if c.client != nil {
 		return c.client, nil
 	}
@@ -66,10 +69,8 @@ func (a *issuer) account(ctx context.Context) (*acme.Client, error) {
 	return client, nil
 }
 
-// close ends the connections to the authority.
+// close ends the connections to the authority, when no order runs any more.
 func (a *issuer) close() {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
 	if a.client.web != nil {
 		a.client.web.CloseIdleConnections()
 	}

@@ -21,7 +21,7 @@ type seat struct {
 	ofAddress bool // counted for key too
 	left      atomic.Bool
 
-	mu sync.Mutex // held by rename and while left turns true
+	mu sync.Mutex // of what rename changes, until left is true
 }
 
 // leave gives the seat back, once. A nil seat was never taken.

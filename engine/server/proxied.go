@@ -85,17 +85,21 @@ func (p *seat) rename(addr netip.Addr) error {
 	if most < 0 {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.left.Load() {
-		return net.ErrClosed
-	}
 	key := limit.KeyOf(addr)
 	if !p.s.limits.addresses.Add(key, most) {
 		why := tooManyOf(most)
 		p.s.limits.reached(limitConnectionsPerAddress, "", key, why)
 		return errors.New(why)
 	}
-	p.key, p.ofAddress = key, true
+	p.mu.Lock()
+	left := p.left.Load()
+	if !left {
+		p.key, p.ofAddress = key, true
+	}
+	p.mu.Unlock()
+	if left {
+		p.s.limits.addresses.Done(key)
+		return net.ErrClosed
+	}
 	return nil
 }

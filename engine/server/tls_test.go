@@ -132,7 +132,7 @@ func TestCallersOverTLS(t *testing.T) {
 // TestHandshakeThatNeverEnds: who connects and says nothing is closed in time, and
 // the deadline of a handshake is over with it.
 func TestHandshakeThatNeverEnds(t *testing.T) {
-	const wait = 200 * time.Millisecond
+	const wait = time.Second // a handshake takes its time on a busy machine
 	piece := make(chan struct{})
 	s := secure(t, func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)
@@ -158,7 +158,7 @@ func TestHandshakeThatNeverEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			time.Sleep(wait)
+			time.Sleep(wait / 2)
 			select {
 			case piece <- struct{}{}:
 			case <-time.After(patience):
@@ -192,8 +192,9 @@ func (b *bench) eventually(what string, ok func() bool) {
 // tunnel's, its frames are counted above TLS, an operator can end it.
 func TestLinksOverTLS(t *testing.T) {
 	const wait = 100 * time.Millisecond
-	s := secure(t, hello, func(o *Options) { o.Caps.HeaderTimeout, o.Caps.Stall = wait, wait })
-	time.Sleep(4 * wait)
+	const head = time.Second // a handshake takes its time on a busy machine
+	s := secure(t, hello, func(o *Options) { o.Caps.HeaderTimeout, o.Caps.Stall = head, wait })
+	time.Sleep(head + 2*wait)
 	c := s.caller(tls.VersionTLS13, false)
 	for range 3 {
 		if _, text := do(t, c, "GET", "https://"+appHost+"/", ""); text != "GET / " {
