@@ -22,12 +22,15 @@ func newServer(p *Process) *cobra.Command {
 			"/request with X-PROXY-DESTINATION, as a forward proxy (CONNECT included), by host names below --domain, " +
 			"and by TCP ports within --tcp-ports.\n\n" +
 			"Events are printed on stdout, one JSON object a line, logs on stderr. SIGINT and SIGTERM let requests " +
-			"finish, a second one does not. A listener that others can reach needs --secret and --caller-token, or " +
-			"to be told that it is open.",
+			"finish, a second one does not. A listener that others can reach needs a credential for clients (--secret, " +
+			"--tokens, --client-ca) and one for callers (--caller-token, --tokens, --caller-ca), or to be told that it is " +
+			"open. Where there is a file of tokens nobody comes in without a credential.",
 		Example: `# for this machine only
 adit server
 # a service of a client as http://app.tunnels.example.com
 adit server --listen :80 --domain tunnels.example.com --secret @clients --open-callers=exposed
+# a token for each client and caller, with a scope: see adit token
+adit server --listen :8080 --domain tunnels.example.com --tokens tokens.yaml
 # TCP ports too
 adit server --listen :8080 --tcp-ports 20000-20100 --secret @clients --caller-token @callers --open-callers=exposed
 # as wsp was started
