@@ -86,6 +86,8 @@
 //	  with content
 //	server replay, a second one for    Replay                response read, 60 s idle,         Server.Close, Shutdown; the
 //	  content                                                  cancel                            second one: the first
+//	server watch of the memory, where  New, Update           it has no bound any more, Close  Server.Close
+//	  it is bounded
 //	server accept, one per TCP port    claims.take, Serve    nobody exposes it, Close         Server.Close
 //	server wait for who exposes an     Serve                 30 s, Close                      Server.Close
 //	  inherited TCP port

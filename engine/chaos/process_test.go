@@ -31,6 +31,7 @@ type event struct {
 	Reason    string    `json:"reason"`
 	Listen    string    `json:"listen"`
 	Server    string    `json:"server"`
+	Limit     string    `json:"limit"`
 	Code      int       `json:"code"`
 	Status    int       `json:"status"`
 	Outcome   string    `json:"outcome"`

@@ -25,18 +25,20 @@ type Live struct {
 // Caps are what a server does not let peers exceed. The zero value of each is
 // the default, a negative one no bound.
 type Caps struct {
-	HeaderBytes   int           // of a request head; at New only
+	HeaderBytes   int           // of a request head; what is above that of New has no effect
 	HeaderFields  int           // of a request head
-	HeaderTimeout time.Duration // for a request head, and for a TLS handshake; at New only
-	KeepAlive     time.Duration // between requests of a caller; at New only
+	HeaderTimeout time.Duration // for a request head, and for a TLS handshake
+	KeepAlive     time.Duration // between requests of a caller; of HTTP/2 at New only
 	Stall         time.Duration // a caller moves no byte that is due; default 60 s
 	Body          int64         // bytes of a request's content; default no bound
 
-	Connections           int     // sockets of all listeners
-	ConnectionsPerAddress int     // of these of one address, unless it is a trusted proxy's
+	// An address is a /64 in IPv6. This machine, trusted proxies and who speaks PROXY
+	// protocol stand for many: what counts by address does not count them.
+	Connections           int     // sockets of all listeners, those of clients too; default by the open files of the process
+	ConnectionsPerAddress int     // of these of one address
 	ConnectionsPerClient  int     // WebSockets of one client id
-	HandshakeRate         float64 // opening handshakes a second from one address
-	FailureRate           float64 // wrong credentials a second from one address
+	HandshakeRate         float64 // opening handshakes a second from one address, and ten times as many at once
+	FailureRate           float64 // wrong credentials a second from one address, likewise
 	ExchangesPerClient    int     // in flight to one client id
 	Waiting               int     // callers that wait per client or route; default 1,000
 	Bandwidth             int64   // bytes a second to one client id, and from it
