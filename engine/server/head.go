@@ -23,8 +23,7 @@ type requestHead struct {
 	wire.Request
 	room [28]wire.Field
 
-	// What the caller sent: fields, and bytes of their lines.
-	fields, bytes int
+	fields int // of Fields, those of the caller, which stand first
 }
 
 // head makes the head for the tunnel from the caller's, walking its header
@@ -38,12 +37,7 @@ func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *
 	}
 	f := h.room[:0]
 	named, several := connectionNames(r.Header)
-	h.fields, h.bytes = 0, len(r.RequestURI)
 	for name, values := range r.Header {
-		h.fields += len(values)
-		for _, v := range values {
-			h.bytes += len(name) + len(v) + len(": \r\n")
-		}
 		if dropped(name) && !t.told.keeps(name) || several && isNamed(named, name) {
 			continue
 		}
@@ -51,6 +45,7 @@ func (s *Server) head(h *requestHead, r *http.Request, t *target, native bool) *
 			f = append(f, wire.Field{Name: name, Value: v})
 		}
 	}
+	h.fields = len(f)
 	if hasContent(r) {
 		if r.ContentLength > 0 {
 			f = append(f, wire.Field{Name: "Content-Length", Value: strconv.FormatInt(r.ContentLength, 10)})

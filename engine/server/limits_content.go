@@ -18,8 +18,8 @@ func (c *call) callerReached(id limitID, why string) {
 }
 
 // headTooBig says what is too big of the head that was made for c; "" nothing.
-// The bytes are bounded by net/http already: by what was in force when the server
-// was made.
+// The bytes are bounded by net/http already, by what was in force when the server
+// was made: they are counted where it is less now.
 func (s *Server) headTooBig(c *call) string {
 	caps := &s.live().Caps
 	if n := c.sent.fields; caps.HeaderFields > 0 && n > caps.HeaderFields {
@@ -27,7 +27,14 @@ func (s *Server) headTooBig(c *call) string {
 		c.callerReached(limitHeaderFields, text)
 		return text
 	}
-	if n := c.sent.bytes; caps.HeaderBytes > 0 && n > caps.HeaderBytes {
+	if caps.HeaderBytes >= s.o.Caps.HeaderBytes {
+		return ""
+	}
+	n := len(c.sent.Method) + len(c.sent.Path)
+	for _, f := range c.sent.Fields[:c.sent.fields] {
+		n += len(f.Name) + len(f.Value) + len(": \r\n")
+	}
+	if n > caps.HeaderBytes {
 		text := fmt.Sprintf("the request head has %d bytes: at most %d pass", n, caps.HeaderBytes)
 		c.callerReached(limitHeaderBytes, text)
 		return text

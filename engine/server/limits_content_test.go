@@ -130,28 +130,30 @@ func paced(t *testing.T, rate int64, h tunnel.Handler, change ...func(*Options))
 // connection; and the rate holds for all connections of the client together.
 func TestSmallRequestsBesidePacedOnes(t *testing.T) {
 	const rate, size = 512 << 10, 1 << 20
-	b := paced(t, rate, func(in tunnel.Incoming) {
-		switch in.Request().Path {
-		case "/down":
-			content(in)
+	serve := func(in tunnel.Incoming) {
+		content(in)
+		if in.Request().Path == "/down" {
 			respond(in, 200, repeat("x", size))
-		default:
-			hello(in)
+		} else {
+			respond(in, 200, "ok")
 		}
-	})
-	b.dial(greeting("edge", engine.Expose{Host: "app"}), hello) // of the same instance
+	}
+	b := paced(t, rate, serve)
+	b.dial(greeting("edge", engine.Expose{Host: "app"}), serve) // of the same instance
 	b.dial(greeting("other", engine.Expose{Host: "other"}), hello)
 	begin := time.Now()
 	ended := make(chan time.Duration, 2)
 	c := caller(t)
-	go func() {
-		do(t, c, "GET", b.url("/down"), "", "Host", appHost, "X-Proxy-Client", "edge")
-		ended <- time.Since(begin)
-	}()
-	go func() {
-		do(t, c, "POST", b.url("/up"), repeat("x", size), "Host", appHost)
-		ended <- time.Since(begin)
-	}()
+	c.Timeout = 0
+	for method, content := range map[string]string{"GET": "", "POST": repeat("x", size)} {
+		go func() {
+			path := map[string]string{"GET": "/down", "POST": "/up"}[method]
+			if resp, _, err := try(c, method, b.url(path), content, "Host", appHost); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%s: %v", path, err)
+			}
+			ended <- time.Since(begin)
+		}()
+	}
 	time.Sleep(300 * time.Millisecond)
 	for range 20 {
 		at := time.Now()
