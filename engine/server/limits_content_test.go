@@ -174,7 +174,7 @@ func TestSmallRequestsBesidePacedOnes(t *testing.T) {
 	}
 	for range 2 {
 		// 1 MiB at 512 KiB/s; some of it is made up for.
-		if took := <-ended; took < 1600*time.Millisecond  {
+		if took := <-ended; took < 1600*time.Millisecond {
 			t.Errorf("a big one took %v", took)
 		}
 	}
