@@ -67,6 +67,7 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 	defer c.release()
 	c.rec.Target = "tcp:" + strconv.Itoa(int(port))
 	c.trace(nil)
+	admitted := s.admitCaller(c, &policy.Presented{}) // before the record of the start may be read
 	c.started()
 	end := connEnd{conn}
 	refuse := func(reason engine.Reason) {
@@ -74,8 +75,8 @@ func (s *Server) serveTCP(conn *callerConn, port uint16) {
 		c.end()
 		end.finish(true)
 	}
-	if err := s.admitCaller(c, &policy.Presented{}); err != nil {
-		refuse(engine.ReasonOf(err))
+	if admitted != nil {
+		refuse(engine.ReasonOf(admitted))
 		return
 	}
 	if s.draining.Load() {
