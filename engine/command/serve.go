@@ -66,6 +66,15 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 		Reload: r.reloadFor(), Restart: r.restartFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority, Logger: r.component("control"), OnPanic: r.onPanic,
 		Metrics: r.watched.metrics, Ready: r.watched.ready,
 	})
+	if authority != nil {
+		r.refreshes("authority of operators", func() error {
+			now, err := r.controlCA()
+			if err == nil {
+				r.control.Trust(now)
+			}
+			return err
+		})
+	}
 	for _, ln := range listeners {
 		r.serving.Go(func() {
 			if err := r.control.Serve(ln); err != nil {

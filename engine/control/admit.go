@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"adit/engine"
@@ -98,7 +99,8 @@ func userName(uid int) string {
 type operator struct {
 	name     string
 	readOnly bool
-	holds    context.Context // as long as the token does; nil: for ever
+	holds    context.Context // as long as the credential does; nil: for ever
+	expires  time.Time       // of a certificate; zero: never
 }
 
 // admit says who makes a call, or with which status it is refused and why.
@@ -118,17 +120,18 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 	if !ownHost(r.Host, state.ServerName) {
 		return operator{}, http.StatusMisdirectedRequest, errors.New("the Host field has a name that this listener was not asked for; use the name in the certificate or an address")
 	}
-	if s.certified != nil && r.Header.Get("Authorization") == "" && len(state.PeerCertificates) > 0 {
+	certified := s.certified.Load()
+	if certified != nil && r.Header.Get("Authorization") == "" && len(state.PeerCertificates) > 0 {
 		// A token beside it counts: it may be one that may only look.
-		id, err := s.certified.Admit(&policy.Presented{Header: http.Header{}, TLS: &state})
+		id, err := certified.who.Admit(&policy.Presented{Header: http.Header{}, TLS: &state})
 		if err != nil {
 			return operator{}, http.StatusUnauthorized, fmt.Errorf("%w; show a certificate of --control-client-ca, or a token", errors.Unwrap(err))
 		}
-		return operator{name: withClient(id.Name, r)}, 0, nil
+		return operator{name: withClient(id.Name, r), holds: certified.holds, expires: id.Expires}, 0, nil
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
-		if s.certified != nil {
+		if certified != nil {
 			return operator{}, http.StatusUnauthorized, errors.New("a token or a certificate is needed; give it with --token, or with --cert and --key")
 		}
 		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; give it with --token, or as Authorization: Bearer TOKEN")

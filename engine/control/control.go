@@ -55,8 +55,8 @@ type Server struct {
 	o         Options
 	http      *http.Server
 	tokens    atomic.Pointer[[]token]
-	certified *policy.Clients // operators with a certificate; nil: none
-	instance  string          // where the engine has none
+	certified atomic.Pointer[certified] // operators with a certificate; nil: none
+	instance  string                    // where the engine has none
 	ledger    ledger
 
 	settingsNow atomic.Pointer[[]engine.Setting]
@@ -87,7 +87,7 @@ func NewServer(o Options) *Server {
 	s.tokens.Store(&tokens)
 	s.settingsNow.Store(&o.Settings)
 	if o.ClientCA != nil {
-		s.certified = &policy.Clients{CA: policy.NewAuthority(o.ClientCA)}
+		s.Trust(o.ClientCA)
 	}
 	s.http = &http.Server{
 		Handler:           s.handler(),
@@ -110,7 +110,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return errors.New("control listener: plain TCP would carry the token in the clear: give a certificate, or use a Unix socket")
 	}
-	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 && s.certified == nil {
+	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 && s.certified.Load() == nil {
 		_ = ln.Close()
 		return errors.New("control listener: without a token or an authority nobody could use it over TCP: give one")
 	}
@@ -237,6 +237,29 @@ func (c *countedConn) CloseWrite() error {
 		return h.CloseWrite()
 	}
 	return errors.ErrUnsupported
+}
+
+// A certified is whose certificates admit operators.
+type certified struct {
+	ca    *x509.CertPool
+	who   *policy.Clients
+	holds context.Context // until another one is in its place
+	end   context.CancelFunc
+}
+
+// Trust puts ca in the place of Options.ClientCA. Who was admitted by a certificate
+// is cut off, unless it is the same.
+func (s *Server) Trust(ca *x509.CertPool) {
+	former := s.certified.Load()
+	if former != nil && former.ca.Equal(ca) {
+		return
+	}
+	next := &certified{ca: ca, who: &policy.Clients{CA: policy.NewAuthority(ca)}}
+	next.holds, next.end = context.WithCancel(s.ctx)
+	s.certified.Store(next)
+	if former != nil {
+		former.end()
+	}
 }
 
 // A token is what a bearer shows. Only its hash is kept.

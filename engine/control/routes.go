@@ -142,6 +142,10 @@ func (s *Server) handler() http.Handler {
 			defer context.AfterFunc(by.holds, cancel)()
 			defer cancel()
 			ctx = held
+			if !by.expires.IsZero() {
+				ctx, cancel = context.WithDeadline(ctx, by.expires)
+				defer cancel()
+			}
 		}
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	})

@@ -1,12 +1,14 @@
 package control
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -254,6 +256,63 @@ func TestOperatorsWithACertificate(t *testing.T) {
 		transport.CloseIdleConnections()
 		if resp.StatusCode != c.status || !strings.Contains(b.String(), c.says) {
 			t.Errorf("%s: %d %s", c.name, resp.StatusCode, b.String())
+		}
+	}
+}
+
+// What an operator with a certificate has opened ends with the certificate, and with
+// the authority, which a reload may take away: a stream lives as long as its reader
+// wants.
+func TestAuthorityThatIsTakenAway(t *testing.T) {
+	ours, theirs := enginetest.NewAuthority(t), enginetest.NewAuthority(t)
+	rig := newRig(t, scene(1), func(o *Options) { o.ClientCA = ours.Pool })
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.serve(t, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{ours.Server("127.0.0.1")}, ClientAuth: tls.RequestClientCert}))
+	ask := func(shown tls.Certificate, path string) *http.Response {
+		t.Helper()
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ours.Pool, Certificates: []tls.Certificate{shown}}}
+		t.Cleanup(transport.CloseIdleConnections)
+		resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get("https://" + ln.Addr().String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	stream := func(shown tls.Certificate) *bufio.Reader {
+		t.Helper()
+		r := bufio.NewReader(ask(shown, "/v1/stream").Body)
+		if _, err := r.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	short := ours.Issue(&x509.Certificate{NotAfter: time.Now().Add(2 * time.Second), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, "bob")
+	ann, bob := stream(ours.Client("ann")), stream(short)
+	same := x509.NewCertPool()
+	same.AppendCertsFromPEM(ours.PEM)
+	rig.server.Trust(same)
+	begin := time.Now()
+	if _, err := io.Copy(io.Discard, bob); time.Since(begin) > 5*time.Second {
+		t.Errorf("the stream of an expired certificate went on: %v", err)
+	}
+	if line, err := ann.ReadString('\n'); err != nil {
+		t.Errorf("the same authority ended a stream: %q, %v", line, err)
+	}
+	rig.server.Trust(theirs.Pool)
+	begin = time.Now()
+	if _, err := io.Copy(io.Discard, ann); time.Since(begin) > 5*time.Second {
+		t.Errorf("the stream of an authority that is gone went on: %v", err)
+	}
+	for name, c := range map[string]struct {
+		shown tls.Certificate
+		want  int
+	}{"former": {ours.Client("ann"), 401}, "new": {theirs.Client("ann"), 200}} {
+		if got := ask(c.shown, "/v1/").StatusCode; got != c.want {
+			t.Errorf("the %s authority: status %d, want %d", name, got, c.want)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (c *Clients) Renew(id *Identity) (now Identity, ok bool) {
 
 // Renew is [Clients.Renew] for a caller who came in by that way.
 func (c *Callers) Renew(id *Identity, exposed bool) (now Identity, ok bool) {
-	return renew(id, c.open() || exposed && c.OpenExposed, c.Secrets, c.Tokens, TokenCaller, c.CA)
+	return renew(id, c.open() || exposed && (c.OpenExposed || c.Closed()), c.Secrets, c.Tokens, TokenCaller, c.CA)
 }
 
 func renew(id *Identity, open bool, secrets *Secrets, tokens *Tokens, kind TokenKind, ca *Authority) (Identity, bool) {

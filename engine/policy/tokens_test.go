@@ -215,6 +215,18 @@ func TestRenewal(t *testing.T) {
 	}
 }
 
+// A caller of an exposed name whom Admit lets in without a credential may stay: with
+// the other ways closed for want of any, every reload would cut such streams.
+func TestRenewalWhereTheOtherWaysAreClosed(t *testing.T) {
+	c := &policy.Callers{ClosedChosen: true}
+	for way, open := range map[engine.Way]bool{engine.WayHost: true, engine.WayTCP: true, engine.WayRequest: false, engine.WayConnect: false} {
+		id, err := c.Admit(&policy.Presented{Header: http.Header{}}, way)
+		if _, ok := c.Renew(&id, way == engine.WayHost || way == engine.WayTCP); (err == nil) != open || ok != open {
+			t.Errorf("%v: admitted with %v, renewed %v; want both %v", way, err, ok, open)
+		}
+	}
+}
+
 func TestScope(t *testing.T) {
 	scope := func(ids, hosts, ports, destinations string) *policy.Scope {
 		s, err := policy.NewScope(strings.Fields(ids), strings.Fields(hosts), strings.Fields(ports), strings.Fields(destinations))

@@ -46,7 +46,7 @@ type call struct {
 	failed bool
 	over   bool   // the record is published
 	peer   string // of the connection; "" where none was found
-	on     *link  // where the newest exchange ran; nil before
+	on     *link  // where the newest exchange ran; nil before; others may read it under shard.mu while ex is there
 	resp   *wire.Response
 	live   *engine.Live // nil where nobody wants it
 	spare  *engine.Live // for live: nobody else has seen it

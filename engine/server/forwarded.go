@@ -79,12 +79,13 @@ func (s *Server) believe(r *http.Request) *told {
 			break
 		}
 	}
-	if at < len(elements) {
-		if p := strings.ToLower(elements[at].proto); p == "http" || p == "https" {
+	// From the right: on the left a caller may have put in as many as he likes.
+	if i := len(elements) - (len(nodes) - at); at < len(nodes) && i >= 0 && sameNode(elements[i].node, nodes[at]) {
+		if p := strings.ToLower(elements[i].proto); p == "http" || p == "https" {
 			t.proto = p
 		}
-		if validAuthority(elements[at].host) {
-			t.host = elements[at].host
+		if validAuthority(elements[i].host) {
+			t.host = elements[i].host
 		}
 	}
 	if p := strings.ToLower(last(r.Header["X-Forwarded-Proto"])); p == "http" || p == "https" {

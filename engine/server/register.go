@@ -230,7 +230,11 @@ func (s *Server) settle(l *link, reg *tunnel.Registration) *refusal {
 	l.native = reg.Protocol == engine.ProtocolNative
 	l.client, l.greeting = greeting.ID, &greeting
 
-	refused := s.limits.open(l)
+	// First: who may not be this client takes none of its places.
+	refused := l.checkScope()
+	if refused == nil {
+		refused = s.limits.open(l)
+	}
 	if refused == nil {
 		refused = s.claims.take(s, l)
 	}

@@ -52,6 +52,7 @@ func (s *Server) recheck(by *engine.Operator) {
 		s.calls.revoke(e.id, e.why)
 		s.dispatch.cancel(e.id)
 	}
+	s.calls.expiring(s.expireAt) // it may be sooner than it was
 }
 
 // An expulsion is a link that is to end.
@@ -169,7 +170,8 @@ type overCall struct {
 }
 
 // over lists the calls whose callers would not be admitted any more, or not for what
-// they asked.
+// they asked, and tells the others what holds of them now: a token may have got
+// another scope, and another end.
 func (r *calls) over(callers *policy.Callers) (list []overCall) {
 	for i := range r.shards {
 		sh := &r.shards[i]
@@ -182,7 +184,13 @@ func (r *calls) over(callers *policy.Callers) (list []overCall) {
 			now, ok := callers.Renew(who, isExposed(c.rec.Way))
 			if !ok {
 				list = append(list, overCall{c.rec.ID, whyOver(who)})
-			} else if a := c.asking.Load(); a != nil && !a.within(now.Scope) {
+				continue
+			}
+			if now.Scope != who.Scope || !now.Expires.Equal(who.Expires) {
+				renewed := now
+				c.who.Store(&renewed)
+			}
+			if a := c.asking.Load(); a != nil && !a.within(now.Scope) || c.ex != nil && !now.Scope.ID(c.on.client) {
 				list = append(list, overCall{c.rec.ID, textRevoked + ": " + who.Name})
 			}
 		}
@@ -245,7 +253,6 @@ func (s *Server) expireAt(at time.Time) {
 func (s *Server) expire() {
 	s.expiry.next.Store(0)
 	s.recheck(nil)
-	s.calls.expiring(s.expireAt)
 }
 
 // expiring calls f with the moment at which each caller's credential expires.

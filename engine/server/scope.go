@@ -14,7 +14,8 @@ type bounds struct {
 }
 
 // An asked is what is asked of the link that serves a call, as far as credentials
-// have a say. What it says does not change once others know of it.
+// have a say. What it says does not change once others know of it, but for caller,
+// which they learn with the destination that has it.
 type asked struct {
 	kind                            destinationKind
 	name                            string        // of the client or exposed name
@@ -25,12 +26,14 @@ type asked struct {
 // ask notes what the caller asks for.
 func (c *call) ask(method string, t *target) {
 	c.asked = asked{
-		kind: t.to.kind, name: t.to.name, method: method, scheme: t.scheme, authority: t.authority, path: t.path, caller: c.scope(),
+		kind: t.to.kind, name: t.to.name, method: method, scheme: t.scheme, authority: t.authority, path: t.path,
 	}
 	if t.way == engine.WayConnect {
 		c.asked.scheme, c.asked.path = "tcp", ""
 	}
+	// In this order: an update of the scope sees what is asked, or is seen here.
 	c.asking.Store(&c.asked)
+	c.asked.caller = c.scope()
 	t.to.ask = &c.asked
 }
 
