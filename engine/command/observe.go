@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -110,12 +111,13 @@ func (r *run) listenMetrics(ctx context.Context) error {
 	r.tellSetting("metrics-listen", ln.Addr().String())
 	log := r.component("metrics")
 	log.Info("probes and metrics are served", "address", ln.Addr().String())
+	name, _, _ := net.SplitHostPort(address)
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", control.Health())
 	mux.Handle("GET /readyz", control.Readiness(r.watched.ready))
 	mux.Handle("GET /metrics", r.watched.metrics)
 	srv := &http.Server{
-		Handler:           mux,
+		Handler:           control.NotRebound(mux, name),
 		ReadHeaderTimeout: watcherHeadWait,
 		ReadTimeout:       watcherHeadWait,
 		WriteTimeout:      watcherWait,

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -45,9 +44,12 @@ func (o *Observing) check() error {
 }
 
 func checkCollector(v string) (string, error) {
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("%q is no URL of a collector; want http://HOST:4318 or https://…", engine.Bound(v))
+	u, err := parseURL(v)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("the scheme %q is no collector's; want http://HOST:4318 or https://…", engine.Bound(u.Scheme))
 	}
 	return v, nil
 }

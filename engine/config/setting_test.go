@@ -364,3 +364,27 @@ func rewrite(t testing.TB, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A password in a URL that is refused for it must not stand in the refusal: that goes
+// to stderr, to the log, and after a reload to whoever watches.
+func TestRefusedURLsShowNoPassword(t *testing.T) {
+	const mark = "hunter2hunter2"
+	settings := append(config.ServerSettings(new(config.Server)), config.ClientSettings(new(config.Client))...)
+	seen := 0
+	for _, s := range settings {
+		if !strings.Contains(s.Value, "URL") {
+			continue
+		}
+		seen++
+		for _, form := range []string{"http://u:%s@h.example:4318/", "https://u:%s@h.example/", "ws://%s@h.example/", "ftp://u:%s@h.example", "http://u:%s@h.example:port",
+			"https://u:%s@h .example/", "u:%s@h.example", "http://u:%s@"} {
+			err := s.Set([]string{fmt.Sprintf(form, mark)})
+			if err != nil && strings.Contains(err.Error(), mark) {
+				t.Errorf("--%s: %v", s.Name, err)
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("only %d settings take a URL", seen)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 
 	"adit/engine"
 )
@@ -105,9 +104,12 @@ func checkACMEName(v string) (string, error) {
 }
 
 func checkHTTPS(v string) (string, error) {
-	u, err := url.Parse(v)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return "", fmt.Errorf("%q is no https URL", engine.Bound(v))
+	u, err := parseURL(v)
+	if err != nil {
+		return "", err
+	}
+	if u.Scheme != "https" {
+		return "", fmt.Errorf("the scheme %q is not https", engine.Bound(u.Scheme))
 	}
 	return v, nil
 }

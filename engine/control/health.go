@@ -2,6 +2,7 @@ package control
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"strconv"
@@ -47,6 +48,21 @@ func Readiness(ready func() error) http.Handler {
 			}
 		}
 		word(w, http.StatusOK, "ready")
+	})
+}
+
+// NotRebound guards what anybody may ask for, who has to be on this machine: a page
+// in a browser here whose name was made to resolve to a loopback address (DNS
+// rebinding) is refused with 421. Over loopback addresses next is asked by an address,
+// as localhost, or by name; over others by any name.
+func NotRebound(next http.Handler, name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		if to != nil && to.IP.IsLoopback() && r.Host != "" && !ownHost(r.Host, name) {
+			word(w, http.StatusMisdirectedRequest, "the Host field has a name that this listener is not known by: ask it by its address, or as localhost")
+			return
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -1,8 +1,10 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -109,6 +111,38 @@ func TestProfileThatIsCutShort(t *testing.T) {
 		}
 		if given <= least || given > least+profileWait {
 			t.Errorf("%q may take %v, want more than %v", query, given, least)
+		}
+	}
+}
+
+// What needs no token must not be read by a page of a browser on this machine, whose
+// name somebody has made resolve to it.
+func TestPageWhoseNameResolvesToThisMachine(t *testing.T) {
+	srv := httptest.NewServer(NotRebound(Health(), "adit.internal"))
+	defer srv.Close()
+	away := NotRebound(Health(), "")
+	for host, want := range map[string]int{
+		"127.0.0.1:9090": 200, "127.0.0.1": 200, "[::1]:9090": 200, "localhost:9090": 200, "LOCALHOST": 200, "adit.internal:9090": 200,
+		"evil.example:9090": 421, "evil.example": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example:9090": 421, "adit.internal.evil.example": 421,
+	} {
+		r, err := http.NewRequest("GET", srv.URL+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		resp, err := srv.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", host, resp.StatusCode, want)
+		}
+		// An address that others reach is known by names that nobody here knows.
+		ctx := context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9090})
+		answer := httptest.NewRecorder()
+		if away.ServeHTTP(answer, r.WithContext(ctx)); answer.Code != 200 {
+			t.Errorf("%s, of an address that others reach: status %d", host, answer.Code)
 		}
 	}
 }
