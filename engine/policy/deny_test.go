@@ -226,3 +226,29 @@ func TestPlansAreBounded(t *testing.T) {
 		t.Error("every plan is kept")
 	}
 }
+
+// A server does not resolve, so what it denies as an address must not pass in a form
+// that a resolver at the client may read as one.
+func TestServerDeniesAddressesInOtherForms(t *testing.T) {
+	rules := compile(t, policy.RuleSet{AllowAll: true, Deny: []string{"10.9.0.0/16"}, Server: true})
+	scope, err := policy.NewScope(nil, nil, nil, []string{"any"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{
+		"10.9.0.5": false, "[::ffff:10.9.0.5]": false, "10.9.0.5.": false, "012.011.0.5": false, "168361989": false, "0xa090005": false, "0xA.9.0.5": false,
+		"10.9.5": false, "169.254.169.254": false, "2852039166": false, "0251.0376.0251.0376": false, "0xA9FEA9FE": false, "169.254.43518": false,
+		"10.8.0.5": true, "api.example": true, "1.api.example": true, "web.1": true, "0x.example": true, "1e1": true, "1.2.3.4.5": true, "7f.1": true,
+	} {
+		q := policy.Query{Method: "GET", URL: "http://" + host + ":80/", Host: host + ":80"}
+		if _, err := rules.Check(&q); (err == nil) != want || err != nil && engine.ReasonOf(err) != engine.ReasonDenied {
+			t.Errorf("%s: %v, allowed must be %v", host, err, want)
+		}
+		if x := rules.Explain(&q, policy.Unknown{}); (x.Verdict == policy.Allowed) != want {
+			t.Errorf("%s is explained as %v: %s", host, x.Verdict, x.Why)
+		}
+		if !want && host[0] != '[' && host != "10.9.0.5" && scope.Destination(&q) {
+			t.Errorf("%s is within a scope", host)
+		}
+	}
+}

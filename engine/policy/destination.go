@@ -30,6 +30,21 @@ func parseDestination(s string) (destination, bool) {
 	return dest, ok
 }
 
+// isNumeral reports whether it is a name that inet_aton(3) would read as an address:
+// 0177.0.0.1, 2130706433, 0x7f.1, and 127.0.0.1 with a dot behind it.
+func (d *destination) isNumeral() bool {
+	if d.name == "" || !isDigit(d.name[0]) {
+		return false
+	}
+	for label := range strings.SplitSeq(d.name, ".") {
+		digits, hex := strings.CutPrefix(label, "0x")
+		if hex && strings.Trim(digits, "0123456789abcdef") != "" || !hex && strings.Trim(label, "0123456789") != "" {
+			return false
+		}
+	}
+	return strings.Count(d.name, ".") < 4
+}
+
 // parseHost reads a name, an IPv4 address or a bracketed IPv6 address without
 // zone.
 func parseHost(host string) (destination, bool) {

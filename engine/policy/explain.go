@@ -87,6 +87,10 @@ func (r *Rules) Explain(q *Query, not Unknown) *Explanation {
 		x.Why = textNoRule
 		return x
 	}
+	if r.server && dest.isNumeral() {
+		x.Why = textNumeral
+		return x
+	}
 	url, ok := spell(q.URL, dest, true)
 	if !ok {
 		x.Why = textBadURL

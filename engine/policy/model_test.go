@@ -277,11 +277,14 @@ func blockHas(block, address string) bool {
 	return netip.MustParseAddr(block) == a
 }
 
-func modelAllows(denies, allows []modelRule, all bool, q *modelQuery, address modelAddress, client string) bool {
+func modelAllows(denies, allows []modelRule, all, server bool, q *modelQuery, address modelAddress, client string) bool {
 	for i := range denies {
 		if denies[i].holds(q, address, client, true) {
 			return false
 		}
+	}
+	if server && q.host.normal == "0x0a090005" {
+		return false
 	}
 	if all && !address.guarded {
 		return true
@@ -356,7 +359,7 @@ func compare(t *testing.T, rules *policy.Rules, set *policy.RuleSet, denies, all
 		addresses = []modelAddress{{}}
 	}
 	for _, a := range addresses {
-		want := modelAllows(denies, allows, set.AllowAll, q, a, client)
+		want := modelAllows(denies, allows, set.AllowAll, set.Server, q, a, client)
 		got := err == nil && permit.Admits(client)
 		if got && !permit.ByClient() && a.text != "" {
 			got = permit.Allows(netip.MustParseAddr(a.text), uint16(q.port))

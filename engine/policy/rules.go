@@ -148,6 +148,7 @@ func (p Permit) Allows(a netip.Addr, port uint16) bool {
 const (
 	textBadHost    = "the destination is not HOST:PORT"
 	textBadURL     = "the URL does not name the destination"
+	textNumeral    = "the destination is written as a number, which a resolver may take for an address: write an address as four numbers 0-255 without leading zeros"
 	textGuarded    = "metadata, link-local and multicast addresses must be named by a rule"
 	textNoRule     = "no rule allows it"
 	textUnresolved = "only a rule on addresses could allow it, and a server does not resolve names: allow the name, or leave it to the client's rules"
@@ -161,7 +162,8 @@ const (
 //
 // Host and URL must agree and have no user information. Only dotted decimal and
 // RFC 4291 forms are addresses; every other spelling of one is a name, so that
-// what it resolves to is checked at the dial.
+// what it resolves to is checked at the dial. A server, which does not dial,
+// denies it.
 func (r *Rules) Check(q *Query) (Permit, error) {
 	dest, ok := parseDestination(q.Host)
 	if !ok {
@@ -169,6 +171,9 @@ func (r *Rules) Check(q *Query) (Permit, error) {
 	}
 	if r == nil || r.noRule == nil {
 		return Permit{}, denied(textNoRule)
+	}
+	if r.server && dest.isNumeral() {
+		return Permit{}, denied(textNumeral)
 	}
 	j := judgement{r: r, q: q, dest: dest}
 	if j.url, ok = spell(q.URL, dest, r.urls); !ok {
