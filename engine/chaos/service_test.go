@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,6 +65,28 @@ func TestServiceManager(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.await("STOPPING=1")
+}
+
+// TestSocketActivationOfAnOpenServer: a socket that others can reach needs credentials
+// as well as --listen does, though the default of that is for this machine only.
+func TestSocketActivationOfAnOpenServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_ = ln.Close()
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary, "server", "--headless", "--for", "10s")
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=listen")
+	cmd.ExtraFiles = []*os.File{f}
+	said, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(said), "others can reach") {
+		t.Errorf("it ended with %v and said %s", err, said)
+	}
 }
 
 // TestSocketActivation: sockets that a service manager opened are served, all of

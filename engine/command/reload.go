@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"reflect"
 	"slices"
@@ -311,10 +312,13 @@ func (r *run) reloadFor() func(context.Context, engine.Operator) (control.Reload
 }
 
 // reloadServer loads the configuration of a server that runs and was started with
-// first.
-func reloadServer(in config.Input, first *config.Server, srv *server.Server) (loading, error) {
+// first. listening is where.
+func reloadServer(in config.Input, first *config.Server, srv *server.Server, listening []net.Addr) (loading, error) {
 	c, loaded, err := config.LoadServerFrom(in)
 	next := loading{loaded: loaded}
+	if err == nil {
+		err = refusalAt(c, listening, in)
+	}
 	// Revoking the last token must take effect.
 	if refusal := new(config.RefusalError); err != nil && (!errors.As(err, &refusal) || !refusal.Closed) {
 		return next, err

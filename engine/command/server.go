@@ -52,6 +52,17 @@ adit server --config wsp_server.cfg`,
 	return cmd
 }
 
+// refusalAt says which of the addresses that a server listens on needs credentials
+// that there are not.
+func refusalAt(c *config.Server, listening []net.Addr, in config.Input) error {
+	for _, addr := range listening {
+		if err := c.RefusalAt(addr, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // serverPlan turns settings into those of a run.
 func serverPlan(c *config.Server, loaded *config.Loaded) plan {
 	return plan{
@@ -84,6 +95,14 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	if err != nil {
 		return &exit{codeUnreachable, fmt.Errorf("%w; --listen chooses another address", err)}
 	}
+	listening := []net.Addr{ln.Addr()}
+	for _, port := range o.Ports {
+		listening = append(listening, port.Addr())
+	}
+	if err := refusalAt(c, listening, in); err != nil {
+		ln.Close()
+		return &exit{codeUsage, err}
+	}
 	door, err := r.openDoor(ctx, c, ln, &o)
 	if err != nil {
 		ln.Close()
@@ -96,7 +115,7 @@ func runServer(ctx context.Context, p *Process, c *config.Server, in config.Inpu
 	}
 	door.of(srv)
 	r.plan.commands = []string{door.wss(clientLine(ln.Addr().String(), len(c.Secret) > 0, c.Domain != ""))}
-	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, c, srv) })
+	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return reloadServer(in, c, srv, listening) })
 	if err := r.watch(ctx, srv); err != nil {
 		ln.Close()
 		return err

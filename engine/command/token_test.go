@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -135,8 +136,11 @@ func TestReloadWithoutAToken(t *testing.T) {
 	if !errors.As(err, &refusal) || !refusal.Closed || !strings.Contains(err.Error(), "adit token new --file") {
 		t.Errorf("a start without a token: %v", err)
 	}
-	if next, err := reloadServer(in, new(config.Server), nil); err != nil || next.apply == nil {
+	if next, err := reloadServer(in, new(config.Server), nil, nil); err != nil || next.apply == nil {
 		t.Errorf("a reload: %v", err)
+	}
+	if next, err := reloadServer(in, new(config.Server), nil, []net.Addr{&net.TCPAddr{IP: net.IPv4zero, Port: 80}}); err != nil || next.apply == nil {
+		t.Errorf("a reload of what a service manager opened: %v", err)
 	}
 	clients, err := c.ClientPolicy()
 	if err != nil {
@@ -144,5 +148,18 @@ func TestReloadWithoutAToken(t *testing.T) {
 	}
 	if _, err := clients.Admit(&policy.Presented{}); err == nil {
 		t.Error("a file without tokens is open to clients")
+	}
+}
+
+// Where a service manager has opened the listener for everybody, a reload that takes
+// the last credential away is refused, whatever the settings say of the address.
+func TestReloadThatWouldOpenAnInheritedListener(t *testing.T) {
+	in := config.Input{Flags: map[string][]string{}}
+	for addr, want := range map[string]bool{"127.0.0.1": true, "::1": true, "0.0.0.0": false, "192.0.2.1": false, "::": false} {
+		listening := []net.Addr{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, &net.TCPAddr{IP: net.ParseIP(addr), Port: 80}}
+		refusal := new(config.RefusalError)
+		if _, err := reloadServer(in, new(config.Server), nil, listening); (err == nil) != want || err != nil && !errors.As(err, &refusal) {
+			t.Errorf("%s: %v", addr, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"reflect"
 	"strings"
@@ -261,4 +262,33 @@ func admits(t *testing.T, s *config.Server, h http.Header, way engine.Way) bool 
 	}
 	_, err = callers.Admit(&policy.Presented{Header: h}, way)
 	return err == nil
+}
+
+// A listener that a service manager has opened counts where it is, not where the
+// settings would have it.
+func TestInheritedListenerWantsCredentials(t *testing.T) {
+	in := config.Input{Flags: map[string][]string{"listen": {"127.0.0.1:8080"}}}
+	s, _, err := config.LoadServerFrom(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[net.Addr]bool{
+		&net.TCPAddr{IP: net.IPv4zero, Port: 80}: false, &net.TCPAddr{IP: net.IPv6zero, Port: 80}: false, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 80}: false,
+		&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}: true, &net.TCPAddr{IP: net.IPv6loopback, Port: 80}: true, &net.UnixAddr{Name: "/run/adit/public.sock", Net: "unix"}: true,
+	} {
+		err := s.RefusalAt(addr, in)
+		if (err == nil) != want {
+			t.Errorf("%v: %v", addr, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "adit server --listen 127.0.0.1:8080 --secret @FILE --caller-token @FILE") {
+			t.Errorf("%v: no line that fixes it: %v", addr, err)
+		}
+	}
+	in.Flags["secret"], in.Flags["caller-token"] = []string{"s"}, []string{"t"}
+	if s, _, err = config.LoadServerFrom(in); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RefusalAt(&net.TCPAddr{IP: net.IPv4zero, Port: 80}, in); err != nil {
+		t.Error(err)
+	}
 }

@@ -168,6 +168,18 @@ func (s *Server) settle() (notices []string, err error) {
 	return append(notices, s.tokenNotices()...), nil
 }
 
+// RefusalAt is the *RefusalError of a server that listens on ln, whatever address
+// its settings have: a service manager may have opened it elsewhere. in is what they
+// were made of.
+func (s *Server) RefusalAt(ln net.Addr, in Input) error {
+	if _, ok := ln.(*net.TCPAddr); !ok {
+		return nil // only this machine can reach it
+	}
+	there := *s
+	there.Listen = ln.String()
+	return there.refusal(in.Path, ServerSettings(new(Server)), in.Flags)
+}
+
 // refusal keeps a listener that others can reach from being open by accident.
 func (s *Server) refusal(path string, settings []Setting, flags map[string][]string) error {
 	if e := controlRefusal(&s.Control, "server", path, settings, flags); e != nil {
