@@ -45,6 +45,10 @@ type dispatcher struct {
 	perLink     int64        // exchanges that a native connection carries at most
 	reached     func(id limitID, client, reason string)
 
+	// Until then clients of a former process may come back: those who are there
+	// say nothing yet of what no client can serve.
+	backBy time.Time
+
 	any     pool
 	clients sync.Map // client id → *pool; with a member or a waiter
 	hosts   sync.Map // label → *pool; never removed below maxHosts
@@ -188,20 +192,22 @@ func (d *dispatcher) dropIfUnused(client string) {
 }
 
 // acquire reserves a slot for one exchange. The error, an *engine.Error, has
-// ReasonNoClient after wait, ReasonQueueFull, ReasonUnsupported, ReasonDraining,
-// ReasonOperator, or ReasonCallerGone if ctx ended.
+// ReasonNoClient after wait, ReasonQueueFull, ReasonUnsupported, ReasonDenied,
+// ReasonDraining, ReasonOperator, or ReasonCallerGone if ctx ended.
 func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.RequestID, wait time.Duration) (slot, error) {
-	if p := d.lookup(to); p != nil {
-		if p.waiting.Load() == 0 {
-			if sl, ok := p.pick(d, &to); ok {
-				return sl, nil
-			}
+	p := d.lookup(to)
+	if p != nil && p.waiting.Load() == 0 {
+		if sl, ok := p.pick(d, &to); ok {
+			return sl, nil
 		}
+	}
+	returning := d.returning()
+	if p != nil && !returning {
 		if err := p.forbids(&to); err != nil {
 			return slot{}, engine.Fail("find a connection", engine.ReasonDenied, err)
 		}
 	}
-	w, first, reason := d.enqueue(to, call)
+	w, first, reason := d.enqueue(to, call, returning)
 	if reason == engine.ReasonQueueFull {
 		d.tell(limitWaiting, to, nil)
 	}
@@ -238,6 +244,14 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 		reason = engine.ReasonQueueFull
 		d.tell(limitExchanges, to, w.pool)
 	}
+	if reason == engine.ReasonNoClient && returning {
+		if err := w.pool.forbids(&to); err != nil {
+			return slot{}, engine.Fail("wait for a connection", engine.ReasonDenied, err)
+		}
+		if to.native && w.pool.classicOnly() {
+			reason = engine.ReasonUnsupported
+		}
+	}
 	if reason != engine.ReasonNone {
 		return slot{}, engine.Fail("wait for a connection", reason, nil)
 	}
@@ -245,18 +259,17 @@ func (d *dispatcher) acquire(ctx context.Context, to destination, call engine.Re
 }
 
 // enqueue makes the caller wait. first says that nobody waits before it, so
-// that it may look for a slot once more.
-func (d *dispatcher) enqueue(to destination, call engine.RequestID) (w *waiter, first bool, reason engine.Reason) {
+// that it may look for a slot once more. While clients are returning, those who
+// are there may be the wrong ones.
+func (d *dispatcher) enqueue(to destination, call engine.RequestID, returning bool) (w *waiter, first bool, reason engine.Reason) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
 		return nil, false, engine.ReasonDraining
 	}
 	p := d.create(to)
-	if to.native {
-		if native, some := p.hasNative(); some && !native {
-			return nil, false, engine.ReasonUnsupported
-		}
+	if to.native && !returning && p.classicOnly() {
+		return nil, false, engine.ReasonUnsupported
 	}
 	if most := d.maxWaiting.Load(); most >= 0 && int64(p.waiting.Load()) >= most {
 		return nil, false, engine.ReasonQueueFull

@@ -80,6 +80,7 @@ func (s *Server) succeed() {
 	if st == nil {
 		return
 	}
+	s.dispatch.backBy = s.started.Add(returnTime)
 	for _, host := range st.Hosts {
 		if isLabel(host) {
 			s.dispatch.know(host)
@@ -101,10 +102,15 @@ func (s *Server) succeed() {
 
 // patience is for how long a caller waits for a connection.
 func (s *Server) patience() time.Duration {
-	if s.o.Former != nil && time.Since(s.started) < returnTime {
+	if s.dispatch.returning() {
 		return max(s.o.Wait, returnWait)
 	}
 	return s.o.Wait
+}
+
+// returning reports whether clients of a former process may still come back.
+func (d *dispatcher) returning() bool {
+	return !d.backBy.IsZero() && time.Now().Before(d.backBy)
 }
 
 // openPorts begins to accept on ports that the process was started with.

@@ -7,9 +7,11 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"adit/engine"
+	"adit/engine/policy"
 	"adit/engine/tunnel"
 )
 
@@ -175,5 +177,50 @@ func TestInheritedPortOutsideOfTheRange(t *testing.T) {
 	b := serve(t, Options{Former: new(State), Ports: map[uint16]net.Listener{uint16(ln.Addr().(*net.TCPAddr).Port): ln}})
 	if _, err := ln.Accept(); err == nil || len(b.s.Ports()) != 0 {
 		t.Errorf("%v, %v", err, b.s.Ports())
+	}
+}
+
+// After a restart the first client that is back says nothing of what others may
+// serve: callers wait for those, and hear what no client can do only afterwards.
+func TestClientsThatAreBackFirstRefuseNothingForOthers(t *testing.T) {
+	rules := compiled(t, policy.RuleSet{AllowAll: true, Blacklist: []policy.Rule{{URL: "/secret", Client: "^old$"}}})
+	permit, err := rules.Check(&policy.Query{Method: "GET", URL: "http://api.internal/secret", Host: "api.internal:80"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := destination{kind: toAny, permit: permit}
+	for _, c := range []struct {
+		name string
+		to   destination
+		end  engine.Reason // where no other client comes
+	}{
+		{"what wsp does not carry", destination{kind: toAny, native: true}, engine.ReasonUnsupported},
+		{"what a rule keeps from the first", secret, engine.ReasonDenied},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDispatcher(10)
+				d.backBy = time.Now().Add(returnTime)
+				fakeLink(d, 1, "old", 1, engine.ProtocolClassic)
+				if r := reasonOf(t, d, c.to, returnWait); r != c.end {
+					t.Errorf("nobody else comes: %v, want %v", r, c.end)
+				}
+				var l *link
+				back := time.AfterFunc(time.Second, func() { l = fakeLink(d, 2, "new", 10, engine.ProtocolNative) })
+				defer back.Stop()
+				sl, err := d.acquire(t.Context(), c.to, 1, returnWait)
+				if err != nil || sl.l != l {
+					t.Fatalf("another one is back after a second: %v", err)
+				}
+				sl.l.conn.Unreserve()
+				d.leave(l)
+
+				time.Sleep(returnTime)
+				began := time.Now()
+				if r := reasonOf(t, d, c.to, returnWait); r != c.end || time.Since(began) > 0 {
+					t.Errorf("long after the start: %v after %v, want %v at once", r, time.Since(began), c.end)
+				}
+			})
+		})
 	}
 }

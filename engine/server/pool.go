@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"adit/engine"
@@ -74,16 +75,11 @@ func (p *pool) pick(d *dispatcher, to *destination) (slot, bool) {
 	return slot{}, false
 }
 
-// hasNative reports whether a native connection is in the pool, and whether
-// any is.
-func (p *pool) hasNative() (native, some bool) {
+// classicOnly reports whether there are connections in the pool, and none of them
+// is native.
+func (p *pool) classicOnly() bool {
 	list := p.slots()
-	for _, sl := range list {
-		if sl.l.native {
-			return true, true
-		}
-	}
-	return false, len(list) > 0
+	return len(list) > 0 && !slices.ContainsFunc(list, func(sl slot) bool { return sl.l.native })
 }
 
 // A waiter is a caller for whom no connection was free.
