@@ -205,7 +205,7 @@ func newDrain(p *Process) *cobra.Command {
 	var all, yes bool
 	cmd := &cobra.Command{
 		Use:   "drain c-ID...",
-		Short: "Let requests finish, then close connections or end the run",
+		Short: "Let requests finish, then close or end",
 		Long: "Give connections no new requests and close each when those in flight are over; --all does so with all " +
 			"and then ends the run. What --filter selects is only listed, unless --yes is there too.",
 		Example: `adit drain c-17

@@ -101,7 +101,7 @@ func (s *session) view(ctx context.Context, d config.Dashboard) View {
 func newAttach(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "attach [PATH|URL]",
-		Short: "Open the dashboard of a running server or client",
+		Short: "Open the dashboard of a server or client",
 		Long: "Open the dashboard of a running server or client over its control socket. It is the same dashboard; " +
 			"quitting leaves the run as it is. When the link is lost, the screen says since when its data is old and it " +
 			"comes back by itself. Several operators may be attached at once.",
@@ -235,7 +235,7 @@ func newRecord(p *Process) *cobra.Command {
 	var limit time.Duration
 	cmd := &cobra.Command{
 		Use:   "record FILE",
-		Short: "Write what happens on a run into a database, for play",
+		Short: "Write what happens on a run into a database",
 		Long: "Write what happens on a run into a new SQLite database until SIGINT: events, requests, what is captured of " +
 			"them, and the counters of every connection once a second. adit play shows it, and any tool for SQLite reads it.",
 		Example: "adit record incident.db\nadit record incident.db --for 10m\nadit play incident.db",
@@ -264,7 +264,7 @@ func newRecord(p *Process) *cobra.Command {
 func newPlay(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "play FILE",
-		Short: "Show a recording, or the history of a run, on the dashboard",
+		Short: "Show a recording or history on the dashboard",
 		Long: "Show a database that record wrote, or that a run keeps (server-NAME.db), on the dashboard as if it " +
 			"happened now: pause, step, go to any moment, faster and slower. Nothing in it can be acted on. The other verbs " +
 			"read one too: --addr FILE.",

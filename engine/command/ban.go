@@ -95,7 +95,7 @@ func (s *session) wouldCancel(found []engine.Request) error {
 func newBan(p *Process, back bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ban CLIENT...",
-		Short: "Close the connections of clients and refuse them from now on",
+		Short: "Close connections of clients and refuse them",
 		Long: "Close the connections of clients, named by their ids, and refuse them until unban or the end of the " +
 			"server. Those that have a connection which --filter selects are only listed, unless --yes is there too.",
 		Example: "adit ban edge-3 --reason 'floods'\nadit ban --filter 'client:edge-* rtt:>2s' --yes\nadit ls clients",

@@ -15,10 +15,10 @@ import (
 func newCapture(p *Process) *cobra.Command {
 	var content []string
 	cmd := &cobra.Command{
-		Use:   "capture [off|heads|content]",
+		Use:   "capture [WHAT]",
 		Short: "Say or change what is captured of requests",
-		Long: "Say what is captured of requests, or change it from now on until the end of the run: nothing, their header " +
-			"fields, or their content too. --content captures the content of those requests that a filter selects; " +
+		Long: "Say what is captured of requests, or change it from now on until the end of the run: nothing (off), their " +
+			"header fields (heads), or their content too (content). --content captures the content of those requests that a filter selects; " +
 			"a new word replaces all of them.",
 		Example: `adit capture
 adit capture content

@@ -138,18 +138,23 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	})
 	group(root, "Run", newDemo(p), newServer(p), newClient(p))
 	group(root, "Look", newAttach(p), newTop(p), newLs(p), newTail(p), newShow(p), newExport(p), newRecord(p), newPlay(p))
-	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p), newReload(p))
-	group(root, "Others", newConfig(p), newToken(p), newRules(p))
-	group(root, "Act", newRestart(p))
-	group(root, "Others", newVersion(p))
+	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p))
+	group(root, "Act", newReload(p), newRestart(p))
+	group(root, "Configure", newConfig(p), newToken(p), newRules(p))
 	if p.Keys != nil {
-		group(root, "Others", newKeys(p))
+		group(root, "Configure", newKeys(p))
 	}
 	if p.Themes != nil {
-		group(root, "Others", newThemes(p))
+		group(root, "Configure", newThemes(p))
 	}
+	group(root, "Others", newVersion(p))
 	root.SetHelpCommandGroupID("Others")
 	root.SetCompletionCommandGroupID("Others")
+	fitHelp(root)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "Print a script that completes words of a shell"
+	}
 	return root
 }
 

@@ -14,7 +14,7 @@ import (
 func newDemo(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Run a server, clients, origins and light traffic in one process",
+		Short: "Run both ends and some traffic in one process",
 		Long: "Run a server, eight clients, small origins and light traffic in one process, on free ports of " +
 			"the loopback interface, with nothing on disk. Some origins fail and one client comes and goes: " +
 			"that is part of it. On a terminal the dashboard shows it until you quit. Without one it ends after " +

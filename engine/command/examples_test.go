@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"adit/engine"
 	"adit/engine/filter"
@@ -51,16 +52,15 @@ func full() *cobra.Command {
 
 // People paste examples.
 func TestEveryExampleParses(t *testing.T) {
-	root := full()
-	for _, cmd := range append(root.Commands(), root) {
-		if cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Name() == "version" {
-			continue
+	every(full(), func(cmd *cobra.Command) {
+		if cmd.Name() == "version" {
+			return
 		}
 		if cmd.Example == "" || cmd.Long == "" {
-			t.Errorf("%s has no example or no text", cmd.Name())
+			t.Errorf("%s has no example or no text", cmd.CommandPath())
 		}
-		for line := range strings.Lines(cmd.Example) {
-			words := shellWords(strings.TrimSpace(strings.ReplaceAll(line, "\\\n", "")))
+		for line := range strings.Lines(strings.ReplaceAll(cmd.Example, "\\\n", "")) {
+			words := shellWords(strings.TrimSpace(line))
 			if len(words) == 0 || words[0] != "adit" {
 				if !strings.HasPrefix(line, "#") {
 					t.Errorf("%s: %q is no line of ours", cmd.Name(), line)
@@ -69,7 +69,7 @@ func TestEveryExampleParses(t *testing.T) {
 			}
 			checkLine(t, words[1:])
 		}
-	}
+	})
 }
 
 func checkLine(t *testing.T, words []string) {
@@ -140,4 +140,60 @@ func TestHelpNeedsNoRun(t *testing.T) {
 			t.Errorf("%s --help: exit code %d: %s", cmd.Name(), code, report)
 		}
 	}
+}
+
+// every calls f with cmd and all verbs below it but the library's own.
+func every(cmd *cobra.Command, f func(*cobra.Command)) {
+	if cmd.Name() == "help" || cmd.Name() == "completion" {
+		return
+	}
+	f(cmd)
+	for _, verb := range cmd.Commands() {
+		every(verb, f)
+	}
+}
+
+// On a terminal of 80 columns nothing of any help is cut or wrapped: the library
+// that prints it cuts examples, and capitalises the first word of a flag's text and
+// makes the rest of that word small.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	every(full(), func(cmd *cobra.Command) {
+		name := cmd.CommandPath()
+		for line := range strings.Lines(cmd.Example) {
+			if len(strings.TrimSpace(line)) > helpWidth-8 {
+				t.Errorf("%s: an example of %d columns: %s", name, len(line), line)
+			}
+		}
+		for line := range strings.Lines(cmd.Long) {
+			if len(line) > helpWidth-2 {
+				t.Errorf("%s: a text of %d columns: %s", name, len(line), line)
+			}
+		}
+		longest := 0
+		for _, verb := range cmd.Commands() {
+			longest = max(longest, len(verbTitle(verb)))
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				longest = max(longest, len(flagTitle(f)))
+			}
+		})
+		for _, verb := range cmd.Commands() {
+			if width := helpMargin + longest + helpGap + len(verb.Short); width > helpWidth {
+				t.Errorf("%s lists %s in %d columns", name, verb.Name(), width)
+			}
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			for line := range strings.SplitSeq(f.Usage, "\n") {
+				// What has no space in it can't be broken.
+				if width := helpMargin + longest + helpGap + len(line); !f.Hidden && width > helpWidth && strings.Contains(line, " ") {
+					t.Errorf("%s --%s: a line of %d columns: %s", name, f.Name, width, line)
+				}
+			}
+			first, _, _ := strings.Cut(f.Usage, " ")
+			if first != "JSON" && strings.ContainsAny(first[min(1, len(first)):], "ABCDEFGHIJKLMNOPQRSTUVWXYZ.") {
+				t.Errorf("%s --%s: the help would begin with a misspelt %q", name, f.Name, first)
+			}
+		})
+	})
 }

@@ -29,7 +29,7 @@ func newExport(p *Process) *cobra.Command {
 	var o exportFlags
 	cmd := &cobra.Command{
 		Use:   "export r-ID...",
-		Short: "Write requests as HAR, as curl lines, or the content of one",
+		Short: "Write requests as HAR, curl lines or content",
 		Long: "Write requests, named or selected by --filter, as HAR 1.2, which browsers and other tools open, or as " +
 			"lines for a shell that send them again, or as one JSON object a line with heads and content; or the content " +
 			"of one as a file. Content is there as far as it was captured. Credentials of the traffic are masked unless --secrets is given; content that is written as a file is " +

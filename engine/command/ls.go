@@ -25,8 +25,8 @@ func newLs(p *Process) *cobra.Command {
 	var number int
 	var order string
 	cmd := &cobra.Command{
-		Use:   "ls [connections|clients|requests|events]",
-		Short: "List connections, clients, requests or events of a run",
+		Use:   "ls [WHAT]",
+		Short: "List connections, clients, requests or events",
 		Long: "List what a running server or client has: connections (without a word), clients, requests or past " +
 			"events, those of its history among them. The newest requests and events stand last.",
 		Example: `adit ls

@@ -31,7 +31,7 @@ func newReplay(p *Process) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "replay r-ID...",
-		Short: "Send captured requests again, as they were or changed",
+		Short: "Send captured requests again, changed or not",
 		Long: "Send a captured request again, through the same way, as it was or changed by flags; the id of the new " +
 			"request is printed, and how it ended. Its record says that it is a replay. A request whose content was not " +
 			"kept, or not whole, is refused unless --content gives one. Several go one after the other. What --filter selects " +

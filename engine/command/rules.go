@@ -17,7 +17,7 @@ import (
 func newRules(p *Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "rules",
-		Short: "Explain what rules decide, list them, rehearse new ones",
+		Short: "Explain, list and rehearse rules",
 		Long: "Explain what the rules of a server or client decide about a request, list them in the order in which they " +
 			"are asked, and rehearse new ones: which past requests they would decide otherwise.\n\n" +
 			"What denies comes first (--deny, blacklist), then one of what allows must match (--allow, whitelist). " +
@@ -43,7 +43,7 @@ func addRuleFlags(cmd *cobra.Command) *ruleFlags {
 	f := &ruleFlags{}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.file, "config", "", "adit.yaml or a file of wsp [FILE]")
+	flags.StringVar(&f.file, "config", "", "read adit.yaml or a file of wsp [FILE]")
 	flags.StringVar(&f.as, "as", "", "whose rules (default: those of the only section of the file, else client) [server|client]")
 	flags.StringArrayVar(&f.allow, "allow", nil, "as of adit server and adit client [any|RULE]...")
 	flags.StringArrayVar(&f.deny, "deny", nil, "as of adit server and adit client [RULE]...")
@@ -170,7 +170,7 @@ func effectOf(denies bool) string {
 func newRulesLs(p *Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List the rules in the order in which they are asked",
+		Short: "List the rules as they are asked",
 		Long: "List the rules of a server or client in the order in which they are asked, and what becomes of a request of " +
 			"which none speaks.",
 		Example: `adit rules ls --config adit.yaml --as server

@@ -29,7 +29,7 @@ func newShow(p *Process) *cobra.Command {
 	var number int
 	cmd := &cobra.Command{
 		Use:   "show ID|CLIENT...",
-		Short: "Show all that is known of a connection, a request or a client",
+		Short: "Show all of a connection, request or client",
 		Long: "Show all that is known: of a connection its greeting and frames, of a request where its time went and " +
 			"its header fields, of a client its connections. --filter names the newest requests that it selects. Credentials of the traffic are masked unless --secrets is " +
 			"given; adit's own are nowhere. Content is there as far as it was captured (--capture content).",

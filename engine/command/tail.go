@@ -26,7 +26,7 @@ func newTail(p *Process) *cobra.Command {
 		once   bool
 	)
 	cmd := &cobra.Command{
-		Use:   "tail [requests|events|connections]",
+		Use:   "tail [WHAT]",
 		Short: "Follow requests or events of a run",
 		Long: "Print requests as they end (without a word), events, or what happens to connections, until SIGINT. " +
 			"When the run goes away, it waits for it to come back and says so on stderr; what was missed " +

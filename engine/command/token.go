@@ -20,7 +20,7 @@ import (
 func newToken(p *Process) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
-		Short: "Make, list and revoke tokens of clients and callers",
+		Short: "Make, list and revoke tokens",
 		Long: "Make, list and revoke tokens: credentials of single clients and callers, each with a name, a scope and " +
 			"a time when it expires. They are kept in a file, by hash only, that adit server --tokens FILE reads; a " +
 			"change takes effect within seconds, and what a revoked token admitted ends.\n\n" +
@@ -66,7 +66,7 @@ func newTokenNew(p *Process) *cobra.Command {
 			"takes, but that the server does not resolve names: an address or CIDR is for what is asked for as an address.",
 		Example: `# a client that may be edge-1, edge-2... and do everything
 adit token new --file tokens.yaml --name edge --for client --id 'edge-*' > edge.token
-# one that may expose one name and some ports, and carry what is internal
+# one that may expose a name and ports, and carry what is internal
 adit token new --file tokens.yaml --name edge --for client --host app --port 20000-20010 --destination '*.internal:80' --expires 720h > edge.token
 # a caller who may use one exposed name, until a day
 adit token new --file tokens.yaml --name robot --for caller --host app --expires 2030-01-01 --note 'the nightly job'`,
@@ -78,7 +78,7 @@ adit token new --file tokens.yaml --name robot --for caller --host app --expires
 	f.StringVar(&kind, "for", "", "who comes in with it [client|caller]")
 	f.StringArrayVar(&t.Scope.IDs, "id", nil, "client that it may be, or be served by [ID]...")
 	f.StringArrayVar(&t.Scope.Hosts, "host", nil, "name that it may expose, or reach [NAME]...")
-	f.StringArrayVar(&t.Scope.Ports, "port", nil, "TCP port that it may expose [PORT[-PORT]]...")
+	f.StringArrayVar(&t.Scope.Ports, "port", nil, "port that it may expose for TCP [PORT[-PORT]]...")
 	f.StringArrayVar(&t.Scope.Destinations, "destination", nil, "destination that it may carry, or reach [RULE]...")
 	f.StringVar(&expires, "expires", "", "when it is worth nothing any more: after 720h or 30d, or at a time (default: never) [TIME]")
 	f.StringVar(&t.Note, "note", "", "for people [TEXT]")

@@ -17,7 +17,7 @@ type Egress struct {
 // EgressSettings defines the settings of a client's way out; each sets its field
 // of e.
 func EgressSettings(e *Egress) []Setting {
-	proxy := secretSetting(&e.Proxy, "proxy", "http, https or socks5 proxy on the way to the servers, with user and password where it asks for them (default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment)")
+	proxy := secretSetting(&e.Proxy, "proxy", "proxy on the way to the servers, by http, https or socks5, with user and password where it asks for them (default: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the environment)")
 	proxy.Value = "URL|@FILE|none"
 	set := proxy.Set
 	proxy.Set = func(values []string) error {

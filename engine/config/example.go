@@ -41,7 +41,7 @@ func WriteExample(w io.Writer, roles ...string) error {
 				b.WriteString("\n  # --- " + group + " ---\n")
 			}
 			b.WriteString("\n")
-			for _, line := range wrap(s.Help+s.remark(), 96) {
+			for _, line := range Wrap(s.Help+s.remark(), 96) {
 				b.WriteString("  # " + line + "\n")
 			}
 			b.WriteString("  #" + s.Name + ": " + s.sample() + "\n")
@@ -74,7 +74,7 @@ func exampleRules(role string) string {
 // remark says of a setting what its help does not.
 func (s *Setting) remark() string {
 	switch {
-	case s.Live && s.Reads, s.Live:
+	case s.Live:
 		return " (a reload changes it)"
 	case s.Reads:
 		return " (a reload reads it again)"
@@ -97,9 +97,9 @@ func (s *Setting) sample() string {
 	return text
 }
 
-// wrap breaks text at spaces into lines of at most width bytes, where words let
-// it.
-func wrap(text string, width int) []string {
+// Wrap breaks text at white space into lines of at most width bytes, where words
+// let it.
+func Wrap(text string, width int) []string {
 	var lines []string
 	line := ""
 	for _, word := range strings.Fields(text) {

@@ -42,7 +42,7 @@ func LimitSettings(l *Limits) []Setting {
 		live(sizeSetting(&l.Body, "max-body", "0", "content of a request; 413 above, 0 without bound", 0)),
 		live(numberSetting(&l.Connections, "max-connections", "0", "sockets of the public listener and TCP ports, clients' too; 0: what the open files of the process allow", 0, math.MaxInt32)),
 		live(numberSetting(&l.ConnectionsPerAddress, "max-connections-per-address", "4096", "of these from one address (IPv6: its /64), but this machine and trusted proxies; 0 without bound", 0, math.MaxInt32)),
-		live(numberSetting(&l.ConnectionsPerClient, "max-connections-per-client", "1000", "WebSockets of one client id; 0 without bound", 0, math.MaxInt32)),
+		live(numberSetting(&l.ConnectionsPerClient, "max-connections-per-client", "1000", "connections of one client id; 0 without bound", 0, math.MaxInt32)),
 		live(rateSetting(&l.HandshakeRate, "handshake-rate", "100", "registrations a second from one address but this machine, ten times as many at once; 0 without bound")),
 		live(rateSetting(&l.FailureRate, "failure-rate", "5", "wrong credentials a second from one address but this machine, ten times as many at once; 0 without bound")),
 		live(numberSetting(&l.ExchangesPerClient, "max-exchanges-per-client", "10000", "requests in flight to one client id; 0 without bound", 0, math.MaxInt32)),

@@ -18,7 +18,7 @@ import (
 // ServerSettings defines the settings of adit server; each sets its field of s.
 func ServerSettings(s *Server) []Setting {
 	openCallers := textSetting(&s.OpenCallers, "open-callers", "all|exposed", "",
-		"let callers in without a credential; exposed opens only exposed names and ports and, without --caller-token, closes the rest", checkOpenCallers)
+		"let callers in without a credential; exposed opens only exposed names and ports and, without another credential, closes the rest", checkOpenCallers)
 	openCallers.Bare, openCallers.Live = "all", true
 	return slices.Concat([]Setting{
 		textSetting(&s.Listen, "listen", "HOST:PORT", "127.0.0.1:8080", "address of the public listener", checkListen),
@@ -279,7 +279,7 @@ func checkListen(v string) (string, error) {
 	if err != nil || host != "" && !isHost(host) {
 		return "", fmt.Errorf("%q is no address; want HOST:PORT, such as 127.0.0.1:8080, an IPv6 address in brackets", engine.Bound(v))
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", fmt.Errorf("%q is no port; want 0 to 65535, where 0 is any free one", engine.Bound(port))
 	}
 	return v, nil
