@@ -92,7 +92,7 @@ func TestFlagKeepsEveryValueItWasGiven(t *testing.T) {
 
 func loadServer(t *testing.T, flags map[string][]string) *config.Server {
 	t.Helper()
-	c, _, err := config.LoadServer("", nil, flags)
+	c, _, err := config.LoadServerFrom(config.Input{Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,11 +126,11 @@ func TestServerSettingsReachTheServer(t *testing.T) {
 }
 
 func TestClientSettingsReachTheClient(t *testing.T) {
-	c, _, err := config.LoadClient("", nil, map[string][]string{
+	c, _, err := config.LoadClientFrom(config.Input{Flags: map[string][]string{
 		"server": {"ws://127.0.0.1:1/register", "ws://127.0.0.1:2/register"}, "id": {"edge"}, "secret": {"s"},
 		"pool": {"3"}, "pool-idle": {"4"}, "pool-max": {"5"}, "ping": {"6s"}, "grace": {"7s"}, "once": {"true"},
 		"expose": {"http://localhost:3000", "tcp:20000=localhost:5432"}, "host-header": {"rewrite"}, "protocol": {"adit"},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,20 +61,6 @@ func withoutQueries(urls []string) string {
 	return strings.Join(shown, ", ")
 }
 
-// LoadClient makes the configuration of adit client; see [LoadServer]. The error
-// is a *RefusalError where only a server or what may be reached is missing.
-func LoadClient(path string, env func(string) (string, bool), flags map[string][]string) (*Client, []string, error) {
-	c, _, notices, err := LoadClientSettings(path, env, flags)
-	return c, notices, err
-}
-
-// LoadClientSettings is [LoadClient] that also returns every setting as it is
-// in the end.
-func LoadClientSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Client, []engine.Setting, []string, error) {
-	c, l, err := LoadClientFrom(Input{path, env, flags})
-	return c, l.Settings, l.Notices, err
-}
-
 func (c *Client) settings() []Setting { return ClientSettings(c) }
 
 func (c *Client) rules() (white, black []policy.Rule) { return c.Whitelist, c.Blacklist }

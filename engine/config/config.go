@@ -3,7 +3,7 @@
 //
 // Every setting is defined once, in [ServerSettings] or [ClientSettings]; flag,
 // environment variable and key of the file all come from that definition and so
-// mean the same. [LoadServer] and [LoadClient] put the sources together and
+// mean the same. [LoadServerFrom] and [LoadClientFrom] put the sources together and
 // check the whole. No error or notice shows a credential.
 package config
 

@@ -153,16 +153,18 @@ func (s *Setting) contents(from sources) (sum [sha256.Size]byte) {
 	return sha256.Sum256(all.Bytes())
 }
 
-// LoadServerFrom makes the configuration of adit server. Where the error is a
-// *RefusalError only a credential is missing, and there is a configuration;
-// otherwise there is none. What it returns second is never nil.
+// LoadServerFrom makes the configuration of adit server from defaults, the file,
+// the environment and flags; what a later source sets replaces what an earlier one
+// did. Where the error is a *RefusalError only a credential is missing, and there
+// is a configuration; otherwise there is none. What it returns second is never nil.
 func LoadServerFrom(in Input) (*Server, *Loaded, error) {
 	s := new(Server)
 	l, err := load(s, in)
 	return orNone(s, err), l, err
 }
 
-// LoadClientFrom makes the configuration of adit client; see [LoadServerFrom].
+// LoadClientFrom makes the configuration of adit client; see [LoadServerFrom]. A
+// *RefusalError says that only a server or what may be reached is missing.
 func LoadClientFrom(in Input) (*Client, *Loaded, error) {
 	c := new(Client)
 	l, err := load(c, in)

@@ -86,24 +86,6 @@ func headlessSetting(into *bool) Setting {
 	return switchSetting(into, "headless", "print events as JSON lines, no dashboard")
 }
 
-// LoadServer makes the configuration of adit server from defaults, the file at
-// path (none for ""), the environment and flags; what a later source sets
-// replaces what an earlier one did. env is
-// os.LookupEnv or alike, and may be nil; flags holds the flags that were given,
-// each with its values, those without one with Setting.Bare. The notices are for
-// the operator. The error is a *RefusalError where only a credential is missing.
-func LoadServer(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []string, error) {
-	s, _, notices, err := LoadServerSettings(path, env, flags)
-	return s, notices, err
-}
-
-// LoadServerSettings is [LoadServer] that also returns every setting as it is
-// in the end.
-func LoadServerSettings(path string, env func(string) (string, bool), flags map[string][]string) (*Server, []engine.Setting, []string, error) {
-	s, l, err := LoadServerFrom(Input{path, env, flags})
-	return s, l.Settings, l.Notices, err
-}
-
 func (s *Server) settings() []Setting { return ServerSettings(s) }
 
 func (s *Server) rules() (white, black []policy.Rule) { return s.Whitelist, s.Blacklist }
