@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -118,7 +119,7 @@ type crowd struct {
 	work   sync.WaitGroup
 	wrong  *complaints
 
-	reused, fresh, ports, controls atomic.Int64
+	reused, fresh, streams, ports, controls atomic.Int64
 }
 
 func (s *succession) crowd(port, socket string) *crowd {
@@ -126,13 +127,18 @@ func (s *succession) crowd(port, socket string) *crowd {
 	c := &crowd{cancel: cancel, wrong: &complaints{t: s.t}}
 	for i := range 16 {
 		pause := time.Duration(i%4) * 40 * time.Millisecond
-		c.work.Go(func() { c.reuse(ctx, s.addr, pause) })
+		c.work.Go(func() { c.reuse(ctx, s.rig, pause) })
 	}
 	for range 4 {
-		c.work.Go(func() { c.loop(ctx, &c.fresh, func() error { return once(s.addr, "app."+domain) }) })
+		c.work.Go(func() { c.loop(ctx, &c.fresh, func() error { return once(s.rig, s.addr, "app."+domain) }) })
+	}
+	if s.secure != nil {
+		for range 4 {
+			c.work.Go(func() { c.multiplex(ctx, s.rig) })
+		}
 	}
 	if port != "" {
-		c.work.Go(func() { c.loop(ctx, &c.ports, func() error { return once(port, "x") }) })
+		c.work.Go(func() { c.loop(ctx, &c.ports, func() error { return once(s.rig, port, "x") }) })
 	}
 	local := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -175,8 +181,8 @@ func (c *crowd) loop(ctx context.Context, n *atomic.Int64, f func() error) {
 }
 
 // once sends a request over a connection of its own.
-func once(addr, host string) error {
-	conn, err := net.Dial("tcp", addr)
+func once(r *rig, addr, host string) error {
+	conn, err := r.connect(context.Background(), addr)
 	if err != nil {
 		return err
 	}
@@ -208,9 +214,9 @@ func exchange(conn net.Conn, r *bufio.Reader, host, target, connection string) (
 }
 
 // reuse sends requests over one connection until it is told not to, as wrk does.
-func (c *crowd) reuse(ctx context.Context, addr string, pause time.Duration) {
+func (c *crowd) reuse(ctx context.Context, rig *rig, pause time.Duration) {
 	for ctx.Err() == nil {
-		conn, err := net.Dial("tcp", addr)
+		conn, err := rig.connect(context.Background(), rig.addr)
 		if err != nil {
 			c.wrong.add("connect: %v", err)
 			time.Sleep(10 * time.Millisecond)
@@ -229,6 +235,43 @@ func (c *crowd) reuse(ctx context.Context, addr string, pause time.Duration) {
 	}
 }
 
+// multiplex sends requests by HTTP/2, four at once over one connection.
+func (c *crowd) multiplex(ctx context.Context, rig *rig) {
+	var both http.Protocols
+	both.SetHTTP2(true)
+	config := rig.secure.Clone()
+	config.NextProtos = []string{"h2"}
+	tr := &http.Transport{Protocols: &both, DialTLSContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
+		return rig.connectWith(ctx, addr, config)
+	}}
+	defer tr.CloseIdleConnections()
+	var four sync.WaitGroup
+	for range 4 {
+		four.Go(func() {
+			c.loop(ctx, &c.streams, func() error {
+				bounded, done := context.WithTimeout(context.Background(), 15*time.Second)
+				defer done()
+				req, err := http.NewRequestWithContext(bounded, http.MethodGet, "https://"+rig.addr+"/size?n=1000&plain=1", nil)
+				if err != nil {
+					return err
+				}
+				req.Host = "app." + domain
+				resp, err := tr.RoundTrip(req)
+				if err != nil {
+					return fmt.Errorf("HTTP/2: %w", err)
+				}
+				defer resp.Body.Close()
+				n, err := io.Copy(io.Discard, resp.Body)
+				if err != nil || n != 1000 || resp.StatusCode != http.StatusOK || resp.ProtoMajor != 2 {
+					return fmt.Errorf("%s: status %s, %d bytes, %v", resp.Proto, resp.Status, n, err)
+				}
+				return nil
+			})
+		})
+	}
+	four.Wait()
+}
+
 // TestRestart is row 23: restarts in a row under load cost no caller anything but
 // endless streams, which are cut visibly.
 func TestRestart(t *testing.T) {
@@ -240,9 +283,19 @@ func TestRestart(t *testing.T) {
 		{"native", true, nil},
 		{"one connection", true, []option{clientFlags("--pool", "1")}},
 		{"classic", false, append(classic(), clientFlags("--pool-idle", "40"))},
+		{"TLS", true, []option{secured}},
+		{"PROXY protocol", true, []option{announced}},
+		{"PROXY protocol and TLS", true, []option{secured, announced}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { restarts(t, tt.port, tt.options) })
 	}
+}
+
+// announced has callers come by a load balancer at an address of its own, which
+// says of each that it is somebody else. Clients come without it.
+func announced(r *rig) {
+	r.balancer = netip.MustParseAddr("127.0.0.2")
+	r.serverFlags = append(r.serverFlags, "--proxy-protocol", r.balancer.String())
 }
 
 func restarts(t *testing.T, ports bool, options []option) {
@@ -273,9 +326,9 @@ func restarts(t *testing.T, ports bool, options []option) {
 	s.works(t, 5*time.Second)
 	if c != nil {
 		c.stop()
-		t.Logf("%d restarts: %d requests on connections that stay, %d on fresh ones, %d over a TCP port, %d calls of the control socket",
-			rounds, c.reused.Load(), c.fresh.Load(), c.ports.Load(), c.controls.Load())
-		if c.reused.Load() < 100 || c.fresh.Load() < 100 || c.controls.Load() < 50 {
+		t.Logf("%d restarts: %d requests on connections that stay, %d on fresh ones, %d by HTTP/2, %d over a TCP port, %d calls of the control socket",
+			rounds, c.reused.Load(), c.fresh.Load(), c.streams.Load(), c.ports.Load(), c.controls.Load())
+		if c.reused.Load() < 100 || c.fresh.Load() < 100 || c.controls.Load() < 50 || s.secure != nil && c.streams.Load() < 100 {
 			t.Error("there was hardly any load")
 		}
 	}
@@ -312,7 +365,7 @@ func (s *succession) round(n int, port string) {
 	}
 	if port != "" {
 		endless.Go(func() {
-			conn, err := net.Dial("tcp", port)
+			conn, err := s.connect(ctx, port)
 			if err != nil {
 				wrong.add("round %d: %v", n, err)
 				return

@@ -4,12 +4,16 @@ package chaos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -32,9 +36,11 @@ type rig struct {
 	serverFlags, cliFlags  []string
 	transport, viaProxy    *http.Transport
 	originAddr, clientName string
-	wrapper                []string // of the server
-	binary                 string   // of the server; "" the one under test
-	noRoutes               bool     // classic connections carry none
+	wrapper                []string    // of the server
+	binary                 string      // of the server; "" the one under test
+	noRoutes               bool        // classic connections carry none
+	secure                 *tls.Config // of callers; nil: no TLS
+	balancer               netip.Addr  // callers come from here and say in PROXY protocol who they are; zero: they do not
 	hanging                sync.Once
 }
 
@@ -53,6 +59,52 @@ func clientFlags(flags ...string) option {
 // classic makes the client speak wsp, which has no routes.
 func classic() []option {
 	return []option{clientFlags("--protocol", "wsp"), func(r *rig) { r.noRoutes = true }}
+}
+
+// secured puts TLS in front of the server: clients and callers trust its authority.
+func secured(r *rig) {
+	dir := r.t.TempDir()
+	authority := enginetest.NewAuthority(r.t)
+	root := filepath.Join(dir, "root.pem")
+	if err := os.WriteFile(root, authority.PEM, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	cert, key := enginetest.WriteCertificate(r.t, dir, "server", authority.Server("127.0.0.1", "*."+domain))
+	r.secure = &tls.Config{RootCAs: authority.Pool, ServerName: "127.0.0.1"}
+	r.serverFlags = append(r.serverFlags, "--tls-cert", cert, "--tls-key", key)
+	r.cliFlags = append(r.cliFlags, "--ca", root)
+}
+
+// connect opens a connection to a listener of the server as a caller does.
+func (r *rig) connect(ctx context.Context, addr string) (net.Conn, error) {
+	return r.connectWith(ctx, addr, r.secure)
+}
+
+func (r *rig) connectWith(ctx context.Context, addr string, config *tls.Config) (net.Conn, error) {
+	var d net.Dialer
+	if r.balancer.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(r.balancer, 0))
+	}
+	conn, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	if r.balancer.IsValid() {
+		port := conn.LocalAddr().(*net.TCPAddr).Port
+		if _, err := fmt.Fprintf(conn, "PROXY TCP4 192.0.2.%d 127.0.0.1 %d 80\r\n", port%200+1, port); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	if config == nil || addr != r.addr { // TCP ports carry what their callers say
+		return conn, nil
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 // through makes clients dial a relay.
@@ -88,8 +140,10 @@ func newRig(t testing.TB, options ...option) *rig {
 	for _, o := range options {
 		o(r)
 	}
-	r.transport = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256, Proxy: nil}
-	r.viaProxy = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256, Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: r.addr})}
+	dial := func(ctx context.Context, _, addr string) (net.Conn, error) { return r.connect(ctx, addr) }
+	r.transport = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256, DialContext: dial}
+	r.viaProxy = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256, DialContext: dial,
+		Proxy: http.ProxyURL(&url.URL{Scheme: "http", Host: r.addr})}
 	t.Cleanup(r.transport.CloseIdleConnections)
 	t.Cleanup(r.viaProxy.CloseIdleConnections)
 	r.startServer()
@@ -132,7 +186,11 @@ func (r *rig) startClient() {
 // newClient starts a client and does not wait for it.
 func (r *rig) newClient(id string, flags ...string) *process {
 	r.t.Helper()
-	args := append([]string{"client", "--headless", "--server", "ws://" + r.dial + "/register", "--id", id,
+	scheme := "ws"
+	if r.secure != nil {
+		scheme = "wss"
+	}
+	args := append([]string{"client", "--headless", "--server", scheme + "://" + r.dial + "/register", "--id", id,
 		"--allow", "any", "--grace", "5s"}, r.cliFlags...)
 	if !r.noRoutes {
 		args = append(args, "--expose", "app="+r.target)
