@@ -159,27 +159,39 @@ func (s *Source) now() []*pair {
 // does not fit, or an expired certificate in place of one that is not. Orders that
 // failed are tried again at once.
 func (s *Source) Reload() error {
+	swap, err := s.Prepare()
+	if err == nil {
+		swap()
+	}
+	return err
+}
+
+// Prepare is the first half of Reload, which changes nothing. swap is the second:
+// it puts in force what was read and, called again, what had been in force.
+func (s *Source) Prepare() (swap func(), err error) {
 	pairs, notices, err := readPairs(s.o.Cert, s.o.Key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := time.Now()
 	for i, old := range s.now() {
 		if end := pairs[i].leaf().NotAfter; now.After(end) && !now.After(old.leaf().NotAfter) {
-			return fmt.Errorf("%s: the certificate expired on %s, and the one in force has not; it stays", s.o.Cert[i], date(end))
+			return nil, fmt.Errorf("%s: the certificate expired on %s, and the one in force has not; it stays", s.o.Cert[i], date(end))
 		}
 	}
-	s.mu.Lock()
-	s.pairs = pairs
-	s.mu.Unlock()
-	for _, text := range notices {
-		s.o.Notice(text)
-	}
-	s.tellEnds()
-	if s.acme != nil {
-		s.acme.forgive()
-	}
-	return nil
+	return func() {
+		s.mu.Lock()
+		s.pairs, pairs = pairs, s.pairs
+		s.mu.Unlock()
+		for _, text := range notices {
+			s.o.Notice(text)
+		}
+		notices = nil
+		s.tellEnds()
+		if s.acme != nil {
+			s.acme.forgive()
+		}
+	}, nil
 }
 
 // Challenges answers ACME's HTTP-01 (RFC 8555 §8.3), which is tried from then on,

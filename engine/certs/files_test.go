@@ -301,6 +301,20 @@ func TestReload(t *testing.T) {
 		}
 	}
 	enginetest.WriteCertificate(t, dir, "a", a.Server("new.example"))
+	swap, err := s.Prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := shown(); got != "old.example" {
+		t.Errorf("prepared only, and shown %s", got)
+	}
+	swap()
+	if got := shown(); got != "new.example" {
+		t.Errorf("swapped, and shown %s", got)
+	}
+	if swap(); shown() != "old.example" {
+		t.Errorf("swapped back, and shown %s", shown())
+	}
 	if err := s.Reload(); err != nil {
 		t.Fatal(err)
 	}

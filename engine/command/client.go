@@ -79,7 +79,7 @@ func runClient(ctx context.Context, p *Process, c *config.Client, in config.Inpu
 	if err != nil {
 		return err
 	}
-	r.refreshes("way out", o.Egress.Reload)
+	r.refreshes("way out", o.Egress.Prepare)
 	former, rules := c, o.Live.Rules
 	r.reloads(loaded, !c.NoWatch, func() (loading, error) { return p.reloadClient(in, &former, &rules, cl) })
 	if err := r.watch(ctx, cl); err != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -45,6 +46,8 @@ type loading struct {
 	capture config.Capture
 	apply   func(by engine.Operator) error // of the engine; changes nothing where it fails
 	restart []string                       // settings that this run can't change, though others could
+
+	authority *x509.CertPool // of operators with a certificate; nil: none
 }
 
 // A reloader loads the configuration of a run again when a signal, an operator
@@ -73,16 +76,18 @@ type answer struct {
 	err error
 }
 
-// A refresher reads again what it has from files. On an error what it had stays.
+// A refresher reads again what it has from files.
 type refresher struct {
-	name   string // for the error: "certificates"
-	reload func() error
+	name    string // for the error: "certificates"
+	prepare func() (swap func(), err error)
 }
 
-// refreshes has f called at every reload, after the configuration was found
-// sound and before it is put in force. It is called before watch.
-func (r *run) refreshes(name string, f func() error) {
-	r.refreshers = append(r.refreshers, refresher{name, f})
+// refreshes has prepare called at every reload, after the configuration was found
+// sound. It changes nothing: swap, called where nothing else was wrong either, puts
+// in force what was read, and called again what was before. It is called before
+// watch.
+func (r *run) refreshes(name string, prepare func() (swap func(), err error)) {
+	r.refreshers = append(r.refreshers, refresher{name, prepare})
 }
 
 // reloads has the run load its configuration again when it is asked to. It is
@@ -218,12 +223,7 @@ func (l *reloader) reload(ctx context.Context, by engine.Operator) (control.Relo
 		l.follow(slices.Concat(l.now.Files, next.loaded.Files))
 		return got, l.refuse(by, err)
 	}
-	for _, f := range l.run.refreshers {
-		if err := f.reload(); err != nil {
-			return got, l.refuse(by, fmt.Errorf("%s: %w", f.name, err))
-		}
-	}
-	if err := next.apply(by); err != nil {
+	if err := l.putInForce(&next, by); err != nil {
 		return got, l.refuse(by, err)
 	}
 	l.follow(next.loaded.Files)
@@ -242,6 +242,30 @@ func (l *reloader) reload(ctx context.Context, by engine.Operator) (control.Relo
 	return got, nil
 }
 
+// putInForce does so with what may still be wrong. On an error nothing has changed.
+func (l *reloader) putInForce(next *loading, by engine.Operator) error {
+	var err error
+	if next.authority, err = l.run.nextControlCA(next); err != nil {
+		return err
+	}
+	swaps := make([]func(), len(l.run.refreshers))
+	for i, f := range l.run.refreshers {
+		if swaps[i], err = f.prepare(); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	all := func() {
+		for _, swap := range swaps {
+			swap()
+		}
+	}
+	all() // before the rest: a new secret may have a client dial at once
+	if err = next.apply(by); err != nil {
+		all()
+	}
+	return err
+}
+
 // applied puts in force what is not the engine's.
 func (r *run) applied(ctx context.Context, next *loading, changed []string, by engine.Operator) {
 	r.level.Set(levelOf(next.level))
@@ -249,6 +273,7 @@ func (r *run) applied(ctx context.Context, next *loading, changed []string, by e
 	r.setTold(settings)
 	if r.control != nil {
 		r.control.Update(settings, next.control.Tokens, next.control.ReadTokens)
+		r.control.Trust(next.authority)
 	}
 	r.settings.Store(&settings)
 	if slices.Contains(changed, "capture") || slices.Contains(changed, "capture-content") {
@@ -331,6 +356,7 @@ func reloadServer(in config.Input, first *config.Server, srv *server.Server, lis
 	if first.TLS.ClientCA == "" && first.TLS.CallerCA == "" {
 		next.restart = []string{"client-ca", "caller-ca"} // the listener asks nobody for a certificate
 	}
+	next.restart = append(next.restart, fixedControl(&first.Control)...)
 	next.apply = func(by engine.Operator) error {
 		srv.Update(live, by)
 		return nil
@@ -355,6 +381,7 @@ func (p *Process) reloadClient(in config.Input, former **config.Client, held **p
 	if sameRules(*former, c) {
 		rules = *held
 	}
+	next.restart = fixedControl(&(*former).Control)
 	next.apply = func(engine.Operator) error {
 		if err := cl.Update(clientLive(c, rules)); err != nil {
 			return err

@@ -23,6 +23,7 @@ type reloading struct {
 	loads, applied atomic.Int32
 	inside         atomic.Int32
 	err            error
+	refuse         error // of the engine
 	files          []string
 	logs           bytes.Buffer
 }
@@ -39,7 +40,13 @@ func startReloading(t *testing.T, looks bool, files ...string) *reloading {
 		time.Sleep(time.Millisecond)
 		x.loads.Add(1)
 		x.inside.Add(-1)
-		return loading{loaded: &config.Loaded{Files: x.files}, apply: func(engine.Operator) error { x.applied.Add(1); return nil }}, x.err
+		return loading{loaded: &config.Loaded{Files: x.files}, apply: func(engine.Operator) error {
+			if x.refuse != nil {
+				return x.refuse
+			}
+			x.applied.Add(1)
+			return nil
+		}}, x.err
 	})
 	x.reload.begin()
 	return x
@@ -182,12 +189,25 @@ func TestReloadThatFailsChangesNothing(t *testing.T) {
 		}
 		x.err = nil
 		expired := errors.New("cert.pem has expired")
-		x.refreshes("certificates", func() error { return expired })
+		inForce, prepared := "old", "new"
+		x.refreshes("way out", func() (func(), error) {
+			return func() { inForce, prepared = prepared, inForce }, nil
+		})
+		refused := errors.New("the run has ended")
+		x.refuse = refused
+		if _, err := x.reload.ask(t.Context(), engine.Operator{Name: "ann"}); !errors.Is(err, refused) {
+			t.Errorf("%v, want %v", err, refused)
+		}
+		if inForce != "old" {
+			t.Error("the engine refused, and what was read from files is in force")
+		}
+		x.refuse = nil
+		x.refreshes("certificates", func() (func(), error) { return nil, expired })
 		if _, err := x.reload.ask(t.Context(), engine.Operator{Name: "ann"}); !errors.Is(err, expired) {
 			t.Errorf("%v, want %v", err, expired)
 		}
-		if got := x.applied.Load(); got != 0 {
-			t.Errorf("put in force %d times", got)
+		if got := x.applied.Load(); got != 0 || inForce != "old" {
+			t.Errorf("put in force %d times, and of what was read from files the %s", got, inForce)
 		}
 		if text := x.logs.String(); !strings.Contains(text, "adit.yaml:3") || !strings.Contains(text, "expired") {
 			t.Errorf("the log does not say why: %s", text)

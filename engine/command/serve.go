@@ -41,7 +41,7 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	case err != nil:
 		r.notice(fmt.Sprintf("no control socket: %v; --control PATH chooses another place, --control none does without", err))
 	}
-	authority, err := r.controlCA()
+	authority, err := controlCA(r.plan.control.Listen, r.plan.control.ClientCA)
 	var secured net.Listener
 	if err == nil {
 		secured, err = r.listenTLS(ctx)
@@ -63,18 +63,10 @@ func (r *run) serveControl(ctx context.Context, e engine.Engine, log engine.Requ
 	c := &r.plan.control
 	r.control = control.NewServer(control.Options{
 		Engine: e, Log: log, Settings: r.plan.settings, Commands: r.plan.commands,
-		Reload: r.reloadFor(), Restart: r.restartFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority, Logger: r.component("control"), OnPanic: r.onPanic,
+		Reload: r.reloadFor(), Restart: r.restartFor(), Tokens: c.Tokens, ReadTokens: c.ReadTokens, ClientCA: authority,
+		Logger: r.component("control"), OnPanic: r.onPanic,
 		Metrics: r.watched.metrics, Ready: r.watched.ready,
 	})
-	if authority != nil {
-		r.refreshes("authority of operators", func() error {
-			now, err := r.controlCA()
-			if err == nil {
-				r.control.Trust(now)
-			}
-			return err
-		})
-	}
 	for _, ln := range listeners {
 		r.serving.Go(func() {
 			if err := r.control.Serve(ln); err != nil {

@@ -106,7 +106,7 @@ func (r *run) openDoor(ctx context.Context, c *config.Server, public net.Listene
 	}
 	r.closers = append(r.closers, d.close)
 	r.sources.add(d.certs)
-	r.refreshes("certificates", d.certs.Reload)
+	r.refreshes("certificates", d.certs.Prepare)
 	o.TLS = d.certs.Config()
 	if plain != nil {
 		d.servePlain(plain, public, r.component("listen-http"))
@@ -326,14 +326,31 @@ func (r *run) listenTLS(ctx context.Context) (net.Listener, error) {
 	}
 	r.closers = append(r.closers, source.Close)
 	r.sources.add(source)
-	r.refreshes("control certificate", source.Reload)
+	r.refreshes("control certificate", source.Prepare)
 	return tls.NewListener(ln, source.Config()), nil
 }
 
+// fixedControl returns the settings of the control listener that a run can't
+// change which was started with first: one that asks nobody for a certificate
+// does not begin to.
+func fixedControl(first *config.Control) []string {
+	if first.Listen != "" && first.ClientCA != "" {
+		return nil
+	}
+	return []string{"control-client-ca"}
+}
+
+// nextControlCA reads --control-client-ca of a reload; nil where there is none.
+func (r *run) nextControlCA(next *loading) (*x509.CertPool, error) {
+	if len(fixedControl(&r.plan.control)) > 0 {
+		return nil, nil
+	}
+	return controlCA(r.plan.control.Listen, next.control.ClientCA)
+}
+
 // controlCA reads --control-client-ca; nil where there is none.
-func (r *run) controlCA() (*x509.CertPool, error) {
-	path := r.plan.control.ClientCA
-	if path == "" || r.plan.control.Listen == "" {
+func controlCA(listen, path string) (*x509.CertPool, error) {
+	if path == "" || listen == "" {
 		return nil, nil
 	}
 	pool, err := certs.Pool(path)

@@ -26,7 +26,7 @@ func ControlSettings(c *Control) []Setting {
 		textSetting(&c.Listen, "control-listen", "HOST:PORT", "", "serve the same over TLS, to those who have a token (default: not)", checkControlListen),
 		reads(textSetting(&c.Cert, "control-cert", "FILE", "", "certificate of --control-listen, PEM", notEmpty)),
 		reads(textSetting(&c.Key, "control-key", "FILE", "", "private key of --control-cert, PEM", notEmpty)),
-		reads(textSetting(&c.ClientCA, "control-client-ca", "FILE", "", "operators over --control-listen may show a certificate of this authority, PEM, instead of a token", notEmpty)),
+		live(reads(textSetting(&c.ClientCA, "control-client-ca", "FILE", "", "operators over --control-listen may show a certificate of this authority, PEM, instead of a token", notEmpty))),
 		live(secretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen, as NAME=SECRET to have NAME in the log of what they did")),
 		live(secretsSetting(&c.ReadTokens, "control-read-token", "credential of those who may only look")),
 	}

@@ -17,7 +17,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"adit/engine"
@@ -99,8 +98,10 @@ func userName(uid int) string {
 type operator struct {
 	name     string
 	readOnly bool
-	holds    context.Context // as long as the credential does; nil: for ever
-	expires  time.Time       // of a certificate; zero: never
+
+	// hold has end called when the credential holds no more, until release is
+	// called; nil: it always does.
+	hold func(end func()) (release func() bool)
 }
 
 // admit says who makes a call, or with which status it is refused and why.
@@ -120,18 +121,18 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 	if !ownHost(r.Host, state.ServerName) {
 		return operator{}, http.StatusMisdirectedRequest, errors.New("the Host field has a name that this listener was not asked for; use the name in the certificate or an address")
 	}
-	certified := s.certified.Load()
-	if certified != nil && r.Header.Get("Authorization") == "" && len(state.PeerCertificates) > 0 {
+	ca := s.certified.now()
+	if ca != nil && r.Header.Get("Authorization") == "" && len(state.PeerCertificates) > 0 {
 		// A token beside it counts: it may be one that may only look.
-		id, err := certified.who.Admit(&policy.Presented{Header: http.Header{}, TLS: &state})
+		id, err := ca.Admit(&policy.Presented{Header: http.Header{}, TLS: &state})
 		if err != nil {
 			return operator{}, http.StatusUnauthorized, fmt.Errorf("%w; show a certificate of --control-client-ca, or a token", errors.Unwrap(err))
 		}
-		return operator{name: withClient(id.Name, r), holds: certified.holds, expires: id.Expires}, 0, nil
+		return operator{name: withClient(id.Name, r), hold: func(end func()) func() bool { return s.certified.hold(id, end) }}, 0, nil
 	}
 	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(given) == "" {
-		if certified != nil {
+		if ca != nil {
 			return operator{}, http.StatusUnauthorized, errors.New("a token or a certificate is needed; give it with --token, or with --cert and --key")
 		}
 		return operator{}, http.StatusUnauthorized, errors.New("a token is needed; give it with --token, or as Authorization: Bearer TOKEN")
@@ -147,7 +148,8 @@ func (s *Server) admit(r *http.Request) (operator, int, error) {
 		return operator{}, http.StatusUnauthorized, errors.New("the token is not known here; check which server it is for, and whether it was revoked")
 	}
 	t := &tokens[found]
-	return operator{name: withClient(t.name, r), readOnly: t.readOnly, holds: t.holds}, 0, nil
+	return operator{name: withClient(t.name, r), readOnly: t.readOnly,
+		hold: func(end func()) func() bool { return context.AfterFunc(t.holds, end) }}, 0, nil
 }
 
 // withClient adds to a name what the operator's program says of who it is.

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"adit/engine"
-	"adit/engine/policy"
 )
 
 // Bounds of a Server.
@@ -55,8 +54,8 @@ type Server struct {
 	o         Options
 	http      *http.Server
 	tokens    atomic.Pointer[[]token]
-	certified atomic.Pointer[certified] // operators with a certificate; nil: none
-	instance  string                    // where the engine has none
+	certified certified
+	instance  string // where the engine has none
 	ledger    ledger
 
 	settingsNow atomic.Pointer[[]engine.Setting]
@@ -86,9 +85,7 @@ func NewServer(o Options) *Server {
 	tokens := s.newTokens(o.Tokens, o.ReadTokens)
 	s.tokens.Store(&tokens)
 	s.settingsNow.Store(&o.Settings)
-	if o.ClientCA != nil {
-		s.Trust(o.ClientCA)
-	}
+	s.certified.update(o.ClientCA)
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -110,7 +107,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		_ = ln.Close()
 		return errors.New("control listener: plain TCP would carry the token in the clear: give a certificate, or use a Unix socket")
 	}
-	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 && s.certified.Load() == nil {
+	if ln.Addr().Network() != "unix" && len(*s.tokens.Load()) == 0 && s.certified.now() == nil {
 		_ = ln.Close()
 		return errors.New("control listener: without a token or an authority nobody could use it over TCP: give one")
 	}
@@ -237,29 +234,6 @@ func (c *countedConn) CloseWrite() error {
 		return h.CloseWrite()
 	}
 	return errors.ErrUnsupported
-}
-
-// A certified is whose certificates admit operators.
-type certified struct {
-	ca    *x509.CertPool
-	who   *policy.Clients
-	holds context.Context // until another one is in its place
-	end   context.CancelFunc
-}
-
-// Trust puts ca in the place of Options.ClientCA. Who was admitted by a certificate
-// is cut off, unless it is the same.
-func (s *Server) Trust(ca *x509.CertPool) {
-	former := s.certified.Load()
-	if former != nil && former.ca.Equal(ca) {
-		return
-	}
-	next := &certified{ca: ca, who: &policy.Clients{CA: policy.NewAuthority(ca)}}
-	next.holds, next.end = context.WithCancel(s.ctx)
-	s.certified.Store(next)
-	if former != nil {
-		former.end()
-	}
 }
 
 // A token is what a bearer shows. Only its hash is kept.

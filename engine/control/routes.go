@@ -137,15 +137,11 @@ func (s *Server) handler() http.Handler {
 			return
 		}
 		ctx := context.WithValue(r.Context(), operatorKey{}, by)
-		if by.holds != nil {
+		if by.hold != nil {
 			held, cancel := context.WithCancel(ctx)
-			defer context.AfterFunc(by.holds, cancel)()
+			defer by.hold(cancel)()
 			defer cancel()
 			ctx = held
-			if !by.expires.IsZero() {
-				ctx, cancel = context.WithDeadline(ctx, by.expires)
-				defer cancel()
-			}
 		}
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	})

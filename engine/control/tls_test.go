@@ -302,6 +302,13 @@ func TestAuthorityThatIsTakenAway(t *testing.T) {
 	if line, err := ann.ReadString('\n'); err != nil {
 		t.Errorf("the same authority ended a stream: %q, %v", line, err)
 	}
+	both := x509.NewCertPool()
+	both.AppendCertsFromPEM(ours.PEM)
+	both.AppendCertsFromPEM(theirs.PEM)
+	rig.server.Trust(both)
+	if line, err := ann.ReadString('\n'); err != nil {
+		t.Errorf("another authority beside it ended a stream: %q, %v", line, err)
+	}
 	rig.server.Trust(theirs.Pool)
 	begin = time.Now()
 	if _, err := io.Copy(io.Discard, ann); time.Since(begin) > 5*time.Second {
@@ -313,6 +320,26 @@ func TestAuthorityThatIsTakenAway(t *testing.T) {
 	}{"former": {ours.Client("ann"), 401}, "new": {theirs.Client("ann"), 200}} {
 		if got := ask(c.shown, "/v1/").StatusCode; got != c.want {
 			t.Errorf("the %s authority: status %d, want %d", name, got, c.want)
+		}
+	}
+	last := stream(theirs.Client("ann"))
+	rig.server.Trust(nil)
+	begin = time.Now()
+	if _, err := io.Copy(io.Discard, last); time.Since(begin) > 5*time.Second {
+		t.Errorf("the stream went on although nobody is trusted: %v", err)
+	}
+	if got := ask(theirs.Client("ann"), "/v1/").StatusCode; got != 401 {
+		t.Errorf("nobody is trusted: status %d", got)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		rig.server.certified.mu.Lock()
+		n := len(rig.server.certified.held)
+		rig.server.certified.mu.Unlock()
+		if n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d calls are held that have ended", n)
 		}
 	}
 }

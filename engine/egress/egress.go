@@ -58,32 +58,37 @@ func New(o Options) (*Dialer, error) {
 	if d.choose, err = chooser(&o); err != nil {
 		return nil, err
 	}
-	return d, d.Reload()
+	swap, err := d.Prepare()
+	if err != nil {
+		return nil, err
+	}
+	swap()
+	return d, nil
 }
 
-// Reload reads the files again, for connections that are made from then on. On an
-// error what was in force stays.
-func (d *Dialer) Reload() error {
+// Prepare reads the files again and changes nothing. swap puts in force what was
+// read, for connections that are made from then on, and, called again, what had
+// been in force.
+func (d *Dialer) Prepare() (swap func(), err error) {
 	f := new(files)
 	if d.o.CA != "" {
 		pem, err := os.ReadFile(d.o.CA)
 		if err != nil {
-			return fmt.Errorf("read the authorities: %w", err)
+			return nil, fmt.Errorf("read the authorities: %w", err)
 		}
 		f.roots = x509.NewCertPool()
 		if !f.roots.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("%s holds no certificate; want PEM", d.o.CA)
+			return nil, fmt.Errorf("%s holds no certificate; want PEM", d.o.CA)
 		}
 	}
 	if d.o.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(d.o.Cert, d.o.Key)
 		if err != nil {
-			return fmt.Errorf("certificate %s with key %s: %w", d.o.Cert, d.o.Key, err)
+			return nil, fmt.Errorf("certificate %s with key %s: %w", d.o.Cert, d.o.Key, err)
 		}
 		f.shown = []tls.Certificate{pair}
 	}
-	d.files.Store(f)
-	return nil
+	return func() { f = d.files.Swap(f) }, nil
 }
 
 // TLS returns what a wss connection to a server is made with.

@@ -211,16 +211,26 @@ func TestServersCertificate(t *testing.T) {
 	// A reload trusts the new authority and not the old one; a broken file changes
 	// nothing.
 	write(t, file, []byte("nonsense"))
-	if err := d.Reload(); err == nil {
+	if _, err := d.Prepare(); err == nil {
 		t.Error("a file without certificates was taken")
 	}
 	if err := shake(t, d, "server.example", good, goodKey, nil); err != nil {
 		t.Errorf("after a reload that failed: %v", err)
 	}
 	write(t, file, other.pem)
-	if err := d.Reload(); err != nil {
+	swap, err := d.Prepare()
+	if err != nil {
 		t.Fatal(err)
 	}
+	if err := shake(t, d, "server.example", good, goodKey, nil); err != nil {
+		t.Errorf("prepared, and in force before it was to be: %v", err)
+	}
+	swap()
+	swap()
+	if err := shake(t, d, "server.example", good, goodKey, nil); err != nil {
+		t.Errorf("what had been in force is not put back: %v", err)
+	}
+	swap()
 	if err := shake(t, d, "server.example", good, goodKey, nil); err == nil {
 		t.Error("the former authority is trusted still")
 	}
