@@ -86,16 +86,7 @@ adit config show --addr /run/adit/server-edge.sock --json`,
 	f := addRemote(cmd)
 	l := &listing{}
 	l.addTo(cmd)
-	cmd.RunE = p.over(f, func(ctx context.Context, s *session, _ []string) error {
-		settings, _, err := s.remote.About(ctx)
-		if err != nil {
-			return err
-		}
-		if len(settings) == 0 {
-			return errors.New("a recording has no settings")
-		}
-		return l.write(p.Stdout, settings)
-	})
+	cmd.RunE = p.over(f, func(ctx context.Context, s *session, _ []string) error { return s.showSettings(ctx, l) })
 	cmd.AddCommand(
 		newConfigShowRole(p, "server", config.ServerSettings(new(config.Server)), func(in config.Input) (*config.Loaded, error) {
 			_, loaded, err := config.LoadServerFrom(in)
@@ -108,18 +99,52 @@ adit config show --addr /run/adit/server-edge.sock --json`,
 	return cmd
 }
 
+// showSettings prints the settings of the run.
+func (s *session) showSettings(ctx context.Context, l *listing) error {
+	settings, _, err := s.remote.About(ctx)
+	if err != nil {
+		return err
+	}
+	if len(settings) == 0 {
+		return errors.New("a recording has no settings")
+	}
+	return l.write(s.Stdout, settings)
+}
+
+// checkRole reports that the run is of another role than was asked for.
+func (s *session) checkRole(ctx context.Context, role string) error {
+	var snap engine.Snapshot
+	if err := s.remote.Snapshot(ctx, &snap); err != nil {
+		return err
+	}
+	if is := snap.Role.String(); is != role {
+		return &exit{codeUsage, fmt.Errorf("%s is a %s; adit config show %s --addr shows its settings", s.address, is, is)}
+	}
+	return nil
+}
+
 func newConfigShowRole(p *Process, role string, table []config.Setting, load func(config.Input) (*config.Loaded, error)) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     role,
-		Short:   "Show what adit " + role + " would start with",
-		Long:    "Show what adit " + role + " would start with, given the same flags, environment and file, and where each setting comes from.",
-		Example: "adit config show " + role + " --config adit.yaml --changed",
+		Use:   role,
+		Short: "Show what adit " + role + " would start with",
+		Long: "Show what adit " + role + " would start with, given the same flags, environment and file, and where each setting comes from.\n\n" +
+			"With --addr, and no other setting, show those of the " + role + " that runs there; over https:// with the credential " +
+			"in $ADIT_TOKEN. adit config show alone finds the run by itself.",
+		Example: "adit config show " + role + " --config adit.yaml --changed\nadit config show " + role + " --addr /run/adit/" + role + "-edge.sock --json",
 		Args:    cobra.NoArgs,
 	}
 	s := addSettings(cmd, table)
 	l := &listing{}
 	l.addTo(cmd)
-	cmd.RunE = p.verb(func(context.Context) error {
+	f := &remoteFlags{}
+	cmd.Flags().StringVar(&f.addr, "addr", "", "control socket, or https://HOST:PORT, of a run whose settings are to be shown [PATH|URL]")
+	running := p.over(f, func(ctx context.Context, s *session, _ []string) error {
+		if err := s.checkRole(ctx, role); err != nil {
+			return err
+		}
+		return s.showSettings(ctx, l)
+	})
+	would := p.verb(func(context.Context) error {
 		loaded, err := load(s.input(p))
 		var refusal *config.RefusalError
 		if err != nil && !errors.As(err, &refusal) {
@@ -133,6 +158,17 @@ func newConfigShowRole(p *Process, role string, table []config.Setting, load fun
 		}
 		return l.write(p.Stdout, loaded.Settings)
 	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if f.addr == "" {
+			return would(cmd, args)
+		}
+		if s.file != "" || len(s.given) > 0 {
+			return p.verb(func(context.Context) error {
+				return &exit{codeUsage, errors.New("--addr shows what a run has; leave the other settings out")}
+			})(cmd, args)
+		}
+		return running(cmd, args)
+	}
 	return cmd
 }
 

@@ -109,6 +109,41 @@ func TestQuitDrainsInPlainText(t *testing.T) {
 	})
 }
 
+// Who asks for a restart in vain is told where he looks: on the dashboard.
+func TestSignalToRestartIsAnsweredOnTheDashboard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, restart := &fakeDashboard{}, make(chan os.Signal, 1)
+		r := watched(t, &Process{Restart: restart}, f, nil)
+		defer r.end()
+		notices, err := r.bus.Subscribe(t.Context(), engine.SubscribeOptions{Kinds: engine.KindSet(engine.KindNotice)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		time.AfterFunc(time.Minute, func() { restart <- syscall.SIGHUP })
+		time.AfterFunc(2*time.Minute, func() {
+			select {
+			case b := <-notices:
+				for i := range b.Events {
+					told = append(told, b.Events[i].Reason)
+				}
+			default:
+			}
+			if !f.shown.Load() || f.hidden.Load() {
+				t.Error("the dashboard is not shown any more")
+			}
+			f.end <- ShownStop
+		})
+		e := newFakeEngine()
+		if err := r.live(t.Context(), e.endpoint()); err != nil {
+			t.Error(err)
+		}
+		if len(told) != 1 || !strings.Contains(told[0], "headless only") || !strings.Contains(told[0], "--headless") {
+			t.Errorf("told %q", told)
+		}
+	})
+}
+
 // ctrl+c while a run drains that was ended from the dashboard is the second
 // time that somebody asks.
 func TestSignalAfterQuitStopsAtOnce(t *testing.T) {

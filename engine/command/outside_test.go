@@ -3,6 +3,8 @@ package command
 import (
 	"bytes"
 	"context"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,6 +47,38 @@ func TestWaitForARunThatNeverComes(t *testing.T) {
 }
 
 // The credential in an address stood on stderr.
+// A socket that is listed twice is two runs to verbs, of which they can't choose.
+func TestOneDirectoryOfSocketsByTwoNames(t *testing.T) {
+	one, err := os.MkdirTemp("", "adit") // the path of a socket is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(one) })
+	two := filepath.Join(t.TempDir(), "two")
+	if err := errors.Join(os.Mkdir(filepath.Join(one, "adit"), 0o700), os.Symlink(one, two)); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(one, "adit", "server-edge.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for _, state := range []string{one, one + "/", two} {
+		found, err := sockets(func(name string) (string, bool) {
+			switch name {
+			case "XDG_RUNTIME_DIR":
+				return one, true
+			case "XDG_STATE_HOME":
+				return state, true
+			}
+			return "", false
+		})
+		if err != nil || len(found) != 1 {
+			t.Errorf("with XDG_STATE_HOME=%s: %q, %v", state, found, err)
+		}
+	}
+}
+
 func TestCredentialInAnAddressThatIsSaid(t *testing.T) {
 	t.Parallel()
 	run := newFakeRun()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,13 +134,25 @@ func socketDirs(env func(string) (string, bool)) ([]string, error) {
 		dirs = append(dirs, filepath.Join(dir, "adit"))
 	}
 	state, err := stateDir(env)
-	if err == nil {
+	if err == nil && !sameDir(dirs, state) {
 		dirs = append(dirs, state)
 	}
 	if len(dirs) == 0 {
 		return nil, fmt.Errorf("XDG_RUNTIME_DIR is not set: %w", err)
 	}
 	return dirs, nil
+}
+
+// sameDir reports whether dir is one of dirs, by whatever name.
+func sameDir(dirs []string, dir string) bool {
+	info, err := os.Stat(dir)
+	return slices.ContainsFunc(dirs, func(other string) bool {
+		if filepath.Clean(other) == filepath.Clean(dir) {
+			return true
+		}
+		known, otherErr := os.Stat(other)
+		return err == nil && otherErr == nil && os.SameFile(info, known)
+	})
 }
 
 // sockets lists the control sockets that there are, dead ones among them.

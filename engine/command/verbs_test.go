@@ -23,6 +23,7 @@ type fakeRun struct {
 	requests []engine.Request // in order of ID
 	events   []engine.Event   // in order of time
 	content  map[engine.RequestID]engine.Content
+	settings []engine.Setting
 	waitErr  error
 	closed   bool
 	heard    chan struct{} // told of each subscription
@@ -118,7 +119,9 @@ func (f *fakeRun) Subscribe(ctx context.Context, o engine.SubscribeOptions) (<-c
 
 func (f *fakeRun) Wait(context.Context) error { return f.waitErr }
 
-func (f *fakeRun) About(context.Context) ([]engine.Setting, []string, error) { return nil, nil, nil }
+func (f *fakeRun) About(context.Context) ([]engine.Setting, []string, error) {
+	return f.settings, nil, nil
+}
 
 func (f *fakeRun) Close() {
 	f.mu.Lock()
