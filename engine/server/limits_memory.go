@@ -18,7 +18,7 @@ const (
 // a bound. The collector is told of nine tenths of the bound, so that it works
 // harder before anybody is refused.
 type memoryGuard struct {
-	over atomic.Bool // no new request is taken
+	over atomic.Bool // nothing new is taken
 
 	used func() uint64     // bytes of the process
 	soft func(int64) int64 // debug.SetMemoryLimit

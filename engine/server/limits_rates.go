@@ -21,9 +21,10 @@ const (
 // the process no memory. No state is made for it, no record and no event but
 // limit_reached.
 func (s *Server) tooSoon(w http.ResponseWriter, r *http.Request, who int) bool {
-	if who == ofCallers && s.limits.memory.over.Load() {
-		s.limits.reached(limitMemory, "", limit.Key{}, "the process has more memory than it may use for new requests")
-		s.answer(w, r, http.StatusServiceUnavailable, engine.ReasonQueueFull, "the server is short of memory: try again")
+	if s.shortOfMemory() {
+		// Clients too: who could serve no request until there is memory again
+		// loses nothing, and a storm of them is what memory runs out by.
+		s.answer(w, r, http.StatusServiceUnavailable, engine.ReasonQueueFull, textMemory)
 		return true
 	}
 	if who == ofCallers && !s.limits.failed[ofCallers].Load() {
@@ -49,6 +50,17 @@ func (s *Server) tooSoon(w http.ResponseWriter, r *http.Request, who int) bool {
 	w.Header().Set("Retry-After", seconds(wait))
 	s.answer(w, r, http.StatusTooManyRequests, engine.ReasonTooMany, text)
 	return true
+}
+
+const textMemory = "the server is short of memory: try again"
+
+// shortOfMemory reports whether nothing new is taken, and tells it.
+func (s *Server) shortOfMemory() bool {
+	over := s.limits.memory.over.Load()
+	if over {
+		s.limits.reached(limitMemory, "", limit.Key{}, "the process has more memory than it may use for anything new")
+	}
+	return over
 }
 
 // seconds returns what stands in Retry-After: whole seconds, rounded up.

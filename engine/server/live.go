@@ -42,7 +42,7 @@ type Caps struct {
 	ExchangesPerClient    int     // in flight to one client id
 	Waiting               int     // callers that wait per client or route; default 1,000
 	Bandwidth             int64   // bytes a second to one client id, and from it
-	Memory                int64   // bytes of the process above which no new request is taken
+	Memory                int64   // bytes of the process above which nothing new is taken
 }
 
 // live returns what is in force.

@@ -11,6 +11,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/capture"
+	"adit/engine/limit"
 	"adit/engine/observe"
 	"adit/engine/policy"
 	"adit/engine/tunnel"
@@ -49,6 +50,14 @@ func (s *Server) Replay(ctx context.Context, r engine.Replay, by engine.Operator
 	}
 	if s.draining.Load() {
 		return 0, fmt.Errorf("replay: %w", engine.ErrDraining)
+	}
+	if s.shortOfMemory() {
+		return 0, fmt.Errorf("replay: %s: %w", textMemory, engine.ErrTooMuch)
+	}
+	if most := s.live().Caps.Body; most > 0 && int64(len(r.Content)) > most {
+		text := tooMuchContent(most)
+		s.limits.reached(limitBody, "", limit.Key{}, text)
+		return 0, fmt.Errorf("replay: %s: %w", text, engine.ErrTooMuch)
 	}
 	if s.replaying.Add(1) > maxReplays {
 		s.replaying.Add(-1)

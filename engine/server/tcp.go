@@ -54,7 +54,7 @@ func (s *Server) acceptTCP(p *tcpPort, port uint16) {
 func (s *Server) serveTCP(conn *callerConn, port uint16) {
 	stop := context.AfterFunc(s.base, func() { conn.Conn.Close() })
 	defer stop()
-	if conn.meet() != nil {
+	if s.shortOfMemory() || conn.meet() != nil {
 		reset(conn.Conn)
 		conn.Close()
 		return
