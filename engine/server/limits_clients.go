@@ -27,10 +27,27 @@ type clientBooks struct {
 // closing handshake says why not.
 func (x *limits) open(l *link) *refusal {
 	most := x.s.live().Caps.ConnectionsPerClient
-	b := &x.clients
+	if x.clients.enter(l, most) {
+		return nil
+	}
+	text := fmt.Sprintf("%d connections of this client id are open already", most)
+	x.reached(limitConnectionsPerClient, l.client, limit.Key{}, text)
+	return &refusal{engine.CloseTryLater, text}
+}
+
+// enter writes l into the book of its client, where there are fewer than most; there
+// is no bound where that is negative.
+func (b *clientBooks) enter(l *link, most int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	book := b.all[l.client]
+	links := 0
+	if book != nil {
+		links = book.links
+	}
+	if most >= 0 && links >= most {
+		return false
+	}
 	if book == nil {
 		if b.all == nil {
 			b.all = make(map[string]*clientBook)
@@ -38,14 +55,9 @@ func (x *limits) open(l *link) *refusal {
 		book = new(clientBook)
 		b.all[l.client] = book
 	}
-	if most >= 0 && book.links >= most {
-		text := fmt.Sprintf("%d connections of this client id are open already", most)
-		x.reached(limitConnectionsPerClient, l.client, limit.Key{}, text)
-		return &refusal{engine.CloseTryLater, text}
-	}
 	book.links++
 	l.book = book
-	return nil
+	return true
 }
 
 // leave takes back what open gave, once.

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -79,13 +77,6 @@ func (u *upload) tooBig(n int) bool {
 	return true
 }
 
-// stalled tells of a caller whose content did not come, if err is that.
-func (c *call) stalled(err error, watch *stallWatch) {
-	if errors.Is(err, os.ErrDeadlineExceeded) || watch.hasFired() {
-		c.callerReached(limitStall, "a caller does not send what is due")
-	}
-}
-
 // A stallWatch ends a stream of HTTP/2 where a call that waits for its caller
 // takes longer than Caps.Stall; callerConn does it for a whole connection, which
 // is what HTTP/1 needs. The deadlines of net/http would do as well for streams
@@ -157,9 +148,6 @@ func (x *stallWatch) expired() {
 }
 
 func (x *stallWatch) hasFired() bool {
-	if x == nil {
-		return false
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.fired

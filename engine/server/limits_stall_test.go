@@ -233,3 +233,24 @@ func TestUploadThatTheOriginHoldsUp(t *testing.T) {
 		})
 	}
 }
+
+// net/http ends the context of a request when a read of its content fails. Whichever
+// of the two the exchange hears of first, the stall is told.
+func TestEveryStallIsTold(t *testing.T) {
+	const callers = 100
+	b := exposed(t, hello, func(o *Options) { o.Caps.Stall = 100 * time.Millisecond })
+	var conns []*rawCall
+	for range callers {
+		conns = append(conns, b.raw("POST / HTTP/1.1\r\nHost: "+appHost+"\r\nContent-Length: 10\r\n\r\n123"))
+	}
+	for _, c := range conns {
+		if p, err := io.ReadAll(c); len(p) > 0 || errTimeout(err) != nil {
+			t.Fatalf("%q %v", p, err)
+		}
+		c.Close()
+	}
+	b.finished(callers)
+	if n := b.s.limits.counts[limitStall].Load(); n != callers {
+		t.Errorf("%d of %d stalls are told", n, callers)
+	}
+}

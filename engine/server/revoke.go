@@ -24,17 +24,17 @@ const (
 // did it.
 func (s *Server) Update(l Live, by engine.Operator) {
 	l.settle()
+	s.rechecking.Lock() // of two updates all of one is in force
+	defer s.rechecking.Unlock()
 	s.now.Store(&l)
 	s.limits.update(&l.Caps)
 	s.recheck(&by)
 }
 
 // recheck looks at all that was admitted with the eyes of what is in force now, in
-// the name of an operator, or of nobody (nil). Who is admitted at the same time looks
-// whether this has changed meanwhile.
+// the name of an operator, or of nobody (nil); under rechecking. Who is admitted at
+// the same time looks whether this has changed meanwhile.
 func (s *Server) recheck(by *engine.Operator) {
-	s.rechecking.Lock()
-	defer s.rechecking.Unlock()
 	var expelled []expulsion
 	for _, l := range s.links.list() {
 		if why := s.recheckLink(l); why != "" && l.shut() {
@@ -252,7 +252,9 @@ func (s *Server) expireAt(at time.Time) {
 // expire ends what has expired, and sets the timer for what comes next.
 func (s *Server) expire() {
 	s.expiry.next.Store(0)
+	s.rechecking.Lock()
 	s.recheck(nil)
+	s.rechecking.Unlock()
 }
 
 // expiring calls f with the moment at which each caller's credential expires.

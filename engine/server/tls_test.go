@@ -132,7 +132,8 @@ func TestCallersOverTLS(t *testing.T) {
 // TestHandshakeThatNeverEnds: who connects and says nothing is closed in time, and
 // the deadline of a handshake is over with it.
 func TestHandshakeThatNeverEnds(t *testing.T) {
-	const wait = time.Second // a handshake takes its time on a busy machine
+	t.Parallel()
+	const wait = 2 * time.Second // a handshake takes its time on a busy machine
 	piece := make(chan struct{})
 	s := secure(t, func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)
@@ -191,8 +192,9 @@ func (b *bench) eventually(what string, ok func() bool) {
 // TestLinksOverTLS: a WebSocket over TLS is as one in clear: its deadlines are the
 // tunnel's, its frames are counted above TLS, an operator can end it.
 func TestLinksOverTLS(t *testing.T) {
-	const wait = 100 * time.Millisecond
-	const head = time.Second // a handshake takes its time on a busy machine
+	t.Parallel()
+	const wait = 500 * time.Millisecond // also a write may have to wait for the processor
+	const head = 3 * time.Second        // a handshake takes its time on a busy machine
 	s := secure(t, hello, func(o *Options) { o.Caps.HeaderTimeout, o.Caps.Stall = head, wait })
 	time.Sleep(head + 2*wait)
 	c := s.caller(tls.VersionTLS13, false)
@@ -200,7 +202,7 @@ func TestLinksOverTLS(t *testing.T) {
 		if _, text := do(t, c, "GET", "https://"+appHost+"/", ""); text != "GET / " {
 			t.Errorf("%q", text)
 		}
-		time.Sleep(2 * wait)
+		time.Sleep(wait + wait/2)
 	}
 	var snapshot engine.Snapshot
 	if err := s.s.Snapshot(t.Context(), &snapshot); err != nil || len(snapshot.Connections) != 1 {

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,13 +104,27 @@ func (u *upload) run() {
 			return
 		}
 		if err != nil {
+			if u.hasStalled(err) {
+				u.c.callerReached(limitStall, "a caller does not send what is due")
+			}
 			if !u.isStopped() {
-				u.c.stalled(err, u.watch)
 				u.fail(engine.ReasonCallerGone, "the caller left or stalled")
 			}
 			return
 		}
 	}
+}
+
+// hasStalled reports whether err is that content which was due did not come. net/http
+// ends the context of the request before it returns such an error: the exchange may
+// be over by now, and its end look like a read that stop has woken.
+func (u *upload) hasStalled(err error) bool {
+	if u.watch != nil {
+		return u.watch.hasFired()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return errors.Is(err, os.ErrDeadlineExceeded) && !u.deadline.IsZero() && !time.Now().Before(u.deadline)
 }
 
 // fail ends the exchange for a fault of the caller's side.
