@@ -145,17 +145,16 @@ func (c *content) stopCause() error {
 	return c.cause
 }
 
-// join stops and waits for the goroutine.
+// join stops, closes the source unless it has ended, and waits for the goroutine. That
+// may have returned before, with a piece that nobody took: its source goes on.
 func (c *content) join() {
 	c.stop(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.done {
-		if closer, ok := c.r.Content.(io.Closer); ok {
-			c.mu.Unlock()
-			closer.Close()
-			c.mu.Lock()
-		}
+	if closer, ok := c.r.Content.(io.Closer); ok && c.err != io.EOF {
+		c.mu.Unlock()
+		closer.Close()
+		c.mu.Lock()
 	}
 	for c.started && !c.done {
 		c.changed.Wait()

@@ -53,3 +53,36 @@ func TestOriginThatSpeaksFirst(t *testing.T) {
 		})
 	}
 }
+
+// TestSourceOfAPieceThatNobodyTookIsClosed: what net/http has not taken of a piece
+// when an early answer ends the exchange leaves a source that has not ended. Its
+// writer would wait for ever, as TestEarlyResponseIsNotHeldBack did once.
+func TestSourceOfAPieceThatNobodyTookIsClosed(t *testing.T) {
+	source, caller := io.Pipe()
+	defer caller.Close()
+	c := newContent(newTransport(t, Options{}), &Request{Content: source}, nil)
+	go io.WriteString(caller, "part")
+	if _, err := io.ReadFull(c, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	c.stop(nil)
+	c.mu.Lock()
+	for !c.done {
+		c.changed.Wait()
+	}
+	c.mu.Unlock()
+	c.join()
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := caller.Write([]byte("x"))
+		wrote <- err
+	}()
+	select {
+	case err := <-wrote:
+		if err == nil {
+			t.Error("the source is read still")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the source was not closed")
+	}
+}
