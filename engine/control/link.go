@@ -190,10 +190,14 @@ func (r *Remote) attach() error {
 	scanner := bufio.NewScanner(body)
 	scanner.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for scanner.Scan() {
-		slow.Reset(oneLine)
+		// The time that a line costs this end is not the other's.
+		slow.Stop()
+		dead.Stop()
 		if err := s.line(scanner.Bytes()); err != nil {
-			return err
+			return why(ctx, err) // what the end of ctx has cut is no line either
 		}
+		slow.Reset(oneLine)
+		dead.Reset(silence)
 	}
 	if err := scanner.Err(); err != nil {
 		if errors.Is(err, bufio.ErrTooLong) {

@@ -154,8 +154,35 @@ func TestLinkThatGoesSilent(t *testing.T) {
 	eventually(t, "back", func() bool { return !r.Link().Lost })
 }
 
+// Of a line that stops coming the dashboard says that nothing comes, not that it is
+// no line.
+func TestHalfALineAndSilence(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	path := answersThen(t, []byte("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"+
+		`{"hello":{"protocol":{"major":1,"minor":0},"instance":"i"}}`+"\n"+`{"snapshot":{"full":tr`), over)
+	defer close(over)
+	r, err := Dial(t.Context(), path, DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	eventually(t, "a try that failed", func() bool { return r.Link().Attempt > 0 })
+	if l := r.Link(); !strings.Contains(l.Cause, "no data for 5s") {
+		t.Errorf("cause %q", l.Cause)
+	}
+}
+
 // answers serves one text to each who connects.
 func answers(t *testing.T, text []byte) string {
+	t.Helper()
+	now := make(chan struct{})
+	close(now)
+	return answersThen(t, text, now)
+}
+
+// answersThen serves one text to each who connects, and closes then.
+func answersThen(t *testing.T, text []byte, then <-chan struct{}) string {
 	t.Helper()
 	path := socketPath(t)
 	ln, err := Listen(path)
@@ -177,6 +204,7 @@ func answers(t *testing.T, text []byte) string {
 			}
 			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 			_, _ = c.Write(text)
+			<-then
 			_ = c.Close()
 		}
 	}()
