@@ -100,11 +100,18 @@
 //	  to get a certificate                                     Close
 //	command plain HTTP beside TLS      run.openDoor          the run ends, a successor        door.leave
 //	                                                           serves
-//	server look at what has expired    a timer, admission    it has looked                    Server.Close
+//	server look at what has expired    a timer, an update    it has looked                    Server.Close
+//	server telling of limits, end of   a timer's             told, closed                     nobody: they find the
+//	  those turned away                                                                         server's end and do nothing
+//	server end of a stalled stream of  a timer's             ended                            the handler, before it returns
+//	  HTTP/2
 //	server end of a link whose         Update, expiry        the link has ended               Server.Close
 //	  credential does not hold
 //	client maintain, one per server    Client.Run            ctx, Close                       Client.Run
 //	client connection                  maintain              session ends                     maintain
+//	client drain or end of a session   Run, Update, Drain    the session has taken it         Client.Run
+//	client end of former connections   Update, 30 s later    they are closed                  Client.Run
+//	  to origins
 //	client replay                      Client.Replay         response read, 60 s idle,         Client.Run
 //	                                                           cancel
 //	client raw copy                    handler               either side ends                 handler
@@ -117,7 +124,9 @@
 //	control ledger                     NewServer             Close, the engine's end           control Server.Close
 //	metrics follower                   metrics.New           ctx, the engine's end            Set.Close
 //	trace follower, sender             trace.New             the bus is closed, Close         Exporter.Close, within 2 s
-//	command metrics listener           run.observe           the run ends                     run.end
+//	command metrics listener           run.observe           the run ends, a successor        run.end
+//	                                                           serves
+//	command word to a service manager  run.tellReady         the engine's end                 run.end
 //	remote stream                      Dial                  Close, ctx                        Remote.Close
 //	remote pump, one per subscriber    Remote.Subscribe      ctx, Close                        Remote.Close
 //	observe sweep, a timer's, while a  Sweeper.Arm           it has looked                     Sweeper.Close
@@ -134,6 +143,7 @@
 //	command settings after a reload    attach                 its dashboard ends               attach
 //	command reloader                   run.live               the run ends                     run.end
 //	command restart, SIGUSR2           run.headless          the successor serves, or not     run.headless
+//	command refusal of restarts        run.live              its dashboard ends               run.live
 //	command serve, drain, print,       run.live              the run ends                     run.live, but for a write
 //	  show, tell                                                                              to a stdout or a terminal that
 //	                                                                                          nobody reads, which ends with
@@ -158,13 +168,15 @@
 //
 // # Locks
 //
-// Order: server rechecking, then claims → dispatcher, callerConn → callerWatch, server links and
-// client → totals, whoever asks for a frame tape → the tape. All others are
-// leaves: nobody holds one while taking another, calling out, sending on a channel
-// that could block, or doing I/O; but store/playback, which no tunnel is near, reads
-// its database under two of its own (moments, details). The bus's lock is a leaf below all. A tunnel
-// connection has one mutex, for its outbox and all of its exchanges; no lock is
-// shared by all connections on the way of a request.
+// Order: server rechecking, then claims → dispatcher, callerConn → callerWatch,
+// server links and client → totals, whoever asks for a frame tape → the tape, the
+// watch of one stream of HTTP/2 → limits and that stream, which must not be touched
+// once its handler has left it. All others are leaves: nobody holds one while taking
+// another, calling out, sending on a channel that could block, or doing I/O; but
+// claims binds ports, and store/playback, which no tunnel is near, reads its database
+// under two of its own (moments, details). The bus's lock is a leaf below all. A
+// tunnel connection has one mutex, for its outbox and all of its exchanges; no lock
+// is shared by all connections on the way of a request.
 //
 // # Laws
 //

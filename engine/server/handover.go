@@ -115,11 +115,18 @@ func (d *dispatcher) returning() bool {
 
 // openPorts begins to accept on ports that the process was started with.
 func (s *Server) openPorts() {
+	for _, port := range s.claimPorts() {
+		s.log.Warn("an inherited port is outside of those that may be exposed", "port", port)
+	}
+}
+
+// claimPorts is openPorts, and returns the ports that it has closed.
+func (s *Server) claimPorts() (outside []uint16) {
 	s.claims.mu.Lock()
 	defer s.claims.mu.Unlock()
 	for port, ln := range s.o.Ports {
 		if s.o.TCPFirst == 0 || port < s.o.TCPFirst || port > s.o.TCPLast || s.claims.closed {
-			s.log.Warn("an inherited port is outside of those that may be exposed", "port", port)
+			outside = append(outside, port)
 			ln.Close()
 			continue
 		}
@@ -145,6 +152,7 @@ func (s *Server) openPorts() {
 			s.claims.unbind(port)
 		})
 	}
+	return outside
 }
 
 // Ports returns the listeners of exposed TCP ports.

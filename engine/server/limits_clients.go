@@ -82,7 +82,7 @@ const (
 
 // pace waits until n bytes more, behind passed of the same exchange and direction,
 // may go to the client (up) or be passed on that came from it. It ends early when
-// ctx ends or over says so: whoever passes them on finds out why.
+// ctx or the connection ends or over says so: whoever passes them on finds out why.
 //
 // Waiting here, for one exchange, holds up no other one: what is not read gives
 // its peer no credit, and what is not sent fills no queue.
@@ -111,6 +111,8 @@ func (l *link) pace(ctx context.Context, s *Server, up bool, passed int64, n int
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			return
+		case <-l.conn.Done():
 			return
 		}
 		left := time.Until(until)

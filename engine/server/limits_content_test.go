@@ -208,6 +208,9 @@ func TestEndOfWhatIsPaced(t *testing.T) {
 		"operator": func(b *bench, _ *rawCall) {
 			b.s.CancelExchange(b.t.Context(), b.seen(engine.KindRequestStarted)[0].Request.ID, engine.Operator{Name: "op"})
 		},
+		"client leaves": func(b *bench, _ *rawCall) {
+			b.s.CloseConnection(b.t.Context(), b.s.links.list()[0].id, engine.CloseKilled, engine.Operator{Name: "op"})
+		},
 		"server ends": func(b *bench, _ *rawCall) { b.s.Close() },
 	} {
 		for _, up := range []bool{false, true} {

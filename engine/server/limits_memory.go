@@ -37,11 +37,17 @@ func (g *memoryGuard) init() {
 
 // update sets the bound; none where it is not positive. It starts the watch.
 func (g *memoryGuard) update(s *Server, bound int64) {
+	if g.set(max(bound, 0)) {
+		s.spawn(func() { g.watch(s) })
+	}
+}
+
+// set sets the bound and reports whether a watch is to be started.
+func (g *memoryGuard) set(bound int64) (start bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	bound = max(bound, 0)
 	if bound == g.bound {
-		return
+		return false
 	}
 	if g.bound == 0 {
 		g.former = g.soft(-1)
@@ -50,12 +56,11 @@ func (g *memoryGuard) update(s *Server, bound int64) {
 	if bound == 0 {
 		g.soft(g.former)
 		g.over.Store(false)
-		return
+		return false
 	}
 	g.soft(min(bound/10*9+bound%10*9/10, g.former))
-	if !g.running {
-		g.running = s.spawn(func() { g.watch(s) })
-	}
+	start, g.running = !g.running, true
+	return start
 }
 
 // watch looks until there is no bound any more or the server ends.
