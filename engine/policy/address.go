@@ -110,6 +110,9 @@ func carried(dst []netip.Addr, a netip.Addr) []netip.Addr {
 }
 
 func (r *Rules) inGuarded(a netip.Addr) bool {
+	if !r.nearGuarded.has(firstByte(a)) {
+		return false
+	}
 	for _, g := range r.guarded {
 		if g.Contains(a) {
 			return true
@@ -161,4 +164,24 @@ func embedded(dst []netip.Addr, a netip.Addr) []netip.Addr {
 		dst = append(dst, tail)
 	}
 	return dst
+}
+
+// firstBytes is a set of the first bytes of addresses, of both families.
+type firstBytes [4]uint64
+
+func (s *firstBytes) has(b byte) bool { return s[b/64]&(1<<(b%64)) != 0 }
+
+// add adds all with which an address of the block may begin.
+func (s *firstBytes) add(block netip.Prefix) {
+	first := int(firstByte(block.Addr()))
+	for b := first; b < first+1<<max(8-block.Bits(), 0); b++ {
+		s[b/64] |= 1 << (b % 64)
+	}
+}
+
+func firstByte(a netip.Addr) byte {
+	if a.Is4() {
+		return a.As4()[0]
+	}
+	return a.As16()[0]
 }

@@ -153,38 +153,46 @@ func (s *spellings) appendPort(b []byte, path string) []byte {
 	return append(b, path...)
 }
 
-// spell returns the spellings of a URL; ok is false if its authority does not
-// name dest. Without want it only looks at that.
-func spell(url string, dest destination, want bool) (s spellings, ok bool) {
+// spell sets s to the spellings of a URL; it returns false if its authority does
+// not name dest, which was read from host. Without want it only looks at that.
+func (s *spellings) spell(url, from string, dest *destination, want bool) bool {
 	scheme, rest, found := strings.Cut(url, "://")
-	if !found || !isScheme(scheme) || hasControl(rest) {
-		return s, false
+	if !found || !isScheme(scheme) {
+		return false
 	}
-	authority, path := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, path = rest[:i], rest[i:]
-	} else if a, star := strings.CutSuffix(rest, "*"); star { // asterisk-form, RFC 9112 §3.2.4
-		authority, path = a, "*"
+	end, plain, ok := survey(rest)
+	if !ok {
+		return false
 	}
-	host, port := splitAuthority(authority)
-	named, ok := parseHost(host)
-	if !ok || named.isAddress != dest.isAddress || named.name != dest.name || named.address != dest.address {
-		return s, false
-	}
-	usual := usualPort(scheme)
-	if named.port = usual; port != "" {
-		if named.port, ok = parsePort(port); !ok {
-			return s, false
+	authority, path := rest[:end], rest[end:]
+	if path == "" {
+		if a, star := strings.CutSuffix(rest, "*"); star { // asterisk-form, RFC 9112 §3.2.4
+			authority, path = a, "*"
 		}
 	}
-	if named.port != dest.port {
-		return s, false
+	host, port := splitAuthority(authority)
+	// Most often it is the same text, which was read already.
+	if colon := strings.LastIndexByte(from, ':'); colon < 0 || host != from[:colon] {
+		named, ok := parseHost(host)
+		if !ok || named.isAddress != dest.isAddress || named.name != dest.name || named.address != dest.address {
+			return false
+		}
+	}
+	usual := usualPort(scheme)
+	at := usual
+	if port != "" {
+		if at, ok = parsePort(port); !ok {
+			return false
+		}
+	}
+	if at != dest.port {
+		return false
 	}
 	if !want {
-		return s, true
+		return true
 	}
 	s.given, s.host = url, url
-	s.scheme, s.name, s.port, s.path = strings.ToLower(scheme), normalHost(host, named), dest.port, path
+	s.scheme, s.name, s.port, s.path = strings.ToLower(scheme), normalHost(host, dest), dest.port, path
 	s.ported = dest.port == usual
 	if s.name != host || hasUpper(scheme) || len(host) != len(authority) && s.ported {
 		s.host = s.scheme + "://" + s.name
@@ -193,12 +201,36 @@ func spell(url string, dest destination, want bool) (s spellings, ok bool) {
 		}
 		s.host += path
 	}
-	s.givenPath, s.hostPath, s.normal = s.given, s.host, normalPath(path)
-	if s.normal != path {
+	s.givenPath, s.hostPath, s.normal = s.given, s.host, path
+	if plain {
+		return true
+	}
+	if s.normal = normalPath(path); s.normal != path {
 		s.givenPath = strings.TrimSuffix(s.given, path) + s.normal
 		s.hostPath = strings.TrimSuffix(s.host, path) + s.normal
 	}
-	return s, true
+	return true
+}
+
+// survey returns where the authority at the beginning of rest ends, and whether
+// what follows is in normal form as far as that can be seen at once. It is not ok
+// with control characters or spaces, over which "." in an expression may stumble.
+func survey(rest string) (end int, plain, ok bool) {
+	end, plain = len(rest), true
+	var last byte
+	for i := 0; i < len(rest); i++ {
+		c := rest[i]
+		switch {
+		case c <= ' ', c == 0x7f:
+			return 0, false, false
+		case c == '/', c == '?', c == '#':
+			end = min(end, i)
+		case c == '%', c == '.' && last == '/':
+			plain = false
+		}
+		last = c
+	}
+	return end, plain, true
 }
 
 // usualPort returns the port that a URL of the scheme means without one, or 0.
@@ -221,7 +253,7 @@ func splitAuthority(authority string) (host, port string) {
 	return authority[:i], authority[i+1:]
 }
 
-func normalHost(host string, named destination) string {
+func normalHost(host string, named *destination) string {
 	if !named.isAddress {
 		return named.name
 	}
@@ -247,17 +279,6 @@ func isScheme(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// hasControl finds control characters and spaces, over which "." in an
-// expression may stumble.
-func hasControl(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] == 0x7f {
-			return true
-		}
-	}
-	return false
 }
 
 func hasUpper(s string) bool {

@@ -91,8 +91,8 @@ func (r *Rules) Explain(q *Query, not Unknown) *Explanation {
 		x.Why = textNumeral
 		return x
 	}
-	url, ok := spell(q.URL, dest, true)
-	if !ok {
+	var url spellings
+	if !url.spell(q.URL, q.Host, &dest, true) {
 		x.Why = textBadURL
 		return x
 	}

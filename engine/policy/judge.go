@@ -92,29 +92,44 @@ func methodBit(method string) uint16 {
 	return 0
 }
 
-// Bounds of what a judgement keeps on the stack.
+// Bounds of what a judgement has room for without asking for more.
 const (
-	stackWords  = 8 // of 64 rules each
-	stackFields = 8
+	keptWords  = 8 // of 64 rules each
+	keptFields = 8
 )
 
-// A judgement is one query while it is judged.
+// A judgement is one query while it is judged. It is no part of a stack: most
+// queries come on a goroutine of their own, whose stack would have to grow for it.
 type judgement struct {
-	r       *Rules
-	q       *Query
-	dest    destination
-	url     spellings
-	bit     uint16
-	words   [stackWords]uint64
-	values  [stackFields][]string
-	have    uint16 // which of values are there
-	scratch *scratch
+	r      *Rules
+	q      Query
+	dest   destination
+	url    spellings
+	bit    uint16
+	words  [keptWords]uint64
+	values [keptFields][]string
+	have   uint16 // which of values are there
+
+	// Kept for the next one.
+	port, portPath []byte
+	spelt          bool
+	set            []uint64
 }
 
-func (j *judgement) release() {
-	if j.scratch != nil {
-		j.r.plans.scratch.Put(j.scratch)
+func (r *Rules) judgement(q *Query, dest *destination) *judgement {
+	j, _ := r.plans.judgements.Get().(*judgement)
+	if j == nil {
+		j = new(judgement)
 	}
+	j.r, j.q, j.dest = r, *q, *dest
+	return j
+}
+
+// release keeps the room, and nothing of the query.
+func (j *judgement) release() {
+	r := j.r
+	*j = judgement{port: j.port, portPath: j.portPath, set: j.set}
+	r.plans.judgements.Put(j)
 }
 
 func (j *judgement) judge() (Permit, error) {
@@ -139,12 +154,15 @@ func (j *judgement) judge() (Permit, error) {
 		return Permit{}, c.denial
 	}
 	guarded := j.dest.isAddress && r.isGuarded(j.dest.address)
-	allowed, byAddress, unresolved := r.all && !guarded, false, false
+	allowed, byAddress, settled, unresolved := r.all && !guarded, false, false, false
 	if !j.dest.isAddress && hasPort(r.addressPorts, j.dest.port) {
 		byAddress, unresolved = !r.server, r.server
 	}
 	for n := range ones(alive, r.denies, len(r.rules)) {
 		c := &r.rules[n]
+		if j.dest.isAddress && !guarded && allowed || settled {
+			break // the dial asks nothing more of this address
+		}
 		if len(c.blocks) == 0 {
 			switch {
 			case allowed || guarded || !j.matches(c, false):
@@ -171,7 +189,7 @@ func (j *judgement) judge() (Permit, error) {
 			clients = clients.allow(c.client)
 			continue
 		}
-		byAddress = true
+		byAddress, settled = true, j.dest.isAddress && c.condition < 0
 	}
 	switch {
 	case allowed || byAddress || clients != nil && len(clients.allows) > 0:
@@ -198,10 +216,13 @@ func (j *judgement) alive() []uint64 {
 	r := j.r
 	var set []uint64
 	words := len(r.alive) / 2
-	if words <= stackWords {
+	if words <= keptWords {
 		set = j.words[:words]
 	} else {
-		set = j.room().words(words)
+		if cap(j.set) < words {
+			j.set = make([]uint64, words)
+		}
+		set = j.set[:words]
 	}
 	if j.dest.isAddress {
 		copy(set, r.alive[:words])
@@ -251,7 +272,7 @@ func ones(set []uint64, first, end int) func(yield func(int) bool) {
 // the destination is one, the client only where it is known. A rule that denies
 // holds where one of several values or spellings matches.
 func (j *judgement) matches(c *rule, denies bool) bool {
-	q := j.q
+	q := &j.q
 	if j.bit&c.methods == 0 && (j.bit != 0 || c.method != nil && !c.method.MatchString(q.Method)) {
 		return false
 	}
@@ -299,7 +320,7 @@ func (j *judgement) fieldValues(i int) []string {
 	if j.q.Fields == nil {
 		return nil
 	}
-	if i >= stackFields {
+	if i >= keptFields {
 		return j.q.Fields.Values(j.r.fields[i].name)
 	}
 	if j.have&(1<<i) == 0 {
@@ -311,41 +332,15 @@ func (j *judgement) fieldValues(i int) []string {
 
 // portMatches holds an expression against the spelling with the port spelt out.
 func (j *judgement) portMatches(re *regexp.Regexp) bool {
-	s := j.room()
-	if !s.spelt {
-		s.spelt = true
-		s.port = j.url.appendPort(s.port[:0], j.url.path)
-		s.portPath = s.portPath[:0]
+	if !j.spelt {
+		j.spelt = true
+		j.port = j.url.appendPort(j.port[:0], j.url.path)
+		j.portPath = j.portPath[:0]
 		if j.url.normal != j.url.path {
-			s.portPath = j.url.appendPort(s.portPath, j.url.normal)
+			j.portPath = j.url.appendPort(j.portPath, j.url.normal)
 		}
 	}
-	return re.Match(s.port) || len(s.portPath) > 0 && re.Match(s.portPath)
-}
-
-// scratch is what a judgement needs beyond its stack.
-type scratch struct {
-	port, portPath []byte
-	spelt          bool
-	set            []uint64
-}
-
-func (j *judgement) room() *scratch {
-	if j.scratch == nil {
-		j.scratch, _ = j.r.plans.scratch.Get().(*scratch)
-		if j.scratch == nil {
-			j.scratch = new(scratch)
-		}
-		j.scratch.spelt = false
-	}
-	return j.scratch
-}
-
-func (s *scratch) words(n int) []uint64 {
-	if cap(s.set) < n {
-		s.set = make([]uint64, n)
-	}
-	return s.set[:n]
+	return re.Match(j.port) || len(j.portPath) > 0 && re.Match(j.portPath)
 }
 
 // within reports whether an address that is known stands in one of the blocks.

@@ -22,6 +22,9 @@ import (
 // within such a block.
 func (s *RuleSet) Compile() (*Rules, error) {
 	r := &Rules{all: s.AllowAll, server: s.Server, guarded: guardedBlocks()}
+	for _, block := range r.guarded {
+		r.nearGuarded.add(block)
+	}
 	c := compiler{r: r, fields: map[string]int{}}
 	for i, value := range s.Deny {
 		if err := c.addText("deny", i, value); err != nil {
@@ -205,6 +208,7 @@ func (c *compiler) compile(e *Rule) (rule, error) {
 			return made, err
 		}
 		made.from = append(made.from, b)
+		c.r.callers = true
 	}
 	return made, nil
 }

@@ -58,9 +58,9 @@ const maxPlans = 256
 
 // plans are those of conditional rules, by the set of rules that hold.
 type plans struct {
-	mu      sync.RWMutex
-	kept    map[string]*plan
-	scratch sync.Pool // of *scratch
+	mu         sync.RWMutex
+	kept       map[string]*plan
+	judgements sync.Pool // of *judgement
 }
 
 // permit returns the plan under which those conditional rules hold.

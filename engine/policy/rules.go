@@ -18,9 +18,11 @@ type Rules struct {
 	rules  []rule // those that deny, then those that allow
 	denies int    // how many deny
 
-	guarded    []netip.Prefix
-	urls       bool // a rule looks at URLs
-	conditions int  // rules on addresses that have other conditions
+	guarded     []netip.Prefix
+	nearGuarded firstBytes
+	urls        bool // a rule looks at URLs
+	callers     bool // a rule looks at callers' addresses
+	conditions  int  // rules on addresses that have other conditions
 
 	// How a query finds the rules that may speak of it.
 	alive        []uint64           // sets of those without a key: where the destination is an address, then where it is a name
@@ -50,6 +52,9 @@ func (r *Rules) OnAddresses() (places []string) {
 	}
 	return places
 }
+
+// AskFrom reports whether a rule looks at [Query.From].
+func (r *Rules) AskFrom() bool { return r != nil && r.callers }
 
 // A Rule is an entry of a whitelist or blacklist: wsp's, with more to it. Its
 // expressions are RE2, match anywhere in the text, and all that it says must
@@ -175,11 +180,11 @@ func (r *Rules) Check(q *Query) (Permit, error) {
 	if r.server && dest.isNumeral() {
 		return Permit{}, denied(textNumeral)
 	}
-	j := judgement{r: r, q: q, dest: dest}
-	if j.url, ok = spell(q.URL, dest, r.urls); !ok {
+	j := r.judgement(q, &dest)
+	defer j.release()
+	if !j.url.spell(q.URL, q.Host, &dest, r.urls) {
 		return Permit{}, denied(textBadURL)
 	}
-	defer j.release()
 	return j.judge()
 }
 

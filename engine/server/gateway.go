@@ -76,10 +76,15 @@ func (s *Server) permit(r *http.Request, c *call, t *target) (engine.Reason, str
 	if t.way == engine.WayHost && s.dispatch.lookup(t.to) == nil {
 		return engine.ReasonNoRoute, ""
 	}
-	if s.live().Rules == nil {
+	rules := s.live().Rules
+	if rules == nil {
 		return engine.ReasonNone, ""
 	}
-	return engine.ReasonOf(s.allowed(c, &policy.Query{Method: r.Method, Fields: r.Header, From: callerAddress(r.RemoteAddr)}, t)), ""
+	q := policy.Query{Method: r.Method, Fields: r.Header}
+	if rules.AskFrom() {
+		q.From = callerAddress(r.RemoteAddr)
+	}
+	return engine.ReasonOf(allowed(rules, c, &q, t)), ""
 }
 
 // forward finds a connection, opens an exchange on it and relays both ways. If

@@ -133,7 +133,7 @@ func (p *replay) run() {
 	defer p.idle.Stop()
 	p.c.ask(p.method, &p.t)
 	query := policy.Query{Method: p.method, Fields: p, Client: p.only}
-	if err := p.s.allowed(p.c, &query, &p.t); err != nil {
+	if err := allowed(p.s.live().Rules, p.c, &query, &p.t); err != nil {
 		p.refuse(engine.ReasonOf(err))
 		return
 	}

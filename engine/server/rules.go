@@ -11,12 +11,11 @@ import (
 // errNoRule says that there are connections, none of which the rules let carry it.
 var errNoRule = errors.New("forbidden: the rules of the server leave out every client that could carry this")
 
-// allowed asks the rules of this end, if there are any, about a request, of which
+// allowed asks rules of this end, if there are any, about a request, of which
 // q has method, fields and the caller's address; of an exposed name too: by the
 // public URL, since the origin's is the client's to know. Rules on clients are
 // asked again by whoever chooses one: see destination.serves.
-func (s *Server) allowed(c *call, q *policy.Query, t *target) error {
-	rules := s.live().Rules
+func allowed(rules *policy.Rules, c *call, q *policy.Query, t *target) error {
 	if rules == nil {
 		return nil
 	}
@@ -26,7 +25,12 @@ func (s *Server) allowed(c *call, q *policy.Query, t *target) error {
 	} else {
 		q.URL = t.scheme + "://" + t.authority + t.path
 		if !hasPort(t.authority) {
-			q.Host += map[string]string{"http": ":80", "https": ":443"}[t.scheme]
+			switch t.scheme {
+			case "http":
+				q.Host += ":80"
+			case "https":
+				q.Host += ":443"
+			}
 		}
 	}
 	if t.to.kind == toClient {
