@@ -39,6 +39,37 @@ func TestDrainedConnectionIsReplacedAtOnce(t *testing.T) {
 	})
 }
 
+// A server that drains every connection as soon as it stands must not have the
+// client open one after the other until no file is left.
+func TestServerThatDrainsWhateverItGets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &fakeNet{}
+		r := start(t, net, 0.5, Options{Pool: 2})
+		synctest.Wait()
+		drained := 0
+		for range 4 * maxLeaving {
+			all := net.alive()
+			for _, s := range all[drained:] {
+				s.o.OnDrain()
+			}
+			drained = len(all)
+			synctest.Wait()
+		}
+		if n := len(net.alive()); n > maxLeaving+2 {
+			t.Errorf("%d connections", n)
+		}
+		for _, s := range net.alive() {
+			s.Close(engine.CloseGoingAway, "")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := len(net.alive()); n != 2 {
+			t.Errorf("%d connections when the server had come to its senses, want 2", n)
+		}
+		r.stop(t)
+	})
+}
+
 // A server that only stops and comes back after a while: what was tried meanwhile
 // must not keep the client away when it is there again.
 func TestDrainOfAServerThatComesBackLater(t *testing.T) {

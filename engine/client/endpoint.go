@@ -18,6 +18,7 @@ import (
 const (
 	classicCheck = time.Second // between two looks at a classic pool, as wsp has it
 	maxOpening   = 8           // dials to one server at a time
+	maxLeaving   = 256         // connections that were replaced and finish; with more none is replaced
 
 	// renewGrace is for what runs over a connection that was replaced: nothing
 	// asks it to end.
@@ -214,6 +215,8 @@ func (e *endpoint) taken() {
 func (e *endpoint) missing() int {
 	open := len(e.live) - e.opening
 	switch {
+	case len(e.leaving) >= maxLeaving:
+		return 0 // a server that drains whatever it gets would have us open sockets for ever
 	case len(e.live) == 0:
 		return 1
 	case open == 0:
