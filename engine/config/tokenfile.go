@@ -33,8 +33,11 @@ func changeTokens(path string, create bool, change func(f *tokenFile, data []byt
 	}
 	renamed := false
 	defer func() {
-		if !renamed { // else it may be somebody else's by now
-			draft.Close()
+		if renamed { // it may be somebody else's by now
+			return
+		}
+		draft.Close()
+		if draft.isOurs() {
 			os.Remove(draft.Name())
 		}
 	}()
@@ -70,13 +73,23 @@ func changeTokens(path string, create bool, change func(f *tokenFile, data []byt
 	return nil
 }
 
-// openDraft makes the file that is going to take the place of another. That it is
-// there says that somebody is at it.
-func openDraft(path string) (*os.File, error) {
+// A draft is a file that is going to take the place of another. That it is there
+// says that somebody is at it.
+type draft struct {
+	*os.File
+	info os.FileInfo // when it was made
+}
+
+// openDraft makes one.
+func openDraft(path string) (*draft, error) {
 	for deadline := time.Now().Add(tokenPatience); ; {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			info, err := f.Stat()
+			return &draft{f, info}, err
+		}
 		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+			return nil, err
 		}
 		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > tokenStale {
 			os.Remove(path)
@@ -89,7 +102,7 @@ func openDraft(path string) (*os.File, error) {
 	}
 }
 
-func finishDraft(draft *os.File, text []byte, mode os.FileMode, path string) error {
+func finishDraft(draft *draft, text []byte, mode os.FileMode, path string) error {
 	if _, err := draft.Write(text); err != nil {
 		return err
 	}
@@ -97,13 +110,24 @@ func finishDraft(draft *os.File, text []byte, mode os.FileMode, path string) err
 		return err
 	}
 	if info, err := os.Stat(path); err == nil {
-		keepOwner(draft, info)
+		keepOwner(draft.File, info)
 	}
 	if err := draft.Sync(); err != nil {
 		return err
 	}
+	// Who stopped for long was taken for dead, and what stands there now may be half
+	// of what somebody else writes.
 	if err := draft.Close(); err != nil {
 		return err
 	}
+	if !draft.isOurs() {
+		return fmt.Errorf("somebody else has taken %s over; nothing has changed, try again", draft.Name())
+	}
 	return os.Rename(draft.Name(), path)
+}
+
+// isOurs reports whether what stands under the name of a draft is that still.
+func (d *draft) isOurs() bool {
+	now, err := os.Lstat(d.Name())
+	return err == nil && os.SameFile(d.info, now)
 }
