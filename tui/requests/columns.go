@@ -97,6 +97,10 @@ func (l *List) lay(w int) {
 			return methodCompact
 		case c == colClient && compact:
 			return 12
+		case c == colConnection:
+			return max(columnFacts[c].width, len("c-")+l.connDigits)
+		case c == colID:
+			return max(columnFacts[c].width, len("r-")+l.idDigits)
 		}
 		return columnFacts[c].width
 	}
@@ -127,6 +131,26 @@ func (l *List) lay(w int) {
 			x += cells + 1
 		}
 	}
+}
+
+// widen makes room for the ids of h rows: after restarts they are long, and an id
+// that is cut is another one. A column never becomes narrower, so that nothing
+// jumps.
+func (l *List) widen(h int) {
+	for i := l.top; i < l.top+h; i++ {
+		if r := l.row(i); r != nil {
+			l.connDigits = max(l.connDigits, digits(uint64(r.Connection)))
+			l.idDigits = max(l.idDigits, digits(uint64(r.ID)))
+		}
+	}
+}
+
+func digits(n uint64) int {
+	d := 1
+	for ; n >= 10; n /= 10 {
+		d++
+	}
+	return d
 }
 
 // headerAt returns the order that a click at column x of the header asks for.

@@ -24,6 +24,7 @@ func (l *List) Draw(a canvas.Area, f *pane.Frame, focused bool) {
 func (l *List) DrawRows(a canvas.Area, f *pane.Frame, focused bool) {
 	l.load(f)
 	w, h := a.Size()
+	l.widen(h)
 	l.lay(w)
 	l.header(a, f)
 	l.rows = canvas.Rect{X: a.Bounds().X, Y: a.Bounds().Y + 1, W: w, H: max(h-1, 0)}
@@ -218,10 +219,10 @@ func (l *List) cell(a canvas.Area, p placed, r *engine.Request, f *pane.Frame, p
 		if r.Connection != 0 {
 			l.text = strconv.AppendUint(append(l.text[:0], "c-"...), uint64(r.Connection), 10)
 		}
-		a.Bytes(p.x, 0, l.text[:min(len(l.text), p.w)], muted)
+		l.drawID(a, p, cut)
 	case colID:
 		l.text = strconv.AppendUint(append(l.text[:0], "r-"...), uint64(r.ID), 10)
-		a.Bytes(p.x, 0, l.text[:min(len(l.text), p.w)], muted)
+		l.drawID(a, p, cut)
 	case colHost:
 		host, _ := exchange.SplitTarget(r.Target)
 		a.Cut(p.x, 0, p.w, orDash(host), cut, plain)
@@ -414,4 +415,12 @@ func (l *List) lines(a canvas.Area, f *pane.Frame, texts ...string) {
 		}
 		a.Cut(gutter, y+i, max(a.W()-gutter-1, 0), s, f.Glyphs.Cut, style)
 	}
+}
+
+// drawID draws the id in l.text.
+func (l *List) drawID(a canvas.Area, p placed, cut string) {
+	if len(l.text) > p.w {
+		l.text = append(l.text[:max(p.w-1, 0)], cut...)
+	}
+	a.Bytes(p.x, 0, l.text, canvas.Of(themes.Muted))
 }

@@ -59,6 +59,8 @@ type List struct {
 	drawn   []int // by line of rows: the row that was drawn there, -1 a gap
 	layout  []placed
 	text    []byte
+
+	connDigits, idDigits int // the most of ids that were drawn
 }
 
 // Options say what a List is a part of.

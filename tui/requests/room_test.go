@@ -26,6 +26,37 @@ func TestMethodsAreNotCutWhereThereIsRoom(t *testing.T) {
 	}
 }
 
+// After restarts connections have long ids: "c-1020019" was drawn as "c-10200",
+// which is another connection. What has become wide stays so: nothing jumps.
+func TestLongIdsAreNotCut(t *testing.T) {
+	gap := func(text string) int { return strings.Index(text, "PATH") - strings.Index(text, "CONN ") }
+	th := newTheatre(t, 120, 36, false)
+	narrow := gap(th.draw())
+	last := th.plain.records[len(th.plain.records)-1]
+	last.ID++
+	last.Connection = 1020019
+	th.plain.records = append(th.plain.records, last)
+	th.step()
+	th.step()
+	wide := th.draw()
+	if !strings.Contains(wide, " c-1020019 ") {
+		t.Errorf("the id of the newest request is cut:\n%s", wide)
+	}
+	if gap(wide) != narrow+len("c-1020019")-7 {
+		t.Error("the path does not begin behind it")
+	}
+	for range 60 {
+		last.ID++
+		last.Connection = 7
+		th.plain.records = append(th.plain.records, last)
+	}
+	th.step()
+	th.step()
+	if text := th.draw(); strings.Contains(text, "c-1020019") || gap(text) != gap(wide) {
+		t.Errorf("the column jumps back:\n%s", text)
+	}
+}
+
 // The footer shows what freezes the screen.
 func TestFooterShowsPause(t *testing.T) {
 	th := newTheatre(t, 80, 24, false)
