@@ -303,7 +303,10 @@ func RevokeToken(path, which string) (removed []policy.Token, err error) {
 		}
 		return kept, []byte(strings.Join(lines, "")), nil
 	})
-	return removed, err
+	if err != nil {
+		return nil, err // it is all there still
+	}
+	return removed, nil
 }
 
 // lastLine returns the line on which the last of a node begins.
