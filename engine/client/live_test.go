@@ -259,10 +259,12 @@ func TestWayThatFails(t *testing.T) {
 		phase         Phase
 		want          string
 	}{
-		"proxy wants a password": {"http://" + no, "wss://server.example", PhaseRefused, "asks for a user and password"},
-		"proxy is not there":     {"http://" + gone.Addr().String(), "wss://server.example", PhaseDial, "dial"},
-		"unknown authority":      {"none", "wss://" + tlsOnly.Listener.Addr().String(), PhaseDial, "--ca FILE"},
-		"no TLS there":           {"none", "wss://" + no, PhaseDial, "is it ws://"},
+		"proxy wants a password":   {"http://" + no, "wss://server.example", PhaseRefused, "asks for a user and password"},
+		"proxy is not there":       {"http://" + gone.Addr().String(), "wss://server.example", PhaseDial, "dial"},
+		"unknown authority":        {"none", "wss://" + tlsOnly.Listener.Addr().String(), PhaseDial, "--ca FILE"},
+		"said once that it is TLS": {"none", "wss://" + tlsOnly.Listener.Addr().String(), PhaseDial, "dial: tls: failed to verify"},
+		"said once of a proxy":     {"https://" + tlsOnly.Listener.Addr().String(), "wss://server.example", PhaseDial, ": tls: failed to verify"},
+		"no TLS there":             {"none", "wss://" + no, PhaseDial, "is it ws://"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			way, err := egress.New(egress.Options{Proxy: tt.proxy})
@@ -277,7 +279,7 @@ func TestWayThatFails(t *testing.T) {
 			}
 			err = c.Run(t.Context())
 			run, ok := err.(*RunError)
-			if !ok || run.Phase != tt.phase || !strings.Contains(err.Error(), tt.want) {
+			if !ok || run.Phase != tt.phase || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "tls: tls") {
 				t.Errorf("error %v, want phase %d and %q", err, tt.phase, tt.want)
 			}
 		})

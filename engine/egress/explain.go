@@ -32,7 +32,7 @@ func (e *Error) Error() string {
 	if e.Step != "" {
 		text += ": " + e.Step
 	}
-	return fmt.Sprintf("%s: %v", text, e.Err)
+	return text + ": " + strings.TrimPrefix(e.Err.Error(), e.Step+": ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }

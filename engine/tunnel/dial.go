@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -153,7 +154,10 @@ func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 	secure := tls.Client(tcp.Wrap(c), config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
-		return nil, fmt.Errorf("tls: %w", err)
+		if !strings.HasPrefix(err.Error(), "tls: ") { // some say it themselves
+			err = fmt.Errorf("tls: %w", err)
+		}
+		return nil, err
 	}
 	return d.wrap(secure), nil
 }
