@@ -1,6 +1,8 @@
 package connection
 
 import (
+	"time"
+
 	"adit/engine"
 	"adit/engine/observe"
 	"adit/themes"
@@ -22,12 +24,14 @@ func (p *Pen) rttGraph(a canvas.Area, f *pane.Frame, samples []float32, bare boo
 	if !bare {
 		width := 2 * (a.W() - rttLabel - 2)
 		samples = samples[max(0, len(samples)-width):]
-		if most := graph.Largest(samples); most < 10 {
-			p.buf = format.AppendMillis(p.buf[:0], most)
-		} else {
-			p.buf = format.AppendCount(p.buf[:0], uint64(most+0.5))
+		switch most := graph.Largest(samples); {
+		case most < 9.95:
+			p.buf = append(format.AppendMillis(p.buf[:0], most), "ms"...)
+		case most < 999.5:
+			p.buf = append(format.AppendCount(p.buf[:0], uint64(most+0.5)), "ms"...)
+		default: // "1 351ms" has no room
+			p.buf = format.AppendDuration(p.buf[:0], time.Duration(float64(most)*float64(time.Millisecond)))
 		}
-		p.buf = append(p.buf, "ms"...)
 		a = graph.Scale(a, f.Glyphs, rttLabel, p.buf, false)
 	} else {
 		samples = samples[max(0, len(samples)-2*a.W()):]

@@ -55,3 +55,16 @@ func TestGreetingThatWasRefusedIsShownWithTheReason(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// With a ping of 1 351 ms the scale said "…51ms".
+func TestScaleOfRoundTripsIsNotCut(t *testing.T) {
+	for most, want := range map[float32]string{0.4: "0.4ms", 9.96: "10ms", 68: "68ms", 999.4: "999ms", 999.6: "999ms", 1351: "1.35s", 12_345: "12.3s", 75_000: "1m15s"} {
+		c := canvas.New()
+		c.Resize(40, 4)
+		new(Pen).rttGraph(c.Area(), &pane.Frame{Glyphs: themes.Unicode()}, []float32{0.1, most, 0.2}, false)
+		label, _, _ := strings.Cut(strings.TrimSpace(c.Plain()), " ")
+		if label != want {
+			t.Errorf("%v ms: %q, want %q", most, label, want)
+		}
+	}
+}
