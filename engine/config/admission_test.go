@@ -126,3 +126,31 @@ func TestReachableListenerCountsTokensAndAuthorities(t *testing.T) {
 		t.Error("on loopback callers come in beside a file without a token for them")
 	}
 }
+
+// A setting that waits for another one would do nothing in silence.
+func TestNoticesOfWhatMeansNothing(t *testing.T) {
+	for name, flags := range map[string]map[string][]string{
+		"--acme-email means nothing without --acme":         {"acme-email": {"a@example.com"}},
+		"--acme-cache means nothing without --acme":         {"acme-cache": {"certificates"}},
+		"--otlp-header means nothing without --otlp":        {"otlp-header": {"a=b"}},
+		"--otlp-sample means nothing without --otlp":        {"otlp-sample": {"0.5"}},
+		"--control-token means nothing without --control-l": {"control-token": {"x"}},
+	} {
+		_, notices, err := config.LoadServer("", nil, flags)
+		if err != nil || !strings.Contains(strings.Join(notices, "\n"), name) {
+			t.Errorf("%v: notices %q, error %v", flags, notices, err)
+		}
+	}
+	_, notices, err := config.LoadServer("", nil, map[string][]string{"otlp": {"http://127.0.0.1:4318"}, "otlp-sample": {"0.5"},
+		"acme": {"tunnels.example.com"}, "acme-email": {"a@example.com"}})
+	if err != nil || len(notices) > 0 {
+		t.Errorf("what has its other setting: notices %q, error %v", notices, err)
+	}
+}
+
+func TestMissingFileOfTokensSaysHowToMakeOne(t *testing.T) {
+	_, _, err := config.ReadTokens(filepath.Join(t.TempDir(), "tokens.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "adit token new --file ") {
+		t.Errorf("error %v", err)
+	}
+}

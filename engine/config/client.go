@@ -91,8 +91,10 @@ func (c *Client) settle() (notices []string, err error) {
 	if err := errors.Join(c.Dashboard.Check(c.Headless), c.Store.settle(), c.Capture.check(), c.Egress.check(), c.Observing.check()); err != nil {
 		return nil, err
 	}
-	if text := c.Control.idle(); text != "" {
-		notices = append(notices, text)
+	for _, text := range []string{c.Control.idle(), c.Observing.idle()} {
+		if text != "" {
+			notices = append(notices, text)
+		}
 	}
 	c.PoolMax = max(c.PoolMax, 1)
 	c.PoolIdle = min(c.PoolIdle, c.PoolMax)
@@ -182,7 +184,7 @@ func (c *Client) refusal(path string, settings []Setting, flags map[string][]str
 
 // checkServerURL takes a WebSocket URL; without a path it is wsp's /register.
 func checkServerURL(v string) (string, error) {
-	u, err := parseURL(v)
+	u, err := parseURL(v, "ws://127.0.0.1:8080/register")
 	if err != nil {
 		return "", err
 	}

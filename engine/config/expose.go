@@ -58,7 +58,7 @@ func parseExposeURL(s, id string) (host, origin string, err error) {
 			return "", "", errors.New("the name before = is empty; want NAME=URL")
 		}
 	}
-	u, err := parseURL(text)
+	u, err := parseURL(text, "http://localhost:3000")
 	if err != nil {
 		return "", "", err
 	}
@@ -83,14 +83,15 @@ func parseExposeURL(s, id string) (host, origin string, err error) {
 }
 
 // parseURL reads scheme://host[:port]… and refuses user information, fragments
-// and bad ports. Its error never shows the text, which may hold a password.
-func parseURL(text string) (*url.URL, error) {
+// and bad ports. like is one that is right, for the error, which never shows the
+// text: it may hold a password.
+func parseURL(text, like string) (*url.URL, error) {
 	if !strings.Contains(text, "://") {
-		return nil, errors.New("no scheme; want a URL such as http://localhost:3000")
+		return nil, fmt.Errorf("no scheme; want a URL such as %s", like)
 	}
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("no URL; want SCHEME://HOST[:PORT]")
+		return nil, fmt.Errorf("no URL; want one such as %s", like)
 	}
 	u.Scheme = strings.ToLower(u.Scheme)
 	switch {
@@ -99,7 +100,7 @@ func parseURL(text string) (*url.URL, error) {
 	case u.Fragment != "" || strings.HasSuffix(text, "#"):
 		return nil, errors.New("a URL with a fragment; leave out what follows #")
 	case u.Hostname() == "":
-		return nil, errors.New("a URL without a host; want SCHEME://HOST[:PORT]")
+		return nil, fmt.Errorf("a URL without a host; want one such as %s", like)
 	case !isHost(u.Hostname()):
 		return nil, fmt.Errorf("%q is no host name or address", engine.Bound(u.Hostname()))
 	case strings.HasSuffix(u.Host, ":"):

@@ -43,8 +43,21 @@ func (o *Observing) check() error {
 	return nil
 }
 
+// idle says which of the settings nothing comes of, "" if none.
+func (o *Observing) idle() string {
+	switch {
+	case o.OTLP != "":
+		return ""
+	case len(o.OTLPHeaders) > 0:
+		return "--otlp-header means nothing without --otlp URL, which sends traces"
+	case o.OTLPSample != 1:
+		return "--otlp-sample means nothing without --otlp URL, which sends traces"
+	}
+	return ""
+}
+
 func checkCollector(v string) (string, error) {
-	u, err := parseURL(v)
+	u, err := parseURL(v, "http://127.0.0.1:4318")
 	if err != nil {
 		return "", err
 	}

@@ -116,8 +116,10 @@ func (s *Server) settle() (notices []string, err error) {
 	if err := errors.Join(s.Dashboard.Check(s.Headless), s.Store.settle(), s.Capture.check(), s.TLS.check(), s.Observing.check()); err != nil {
 		return nil, err
 	}
-	if text := s.Control.idle(); text != "" {
-		notices = append(notices, text)
+	for _, text := range []string{s.Control.idle(), s.TLS.idle(), s.Observing.idle()} {
+		if text != "" {
+			notices = append(notices, text)
+		}
 	}
 	if s.OpenCallers == "all" && len(s.CallerToken) > 0 {
 		return nil, errors.New("--open-callers and --caller-token contradict each other; leave one out, or use --open-callers=exposed")
@@ -175,7 +177,7 @@ func (s *Server) refusal(path string, settings []Setting, flags map[string][]str
 	if s.Tokens != "" {
 		tokens, err := s.readTokens()
 		if err != nil {
-			return err
+			return fmt.Errorf("--tokens: %w", err)
 		}
 		clients = clients && tokens.Count(policy.TokenClient) == 0
 		callers = callers && tokens.Count(policy.TokenCaller) == 0

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"adit/engine"
 )
@@ -55,7 +56,7 @@ func TLSSettings(t *TLS) []Setting {
 func (t *TLS) check() error {
 	switch {
 	case len(t.Cert) != len(t.Key):
-		return fmt.Errorf("--tls-cert is given %d times and --tls-key %d times; every certificate needs its key", len(t.Cert), len(t.Key))
+		return fmt.Errorf("there are %d of --tls-cert and %d of --tls-key; every certificate needs its key", len(t.Cert), len(t.Key))
 	case !t.On() && t.ClientCA != "":
 		return errors.New("--client-ca needs TLS; give --tls-cert and --tls-key, or --acme")
 	case !t.On() && t.CallerCA != "":
@@ -64,6 +65,21 @@ func (t *TLS) check() error {
 		return errors.New("--listen-http redirects to https, which is not there; give --tls-cert and --tls-key, or --acme")
 	}
 	return nil
+}
+
+// idle says which of the settings nothing comes of, "" if none.
+func (t *TLS) idle() string {
+	if len(t.ACME) > 0 {
+		return ""
+	}
+	for _, given := range []struct{ name, value string }{
+		{"acme-email", t.ACMEMail}, {"acme-directory", t.ACMEServer}, {"acme-ca", t.ACMECA}, {"acme-cache", t.ACMECache},
+	} {
+		if given.value != "" {
+			return "--" + given.name + " means nothing without --acme NAME, which gets a certificate"
+		}
+	}
+	return ""
 }
 
 // Prefixes parses CIDRs and addresses that a setting has checked.
@@ -97,19 +113,23 @@ func checkACMEName(v string) (string, error) {
 		return v, nil
 	}
 	name, err := checkDomain(v)
-	if err == nil && name == "" {
+	switch {
+	case err != nil:
+	case name == "":
 		err = errors.New("is empty; want a host name")
+	case !strings.Contains(name, "."):
+		err = fmt.Errorf("%q is no public host name; want one such as tunnels.example.com", engine.Bound(v))
 	}
 	return name, err
 }
 
 func checkHTTPS(v string) (string, error) {
-	u, err := parseURL(v)
+	u, err := parseURL(v, "https://acme.example.com/directory")
 	if err != nil {
 		return "", err
 	}
 	if u.Scheme != "https" {
-		return "", fmt.Errorf("the scheme %q is not https", engine.Bound(u.Scheme))
+		return "", fmt.Errorf("the scheme %q is not https; an ACME server has no other", engine.Bound(u.Scheme))
 	}
 	return v, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
@@ -55,6 +56,9 @@ func ReadTokens(path string) (list []policy.Token, notices []string, err error) 
 
 func readTokenFile(path string) (data []byte, mode os.FileMode, err error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("read the tokens: %w; adit token new --file %s makes it", err, quote(path))
+	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("read the tokens: %w", err)
 	}
