@@ -2,6 +2,7 @@ package command
 
 import (
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -196,4 +197,25 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 			}
 		})
 	})
+}
+
+// What the README has people type is what the program takes.
+func TestEveryCommandInTheReadmeParses(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, inside := 0, false
+	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", "")) {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = !inside
+		case inside && strings.HasPrefix(line, "adit "):
+			found++
+			checkLine(t, shellWords(strings.TrimSpace(line))[1:])
+		}
+	}
+	if found < 12 {
+		t.Errorf("only %d commands are found", found)
+	}
 }

@@ -53,8 +53,8 @@ adit rules rehearse --config new.yaml --filter 'client:edge-* path:/api/' --json
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		err := func() (err error) {
 			switch {
-			case f.file == "":
-				return errors.New("which rules are to be rehearsed is not known; want --config FILE")
+			case f.file == "" && len(f.allow)+len(f.deny) == 0:
+				return errors.New("which rules are to be rehearsed is not known; want --config FILE, --allow or --deny")
 			case db != "" && remote.addr != "":
 				return errors.New("--from-db and --addr are two places; leave one out")
 			case since < 0:

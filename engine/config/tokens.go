@@ -303,7 +303,7 @@ func RevokeToken(path, which string) (removed []policy.Token, err error) {
 			}
 		}
 		if len(removed) == 0 {
-			return nil, nil, fmt.Errorf("%s: %w: %q", path, ErrNoToken, engine.Bound(which))
+			return nil, nil, fmt.Errorf("%s: %w: %q; adit token ls --file %s shows which there are", path, ErrNoToken, engine.Bound(which), quote(path))
 		}
 		return kept, []byte(strings.Join(lines, "")), nil
 	})
