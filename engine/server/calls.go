@@ -60,7 +60,8 @@ type call struct {
 	ex         tunnel.Exchange
 	out        writeDeadliner
 	cancelled  atomic.Bool
-	revoked    string // why it was cancelled, where its caller's credential is to blame; set before that
+	revoked    string // why it was cancelled, where a credential is to blame; set before that
+	revokedFor engine.Reason
 
 	identity policy.Identity                 // of its caller, as admitted
 	who      atomic.Pointer[policy.Identity] // as it is now; nil: not admitted yet
@@ -213,7 +214,7 @@ func (c *call) fail(reason engine.Reason, text string) {
 	if c.cancelled.Load() {
 		reason, text = engine.ReasonOperator, ""
 		if c.revoked != "" {
-			reason, text = refusalOf(c.rec.Way), c.revoked
+			reason, text = c.revokedFor, c.revoked
 		}
 	}
 	c.failed, c.reason = true, reason

@@ -80,6 +80,40 @@ func TestUpdateOfTheClientsOfACaller(t *testing.T) {
 	}
 }
 
+// So does one to a destination that the client may not carry any more.
+func TestUpdateOfTheDestinationsOfAClient(t *testing.T) {
+	set := newTokenSet(t)
+	token := set.add("client", policy.TokenClient, policy.Scope{})
+	live := func() Live {
+		l := set.live(false)
+		l.Callers = &policy.Callers{}
+		return l
+	}
+	b := serve(t, Options{Live: live()})
+	b.join(token, greeting("edge"), echoRaw)
+	stream := func(to string) *rawCall {
+		c := b.raw("CONNECT " + to + " HTTP/1.1\r\nHost: " + to + "\r\n\r\n")
+		if resp, err := http.ReadResponse(c.r, &http.Request{Method: "CONNECT"}); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("connect: %v, %v", resp, err)
+		}
+		return c
+	}
+	inside, outside := stream("db.internal:1"), stream("db.example:1")
+	set.list[0].Scope = policy.Scope{Destinations: []string{"*.internal"}}
+	b.s.Update(live(), operator)
+	outside.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := outside.r.ReadByte(); err == nil || strings.Contains(err.Error(), "timeout") {
+		t.Errorf("the stream goes on: %q, %v", n, err)
+	}
+	if rec := b.finished(1); rec.Reason != textClientScope {
+		t.Errorf("record %+v", rec)
+	}
+	inside.Write([]byte("ping"))
+	if _, err := io.ReadFull(inside.r, make([]byte, 4)); err != nil {
+		t.Errorf("what is inside the scope: %v", err)
+	}
+}
+
 // An update between the admission of a caller and what he asks for is heeded: it
 // found nothing that was asked, and he is not to go by what held before.
 func TestUpdateBetweenAdmissionAndRequest(t *testing.T) {

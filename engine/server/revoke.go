@@ -16,6 +16,8 @@ const (
 	textRevoked  = "credential revoked"
 	textExpired  = "credential expired"
 	textUnproven = "a credential is asked for now"
+
+	textClientScope = "outside the scope of the credential of its client"
 )
 
 // Update puts l in force for whatever comes from now on. What was admitted by a
@@ -49,7 +51,7 @@ func (s *Server) recheck(by *engine.Operator) {
 		s.expel(e.l, e.why)
 	}
 	for _, e := range over {
-		s.calls.revoke(e.id, e.why)
+		s.calls.revoke(&e)
 		s.dispatch.cancel(e.id)
 	}
 	s.calls.expiring(s.expireAt) // it may be sooner than it was
@@ -165,13 +167,14 @@ func refusalOf(way engine.Way) engine.Reason {
 
 // An overCall is a call that is to end.
 type overCall struct {
-	id  engine.RequestID
-	why string
+	id     engine.RequestID
+	reason engine.Reason
+	why    string
 }
 
 // over lists the calls whose callers would not be admitted any more, or not for what
-// they asked, and tells the others what holds of them now: a token may have got
-// another scope, and another end.
+// they asked, or whose client may not carry that any more, and tells the others what
+// holds of them now: a token may have got another scope, and another end.
 func (r *calls) over(callers *policy.Callers) (list []overCall) {
 	for i := range r.shards {
 		sh := &r.shards[i]
@@ -183,15 +186,19 @@ func (r *calls) over(callers *policy.Callers) (list []overCall) {
 			}
 			now, ok := callers.Renew(who, isExposed(c.rec.Way))
 			if !ok {
-				list = append(list, overCall{c.rec.ID, whyOver(who)})
+				list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), whyOver(who)})
 				continue
 			}
 			if now.Scope != who.Scope || !now.Expires.Equal(who.Expires) {
 				renewed := now
 				c.who.Store(&renewed)
 			}
-			if a := c.asking.Load(); a != nil && !a.within(now.Scope) || c.ex != nil && !now.Scope.ID(c.on.client) {
-				list = append(list, overCall{c.rec.ID, textRevoked + ": " + who.Name})
+			a := c.asking.Load()
+			switch {
+			case a != nil && !a.within(now.Scope), c.ex != nil && !now.Scope.ID(c.on.client):
+				list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), textRevoked + ": " + who.Name})
+			case c.ex != nil && !a.carriedBy(c.on.bounds.Load()):
+				list = append(list, overCall{c.rec.ID, engine.ReasonDenied, textClientScope})
 			}
 		}
 		sh.mu.Unlock()
@@ -199,14 +206,14 @@ func (r *calls) over(callers *policy.Callers) (list []overCall) {
 	return list
 }
 
-// revoke ends the call of that id, if it still runs.
-func (r *calls) revoke(id engine.RequestID, why string) {
-	sh := &r.shards[uint64(id)%callShards]
+// revoke ends a call, if it still runs.
+func (r *calls) revoke(e *overCall) {
+	sh := &r.shards[uint64(e.id)%callShards]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for c := sh.head; c != nil; c = c.next {
-		if c.rec.ID == id && !c.cancelled.Load() {
-			c.revoked = why
+		if c.rec.ID == e.id && !c.cancelled.Load() {
+			c.revoked, c.revokedFor = e.why, e.reason
 			c.cancelled.Store(true)
 			c.resetLocked()
 		}

@@ -54,16 +54,21 @@ func (a *asked) query() policy.Query {
 // with it serves.
 func (a *asked) fits(l *link) bool {
 	if b := l.bounds.Load(); b != nil {
-		if b.shut {
+		if b.shut || !a.carriedBy(b) {
 			return false
-		}
-		if a != nil && a.chosen() && b.scope != nil {
-			if q := a.query(); !b.scope.Destination(&q) {
-				return false
-			}
 		}
 	}
 	return a == nil || a.caller.ID(l.client)
+}
+
+// carriedBy reports whether the credential of a link with those bounds lets it carry
+// what is asked.
+func (a *asked) carriedBy(b *bounds) bool {
+	if a == nil || !a.chosen() || b == nil || b.scope == nil {
+		return true
+	}
+	q := a.query()
+	return b.scope.Destination(&q)
 }
 
 // textCallerScope is for callers who ask for what is outside their scope.
