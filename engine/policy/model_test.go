@@ -165,14 +165,13 @@ func drawRule(d *draw, server, denies bool) modelRule {
 }
 
 type modelQuery struct {
-	q       policy.Query
-	host    modelHost
-	port    int
-	given   [2]string // with the path as it came, and in normal form
-	normal  [2]string
-	ported  [2]string
-	fields  http.Header
-	clients []string
+	q      policy.Query
+	host   modelHost
+	port   int
+	given  [2]string // with the path as it came, and in normal form
+	normal [2]string
+	ported [2]string
+	fields http.Header
 }
 
 func drawQuery(d *draw) modelQuery {

@@ -76,7 +76,7 @@ func New(o Options) (*Exporter, error) {
 func newExporter(o Options) (*Exporter, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the collector of traces has no URL; want http://HOST:4318 or https://...")
+		return nil, errors.New("the collector of traces has no URL; want http://HOST:4318 or https://HOST:4318")
 	}
 	const path = "/v1/traces"
 	if !strings.HasSuffix(u.Path, path) {
