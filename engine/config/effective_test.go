@@ -78,3 +78,24 @@ func TestWaysToShowARunContradict(t *testing.T) {
 		}
 	}
 }
+
+// The query of a collector's URL may hold a key, as that of a server's may: what is
+// shown leaves it out, and a reload sees that it has changed.
+func TestQueryOfACollectorIsNotShown(t *testing.T) {
+	load := func(url string) *config.Loaded {
+		_, l, err := config.LoadServerFrom(config.Input{Flags: map[string][]string{"otlp": {url}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	first, second := load("http://h.example:4318/?key=hunter2"), load("http://h.example:4318/?key=hunter3")
+	for _, s := range first.Settings {
+		if strings.Contains(s.Value, "hunter2") || s.Name == "otlp" && s.Value != "http://h.example:4318/?…" {
+			t.Errorf("%s is shown as %q", s.Name, s.Value)
+		}
+	}
+	if changes := second.Changes(first); len(changes) != 1 || changes[0].Name != "otlp" {
+		t.Errorf("changes %+v", changes)
+	}
+}

@@ -23,9 +23,12 @@ func ObservingSettings(o *Observing) []Setting {
 	headers := secretsSetting(&o.OTLPHeaders, "otlp-header", "field for the collector, NAME=VALUE")
 	headers.Value = "NAME=VALUE|@FILE"
 	sample := rateSetting(&o.OTLPSample, "otlp-sample", "1", "part of requests that are traced, 0 to 1, where the caller has not decided")
+	otlp := textSetting(&o.OTLP, "otlp", "URL", "", "send traces to this OTLP/HTTP collector, such as http://127.0.0.1:4318 (default: not)", checkCollector)
+	otlp.exact = otlp.Get
+	otlp.Get = func() string { return withoutQueries([]string{o.OTLP}) }
 	return []Setting{
 		textSetting(&o.MetricsListen, "metrics-listen", "HOST:PORT", "", "serve /metrics, /healthz and /readyz here too, without TLS or token (default: not)", checkListen),
-		textSetting(&o.OTLP, "otlp", "URL", "", "send traces to this OTLP/HTTP collector, such as http://127.0.0.1:4318 (default: not)", checkCollector),
+		otlp,
 		headers,
 		sample,
 	}
