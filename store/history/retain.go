@@ -74,7 +74,7 @@ func (w *writer) trim() error {
 		return nil
 	}
 	w.trimmed = now
-	return w.trimAge(now)
+	return w.trimAge(w.age.at(now, now.Sub(w.began)))
 }
 
 func (w *writer) trimAge(now time.Time) error {

@@ -43,6 +43,7 @@ type writer struct {
 	gaps    []gap     // to be written with the next batch
 	kept    int64     // rows of requests
 	trimmed time.Time // when age and bytes were looked at
+	age     ageClock
 	err     error     // why writing is suspended
 	former  int64     // run of the former process that writes as well; 0 none
 	asked   time.Time // when its lock was asked for

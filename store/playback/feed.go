@@ -186,7 +186,7 @@ func (f *feed) requests(ctx context.Context, at time.Time, m moment, b *engine.B
 	}
 	f.flying = slices.DeleteFunc(f.flying, func(x engine.Request) bool {
 		end := x.Arrived.Add(max(x.LastByte, 0))
-		if end.After(at) {
+		if end.After(at) && at.Before(f.r.to) {
 			return false
 		}
 		b.Events = append(b.Events, engine.Event{Seq: m.event, Time: end, Kind: engine.KindRequestFinished, Connection: x.Connection, Client: x.Client, Request: &x})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"sort"
 	"sync"
 	"time"
@@ -35,6 +36,9 @@ func (r *Recording) moment(ctx context.Context, at time.Time) (moment, error) {
 	m := moment{at: at}
 	err := r.file.Read(ctx, func(db *sql.Conn) error {
 		n := at.UnixNano()
+		if !at.Before(r.to) {
+			n = math.MaxInt64 // all, also what a clock that was set back has from later
+		}
 		next := int64(1<<63 - 1)
 		request, after, err := newest(ctx, db, "requests", "arrived", n)
 		if err != nil {
@@ -65,8 +69,10 @@ func (r *Recording) moment(ctx context.Context, at time.Time) (moment, error) {
 }
 
 // newest returns the id of the last row of a table whose time is at or before n, 0
-// where there is none, and the time of the one after it. Rows are in order of time
-// but for some that are near one another.
+// where there is none, and until when that is so. Rows are in order of time but for
+// some that are near one another, and where the clock was set back: of these rows it
+// is not said at which moment within they come, but as n grows the id never goes
+// back, so that each comes once.
 func newest(ctx context.Context, db *sql.Conn, table, column string, n int64) (id, next int64, err error) {
 	var low, high sql.NullInt64
 	if err := db.QueryRowContext(ctx, "SELECT min(id) FROM "+table).Scan(&low); err != nil || !low.Valid {
@@ -95,7 +101,7 @@ func newest(ctx context.Context, db *sql.Conn, table, column string, n int64) (i
 			return true
 		}
 		if at > n {
-			next = at
+			next = min(next, at)
 			return true
 		}
 		return false
