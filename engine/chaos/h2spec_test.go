@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"crypto/tls"
 	"encoding/xml"
 	"io"
 	"log"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"adit/engine/enginetest"
 )
 
 // h2specVersion is newer than the others that the module proxy serves.
@@ -23,48 +26,78 @@ const h2specVersion = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatib
 // the whole tunnel, it finds wrong with a bare net/http server too.
 func TestH2Spec(t *testing.T) {
 	tool := h2spec(t)
+	t.Run("clear", func(t *testing.T) { conforms(t, tool, false) })
+	t.Run("TLS", func(t *testing.T) { conforms(t, tool, true) })
+}
+
+func conforms(t *testing.T, tool string, secure bool) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, strings.Repeat("answer ", 20))
 	})
 	var both http.Protocols
 	both.SetHTTP1(true)
-	both.SetUnencryptedHTTP2(true)
-	serve := func() string {
+	both.SetUnencryptedHTTP2(!secure)
+	both.SetHTTP2(secure)
+	authority := enginetest.NewAuthority(t)
+	pair := authority.Server("127.0.0.1", "localhost")
+	serve := func(secure bool) string {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		s := &http.Server{Handler: answer, Protocols: &both, ErrorLog: log.New(io.Discard, "", 0)}
 		done := make(chan struct{})
-		go func() { defer close(done); _ = s.Serve(ln) }()
+		go func() {
+			defer close(done)
+			if secure {
+				s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
+				_ = s.ServeTLS(ln, "", "")
+				return
+			}
+			_ = s.Serve(ln)
+		}()
 		t.Cleanup(func() { _ = s.Close(); <-done })
 		return ln.Addr().String()
 	}
 	// h2spec says ":authority: 127.0.0.1": a name below the domain 0.0.1, whose
 	// label is exposed. The client dials by another name.
-	server := start(t, "server", nil, "server", "--headless", "--name", "chaos", "--listen", "127.0.0.1:0", "--domain", "0.0.1")
+	flags, scheme := []string(nil), ""
+	root := filepath.Join(t.TempDir(), "root.pem")
+	if secure {
+		if err := os.WriteFile(root, authority.PEM, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cert, key := enginetest.WriteCertificate(t, t.TempDir(), "server", pair)
+		flags, scheme = []string{"--tls-cert", cert, "--tls-key", key}, "s"
+	}
+	server := start(t, "server", nil, append([]string{"server", "--headless", "--name", "chaos", "--listen", "127.0.0.1:0", "--domain", "0.0.1"}, flags...)...)
 	addr := server.await(0, "ready", 1, startWait)[0].Listen
 	_, port, _ := net.SplitHostPort(addr)
-	client := start(t, "client", nil, "client", "--headless", "--id", "pi", "--server", "ws://localhost:"+port+"/register",
-		"--expose", "127=http://"+serve())
+	flags = nil
+	if secure {
+		flags = []string{"--ca", root}
+	}
+	client := start(t, "client", nil, append([]string{"client", "--headless", "--id", "pi", "--server", "ws" + scheme + "://localhost:" + port + "/register",
+		"--expose", "127=http://" + serve(false)}, flags...)...)
 	client.await(0, "ready", 1, startWait)
-	resp, err := http.Get("http://" + addr + "/")
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority.Pool}, ForceAttemptHTTP2: true}
+	resp, err := (&http.Client{Transport: transport}).Get("http" + scheme + "://" + addr + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	http.DefaultClient.CloseIdleConnections()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("the tunnel answers %s", resp.Status)
+	transport.CloseIdleConnections()
+	if resp.StatusCode != http.StatusOK || secure && resp.ProtoMajor != 2 {
+		t.Fatalf("the tunnel answers %s by %s", resp.Status, resp.Proto)
 	}
 
 	var bare map[string]bool
 	var bareTotal int
 	var other sync.WaitGroup
-	beside := serve()
-	other.Go(func() { bare, bareTotal = conform(t, tool, beside) })
-	found, total := conform(t, tool, addr)
+	beside := serve(secure)
+	other.Go(func() { bare, bareTotal = conform(t, tool, beside, secure) })
+	found, total := conform(t, tool, addr, secure)
 	other.Wait()
 	t.Logf("h2spec: %d of %d fail; bare net/http: %d of %d", len(found), total, len(bare), bareTotal)
 	if total < 100 || total != bareTotal {
@@ -76,7 +109,7 @@ func TestH2Spec(t *testing.T) {
 			continue
 		}
 		// Some depend on who writes first: what fails again fails.
-		if again, _ := conform(t, tool, addr); again[name] {
+		if again, _ := conform(t, tool, addr, secure); again[name] {
 			t.Errorf("net/http passes: %s", name)
 		}
 	}
@@ -99,12 +132,16 @@ func h2spec(t *testing.T) string {
 }
 
 // conform returns the names of the tests that fail, and how many there are.
-func conform(t *testing.T, tool, addr string) (failed map[string]bool, total int) {
+func conform(t *testing.T, tool, addr string, secure bool) (failed map[string]bool, total int) {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(addr)
 	report := filepath.Join(t.TempDir(), "report.xml")
 	// Its exit code says no more than the report.
-	out, _ := exec.CommandContext(t.Context(), tool, "-h", "127.0.0.1", "-p", port, "-j", report).CombinedOutput()
+	args := []string{"-h", "127.0.0.1", "-p", port, "-j", report}
+	if secure {
+		args = append(args, "-t", "-k")
+	}
+	out, _ := exec.CommandContext(t.Context(), tool, args...).CombinedOutput()
 	b, err := os.ReadFile(report)
 	if err != nil {
 		t.Errorf("h2spec left no report: %v\n%s", err, out)

@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,25 +26,29 @@ import (
 // read a request that the gateway did not, nor one of another method or length,
 // and every caller gets the answers to its own requests, in their order.
 func TestSmuggling(t *testing.T) {
-	for _, protocol := range []string{"native", "classic"} {
+	for _, protocol := range []string{"native", "classic", "TLS"} {
 		t.Run(protocol, func(t *testing.T) {
 			origins := witnesses(t)
 			if len(origins) == 0 {
 				t.Skip("skipped: neither nginx, apache, node nor haproxy is installed")
 			}
 			var options []option
-			if protocol == "classic" {
+			every := 1
+			switch protocol {
+			case "classic":
 				options = classic()
+			case "TLS":
+				options, every = []option{secured}, 12
 			}
 			for _, w := range origins {
-				if protocol == "native" {
+				if protocol != "classic" {
 					options = append(options, clientFlags("--expose", w.name+"=http://"+w.addr))
 				}
 			}
 			r := newRig(t, append(options, serverFlags("--timeout", "3s"))...)
 			r.server.keepRequests()
 			r.works(t, 5*time.Second)
-			sent := smuggle(t, r, origins, protocol == "classic")
+			sent := smuggle(t, r, origins, every, protocol == "classic")
 			t.Logf("%d raw requests, %d answers to them, %d times the request that followed was answered too", sent.raw, sent.answers, sent.markers)
 			if sent.markers < sent.raw/20 || sent.answers < sent.raw/2 {
 				t.Errorf("of %d raw requests %d got an answer and %d the one that followed: too few to show anything", sent.raw, sent.answers, sent.markers)
@@ -59,10 +64,10 @@ type smuggled struct {
 	raw, answers, markers int
 }
 
-// smuggle sends every attack to a share of the origins, each on a connection of
+// smuggle sends every n-th attack to a share of the origins, each on a connection of
 // its own, and after each an honest request of somebody else, who would see what
 // was left over in between.
-func smuggle(t *testing.T, r *rig, origins []*witness, classic bool) *smuggled {
+func smuggle(t *testing.T, r *rig, origins []*witness, every int, classic bool) *smuggled {
 	type shot struct {
 		attack
 		id     string
@@ -70,7 +75,8 @@ func smuggle(t *testing.T, r *rig, origins []*witness, classic bool) *smuggled {
 	}
 	shots := make(chan shot)
 	sent, wrong := &smuggled{}, &complaints{t: t}
-	victims := &http.Transport{MaxIdleConnsPerHost: 32}
+	victims := &http.Transport{MaxIdleConnsPerHost: 32,
+		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return r.connect(ctx, addr) }}
 	defer victims.CloseIdleConnections()
 	if classic {
 		victims.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: r.addr})
@@ -92,7 +98,7 @@ func smuggle(t *testing.T, r *rig, origins []*witness, classic bool) *smuggled {
 				if s.family == "well-formed, pipelined" {
 					patience = 10 * time.Second
 				}
-				answers, err := shout(r.addr, fill.Replace(s.raw), patience)
+				answers, err := shout(r, fill.Replace(s.raw), patience)
 				if err != nil {
 					wrong.add("%s %s: %v\n%.300q", s.origin.name, s.family, err, s.raw)
 				}
@@ -111,6 +117,9 @@ func smuggle(t *testing.T, r *rig, origins []*witness, classic bool) *smuggled {
 	}
 	share := min(len(origins), pick(t, 1, len(origins), len(origins)))
 	for i, a := range attacks() {
+		if i%every != 0 {
+			continue
+		}
 		for n := range share {
 			w := origins[(i+n)%len(origins)]
 			shots <- shot{a, w.name + "-" + strconv.Itoa(i), w}
@@ -158,8 +167,8 @@ func honest(tr *http.Transport, addr, host, id string, classic bool) (string, er
 // shout writes raw on a new connection and returns which request each answer was
 // for, or its status where no origin gave it, until the connection ends or
 // nothing comes for as long as patience. An answer that is no HTTP is an error.
-func shout(addr, raw string, patience time.Duration) (answers []string, err error) {
-	conn, err := net.Dial("tcp", addr)
+func shout(r *rig, raw string, patience time.Duration) (answers []string, err error) {
+	conn, err := r.connect(context.Background(), r.addr)
 	if err != nil {
 		return nil, err
 	}
