@@ -162,6 +162,7 @@ func (l *Log) refresh(ctx context.Context, s *standing, q *engine.RequestQuery) 
 	if needs&filter.NeedsNow != 0 {
 		s.valid = s.valid && s.clock.Sub(s.scanned) < refind
 		if jump := s.context.Now.Sub(s.moment); jump < -refind || jump > leap {
+			s.valid = false // not in a moment: nobody may be shown what is out by as much
 			s.begin()
 		}
 		s.moment = s.context.Now

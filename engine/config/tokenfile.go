@@ -91,7 +91,8 @@ func openDraft(path string) (*draft, error) {
 		if !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > tokenStale {
+		// From later on: it was left when the clock was ahead.
+		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()).Abs() > tokenStale {
 			os.Remove(path)
 			continue
 		}

@@ -292,3 +292,18 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// TestClockThatWasAheadLeavesNoLock: a run that crashed with its draft there, when
+// the clock was an hour ahead, keeps nobody from changing tokens for an hour.
+func TestClockThatWasAheadLeavesNoLock(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		path := filepath.Join(t.TempDir(), "tokens")
+		at := time.Now().Add(by)
+		if err := errors.Join(os.WriteFile(path+".new", nil, 0o600), os.Chtimes(path+".new", at, at)); err != nil {
+			t.Fatal(err)
+		}
+		if err := config.AddToken(path, newToken("x")); err != nil {
+			t.Errorf("%v: %v", by, err)
+		}
+	}
+}

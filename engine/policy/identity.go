@@ -24,8 +24,11 @@ type Identity struct {
 	key credentialKey // which credential it was, for Renew
 }
 
-// Over reports whether the identity has expired.
-func (id *Identity) Over(now time.Time) bool { return !id.Expires.IsZero() && !now.Before(id.Expires) }
+// Over reports whether the identity has expired by the wall clock, which may have
+// been set since Expires was.
+func (id *Identity) Over(now time.Time) bool {
+	return !id.Expires.IsZero() && !now.Round(0).Before(id.Expires)
+}
 
 // Proven reports whether a credential was shown for it.
 func (id *Identity) Proven() bool { return id.key.kind != keyNone }

@@ -16,6 +16,7 @@ func TestClockThatWasSet(t *testing.T) {
 	for _, samples := range []bool{false, true} {
 		for _, by := range []time.Duration{-time.Hour, -10 * time.Second, time.Hour} {
 			t.Run(fmt.Sprintf("samples %v, by %v", samples, by), func(t *testing.T) {
+				t.Parallel()
 				path := filepath.Join(t.TempDir(), "run.db")
 				f, err := history.Open(path, history.Options{Role: "server", Name: "edge", Version: "1.2.3", Samples: samples})
 				if err != nil {
