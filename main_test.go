@@ -28,6 +28,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"adit/engine/enginetest"
 	"adit/tui/restore"
 )
 
@@ -93,7 +94,7 @@ func TestStdoutThatTakesNothing(t *testing.T) {
 			if closed {
 				r.Close()
 			}
-			front := freeAddress(t)
+			front := enginetest.FreeAddr(t)
 			cmd := exec.Command("adit", "server", "--headless", "--events", "all", "--listen", front, "--domain", "example.test")
 			cmd.Stdout = w
 			if err := cmd.Start(); err != nil {
@@ -142,16 +143,6 @@ func TestStdoutThatTakesNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 type procsKey struct{}

@@ -80,7 +80,7 @@ func startACME(t *testing.T, tool, web, secure string, validity time.Duration) *
 	authority := enginetest.NewAuthority(t)
 	cert, key := enginetest.WriteCertificate(t, dir, "pebble", authority.Server("127.0.0.1"))
 	a := &acmeServer{t: t, ca: filepath.Join(dir, "ca.pem"), root: x509.NewCertPool()}
-	listen, manage := freeAddr(t), freeAddr(t)
+	listen, manage := enginetest.FreeAddr(t), enginetest.FreeAddr(t)
 	port := func(addr string) json.Number {
 		_, p, _ := net.SplitHostPort(addr)
 		return json.Number(p)
@@ -225,8 +225,8 @@ func TestCertificatesFromACME(t *testing.T) {
 	long := 90 * 24 * time.Hour
 
 	t.Run("http-01", func(t *testing.T) {
-		listen, web := freeAddr(t), freeAddr(t)
-		a := startACME(t, tool, web, freeAddr(t), long) // nobody answers TLS-ALPN-01 there
+		listen, web := enginetest.FreeAddr(t), enginetest.FreeAddr(t)
+		a := startACME(t, tool, web, enginetest.FreeAddr(t), long) // nobody answers TLS-ALPN-01 there
 		cache := t.TempDir()
 		args := []string{"server", "--headless", "--name", "acme", "--listen", listen, "--listen-http", web, "--acme", "www.chaos.test",
 			"--acme-email", "ops@chaos.test", "--acme-directory", a.url, "--acme-ca", a.ca, "--acme-cache", cache}
@@ -250,8 +250,8 @@ func TestCertificatesFromACME(t *testing.T) {
 	})
 
 	t.Run("tls-alpn-01", func(t *testing.T) {
-		listen := freeAddr(t)
-		a := startACME(t, tool, freeAddr(t), listen, long)
+		listen := enginetest.FreeAddr(t)
+		a := startACME(t, tool, enginetest.FreeAddr(t), listen, long)
 		s := start(t, "server", nil, "server", "--headless", "--name", "acme", "--listen", listen, "--acme", "www.chaos.test", "--acme", "exposed",
 			"--domain", domain, "--acme-directory", a.url, "--acme-ca", a.ca, "--acme-cache", t.TempDir())
 		s.await(0, "ready", 1, startWait)
@@ -288,8 +288,8 @@ func TestCertificatesFromACME(t *testing.T) {
 	})
 
 	t.Run("renewal", func(t *testing.T) {
-		listen := freeAddr(t)
-		a := startACME(t, tool, freeAddr(t), listen, 15*time.Second)
+		listen := enginetest.FreeAddr(t)
+		a := startACME(t, tool, enginetest.FreeAddr(t), listen, 15*time.Second)
 		s := start(t, "server", nil, "server", "--headless", "--name", "acme", "--listen", listen, "--acme", "www.chaos.test",
 			"--acme-directory", a.url, "--acme-ca", a.ca, "--acme-cache", t.TempDir())
 		s.await(0, "ready", 1, startWait)

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"adit/engine/enginetest"
 )
 
 // A witness is an origin server of somebody else's making, which logs a line for
@@ -120,7 +122,7 @@ func fileLog(path string) func() ([]byte, error) {
 }
 
 func beginNginx(t testing.TB, path string) *witness {
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), enginetest.FreeAddr(t)
 	var temporary strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&temporary, "%s_temp_path %s/%s;\n", kind, dir, kind)
@@ -151,7 +153,7 @@ server {
 }
 
 func beginApache(t testing.TB, path string) *witness {
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), enginetest.FreeAddr(t)
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "User www-data\nGroup www-data"
@@ -207,7 +209,7 @@ server.listen(Number(port), '127.0.0.1');
 `
 
 func beginNode(t testing.TB, path string) *witness {
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), enginetest.FreeAddr(t)
 	script := write(t, dir, "origin.js", nodeOrigin)
 	log := write(t, dir, "access", "")
 	_, port, _ := net.SplitHostPort(addr)
@@ -217,7 +219,7 @@ func beginNode(t testing.TB, path string) *witness {
 
 // beginHAProxy starts haproxy with net/http behind it: both are witnesses.
 func beginHAProxy(t testing.TB, path string) *witness {
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), enginetest.FreeAddr(t)
 	var mu sync.Mutex
 	var seen bytes.Buffer
 	backend, err := net.Listen("tcp", "127.0.0.1:0")

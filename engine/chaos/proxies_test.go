@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"adit/engine/enginetest"
 )
 
 // TestRealProxies: a client behind a proxy that others wrote reaches its server in
@@ -83,7 +85,7 @@ func runProxy(t *testing.T, addr string, name string, args ...string) {
 }
 
 func microsocks(t *testing.T, _ string) string {
-	addr := freeAddr(t)
+	addr := enginetest.FreeAddr(t)
 	host, port, _ := net.SplitHostPort(addr)
 	runProxy(t, addr, "microsocks", "-i", host, "-p", port, "-u", "alice", "-P", "opensesame")
 	return "socks5://" + addr
@@ -100,7 +102,7 @@ func squid(t *testing.T, server string) string {
 			t.Fatal(err)
 		}
 	}
-	addr := freeAddr(t)
+	addr := enginetest.FreeAddr(t)
 	users := filepath.Join(dir, "users")
 	hash, err := exec.Command("openssl", "passwd", "-apr1", "-salt", "saltsalt", "opensesame").Output()
 	if err != nil {

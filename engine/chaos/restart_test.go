@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"adit/engine/enginetest"
 )
 
 const restartGrace = 2 * time.Second
@@ -305,7 +307,7 @@ func restarts(t *testing.T, ports bool, options []option) {
 	}
 	port := ""
 	if ports {
-		port = freeAddr(t)
+		port = enginetest.FreeAddr(t)
 		_, number, _ := net.SplitHostPort(port)
 		options = append(options, serverFlags("--tcp-ports", number+"-"+number),
 			func(r *rig) { r.cliFlags = append(r.cliFlags, "--expose", "tcp:"+number+"="+r.originAddr) })

@@ -135,7 +135,7 @@ func newRig(t testing.TB, options ...option) *rig {
 	r.originAddr = ln.Addr().String()
 	r.target = "http://" + r.originAddr
 	t.Cleanup(r.origin.Serve(ln))
-	r.addr = freeAddr(t)
+	r.addr = enginetest.FreeAddr(t)
 	r.dial = r.addr
 	for _, o := range options {
 		o(r)
@@ -149,18 +149,6 @@ func newRig(t testing.TB, options ...option) *rig {
 	r.startServer()
 	r.startClient()
 	return r
-}
-
-// freeAddr returns a loopback address that nobody listened on a moment ago, so
-// that a server can come back to it.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func (r *rig) startServer() {

@@ -20,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"adit/engine/enginetest"
 )
 
 // TestNoSecretIsLeft searches all that a run leaves and tells for the secrets
@@ -73,7 +75,7 @@ func TestNoSecretIsLeft(t *testing.T) {
 
 	serverConf := write(t, dir, "server.yaml", "server:\n  caller-token: ["+secret("callerinfile")+"]\n  otlp-header: [\"Authorization="+secret("otlp")+"\"]\n")
 	secretFile := write(t, dir, "secret", secret("sharedfile")+"\n")
-	metricsAddr := freeAddr(t)
+	metricsAddr := enginetest.FreeAddr(t)
 	server := start(t, "server", []string{"env", "ADIT_CONTROL_READ_TOKEN=" + secret("controlenv")}, "server", "--headless", "--name", "s",
 		"--listen", "127.0.0.1:0", "--domain", domain, "--config", serverConf, "--secret", "@"+secretFile, "--tokens", tokens,
 		"--log-level", "debug", "--events", "all", "--store", "--store-captures", "--capture", "content", "--otlp", "http://"+ln.Addr().String(),

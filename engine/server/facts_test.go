@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 	"adit/engine/policy"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
@@ -170,7 +171,7 @@ func TestLiveTellsWhatARequestWaitsFor(t *testing.T) {
 }
 
 func TestLiveOfAStream(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	b.dial(greeting("edge", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)

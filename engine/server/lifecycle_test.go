@@ -80,7 +80,7 @@ func TestGraceEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			port := freePort(t)
+			port := enginetest.FreePort(t)
 			o := withPorts(port, port)
 			o.Grace = patience
 			if name == "grace" {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 	"adit/engine/limit"
 	"adit/engine/observe"
 	"adit/engine/policy"
@@ -115,7 +116,7 @@ func TestTurnedAwayWithAnAnswer(t *testing.T) {
 
 // Each socket gives its place back once, whatever became of it.
 func TestSocketsAreCountedOnce(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	o := withPorts(port, port)
 	o.Clients = &policy.Clients{Secrets: policy.NewSecrets("right")}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -83,7 +84,7 @@ func answerAll(in tunnel.Incoming) {
 }
 
 func (st stream) serve(t *testing.T, h tunnel.Handler, stall time.Duration) (*bench, io.Reader, io.Writer) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	o := withPorts(port, port)
 	o.Caps.Stall = stall
 	b := serve(t, o)

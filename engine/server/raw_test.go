@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 	"adit/engine/tunnel"
 	"adit/engine/wire"
 )
@@ -205,17 +206,6 @@ func TestOnlyWspClientsCarryNoUpgrade(t *testing.T) {
 	}
 }
 
-// freePort returns a port that was free a moment ago.
-func freePort(t testing.TB) uint16 {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return uint16(ln.Addr().(*net.TCPAddr).Port)
-}
-
 func withPorts(first, last uint16) Options {
 	return Options{TCPFirst: first, TCPLast: last, TCPHost: "127.0.0.1", Wait: 50 * time.Millisecond, Domain: domain}
 }
@@ -230,7 +220,7 @@ func (b *bench) dialPort(port uint16) (net.Conn, error) {
 }
 
 func TestExposedPortIsBoundWhileExposed(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	if _, err := b.dialPort(port); err == nil {
 		t.Fatal("bound although nobody exposes it")
@@ -275,7 +265,7 @@ func TestExposedPortIsBoundWhileExposed(t *testing.T) {
 }
 
 func TestResetReachesCallerOfPort(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	b.dial(greeting("a", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
 		in.WriteResponse(&wire.Response{Status: 200}, false)
@@ -298,7 +288,7 @@ func TestResetReachesCallerOfPort(t *testing.T) {
 }
 
 func TestCallerOfPortThatResets(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	ended := make(chan error, 1)
 	b.dial(greeting("a", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
@@ -422,7 +412,7 @@ func TestHTTP2TruncationResetsStream(t *testing.T) {
 // Who speaks first need not wait for the origin's dial, and who leaves during
 // it ends it.
 func TestCallerOfPortBeforeTheOriginAccepts(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	early, cancelled := make(chan string, 1), make(chan struct{})
 	b.dial(greeting("a", engine.Expose{TCP: port}), func(in tunnel.Incoming) {
@@ -451,7 +441,7 @@ func TestCallerOfPortBeforeTheOriginAccepts(t *testing.T) {
 }
 
 func TestRefusedPortIsTriedElsewhereOnce(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serve(t, withPorts(port, port))
 	for _, id := range []string{"a", "b", "c"} {
 		b.dial(greeting(id, engine.Expose{TCP: port}), func(in tunnel.Incoming) {
