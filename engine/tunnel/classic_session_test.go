@@ -406,7 +406,8 @@ func TestClassicServerGoneCancelsHandler(t *testing.T) {
 			<-began
 			begin := time.Now()
 			leave(peer)
-			if took := (<-ended).Sub(begin); took > 100*time.Millisecond {
+			// By anything else it would be told when the next ping goes unanswered.
+			if took := (<-ended).Sub(begin); took > time.Second {
 				t.Fatalf("the handler was told after %v", took)
 			}
 			<-s.Done()
