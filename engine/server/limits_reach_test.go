@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/enginetest"
 )
 
 // echoed reports whether a caller of a port is carried: what it says comes back.
@@ -32,7 +33,7 @@ func (b *bench) tighten(change func(*Caps)) {
 
 // A caller of a TCP port is an exchange of the client's like any other.
 func TestExchangesOfTCPCallersAreBounded(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serveDistant(t, withPorts(port, port))
 	if _, err := b.tryDial(greeting("edge", engine.Expose{TCP: port}), echoRaw); err != nil {
 		t.Fatal(err)
@@ -66,7 +67,7 @@ func TestExchangesOfTCPCallersAreBounded(t *testing.T) {
 
 // Who is not an HTTP request takes memory too.
 func TestNothingNewIsTakenWithoutMemory(t *testing.T) {
-	port := freePort(t)
+	port := enginetest.FreePort(t)
 	b := serveDistant(t, withPorts(port, port))
 	m := &b.s.limits.memory
 	used := uint64(1)
