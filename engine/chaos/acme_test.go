@@ -221,10 +221,12 @@ func (a *acmeServer) await(addr, name string, not ...*x509.Certificate) *x509.Ce
 // TestCertificatesFromACME against a real server: by either challenge, from the
 // cache after a restart, renewed in time, and for nobody's invention.
 func TestCertificatesFromACME(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	tool := pebbleTool(t)
 	long := 90 * 24 * time.Hour
 
 	t.Run("http-01", func(t *testing.T) {
+		t.Parallel()
 		listen, web := enginetest.FreeAddr(t), enginetest.FreeAddr(t)
 		a := startACME(t, tool, web, enginetest.FreeAddr(t), long) // nobody answers TLS-ALPN-01 there
 		cache := t.TempDir()
@@ -250,6 +252,7 @@ func TestCertificatesFromACME(t *testing.T) {
 	})
 
 	t.Run("tls-alpn-01", func(t *testing.T) {
+		t.Parallel()
 		listen := enginetest.FreeAddr(t)
 		a := startACME(t, tool, enginetest.FreeAddr(t), listen, long)
 		s := start(t, "server", nil, "server", "--headless", "--name", "acme", "--listen", listen, "--acme", "www.chaos.test", "--acme", "exposed",
@@ -288,6 +291,7 @@ func TestCertificatesFromACME(t *testing.T) {
 	})
 
 	t.Run("renewal", func(t *testing.T) {
+		t.Parallel()
 		listen := enginetest.FreeAddr(t)
 		a := startACME(t, tool, enginetest.FreeAddr(t), listen, 15*time.Second)
 		s := start(t, "server", nil, "server", "--headless", "--name", "acme", "--listen", listen, "--acme", "www.chaos.test",

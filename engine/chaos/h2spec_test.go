@@ -25,6 +25,7 @@ const h2specVersion = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatib
 // TestH2Spec is row 28: what h2spec finds wrong with HTTP/2 in front, through
 // the whole tunnel, it finds wrong with a bare net/http server too.
 func TestH2Spec(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	tool := h2spec(t)
 	t.Run("clear", func(t *testing.T) { conforms(t, tool, false) })
 	t.Run("TLS", func(t *testing.T) { conforms(t, tool, true) })

@@ -18,6 +18,7 @@ import (
 // than its peer's patience, and goes on. Callers get an answer that says so, what
 // still waits is served, nobody storms, and the history's times never go back.
 func TestSuspend(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	long := time.Duration(pick(t, 5, 20, 90)) * time.Second
 	for _, tt := range []struct {
 		name   string
