@@ -27,8 +27,8 @@ func ControlSettings(c *Control) []Setting {
 		reads(textSetting(&c.Cert, "control-cert", "FILE", "", "certificate of --control-listen, PEM", notEmpty)),
 		reads(textSetting(&c.Key, "control-key", "FILE", "", "private key of --control-cert, PEM", notEmpty)),
 		live(reads(textSetting(&c.ClientCA, "control-client-ca", "FILE", "", "operators over --control-listen may show a certificate of this authority, PEM, instead of a token", notEmpty))),
-		live(secretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen, as NAME=SECRET to have NAME in the log of what they did")),
-		live(secretsSetting(&c.ReadTokens, "control-read-token", "credential of those who may only look")),
+		live(namedSecretsSetting(&c.Tokens, "control-token", "credential of operators over --control-listen, as NAME=SECRET or NAME=@FILE to have NAME in the log of what they did")),
+		live(namedSecretsSetting(&c.ReadTokens, "control-read-token", "credential of those who may only look")),
 	}
 }
 

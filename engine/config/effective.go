@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"adit/engine"
 	"adit/engine/policy"
@@ -48,10 +47,13 @@ func (s sources) files(path string, settings []Setting) []string {
 	add(path)
 	for i := range settings {
 		for _, v := range s[settings[i].Name].values {
-			if settings[i].Reads {
+			switch {
+			case settings[i].Reads:
 				add(v)
-			} else if file, is := strings.CutPrefix(v, "@"); is && settings[i].Secret {
-				add(file)
+			case settings[i].Secret:
+				if file, is := settings[i].secretFile(v); is {
+					add(file)
+				}
 			}
 		}
 	}

@@ -118,6 +118,37 @@ func TestAnchorsAreFollowed(t *testing.T) {
 	}
 }
 
+// "ops=@FILE" made the name of the file the credential, which nobody had meant.
+func TestSecretFilesBehindANameAreRead(t *testing.T) {
+	path, other := write(t, "secret", "hunter2\n"), write(t, "pem", "x")
+	for given, want := range map[string]string{
+		"ops=@" + path: "ops=hunter2", "@" + path: "hunter2", "ops=hunter3": "ops=hunter3", "aGV5=": "aGV5=", "=@" + path: "=@" + path,
+	} {
+		for setting, into := range map[string]func(s *config.Server) []string{
+			"control-token":      func(s *config.Server) []string { return s.Control.Tokens },
+			"control-read-token": func(s *config.Server) []string { return s.Control.ReadTokens },
+			"otlp-header":        func(s *config.Server) []string { return s.Observing.OTLPHeaders },
+		} {
+			if setting == "otlp-header" && !strings.HasPrefix(given, "ops") {
+				continue
+			}
+			s, l, err := config.LoadServerFrom(config.Input{Flags: map[string][]string{setting: {given},
+				"control-listen": {"127.0.0.1:1"}, "control-cert": {other}, "control-key": {other}, "otlp": {"http://127.0.0.1:1"}}})
+			if s == nil {
+				t.Errorf("%s %q: %v", setting, given, err)
+			} else if !reflect.DeepEqual(into(s), []string{want}) {
+				t.Errorf("%s %q becomes something else", setting, given)
+			} else if watched := strings.Contains(strings.Join(l.Files, " "), path); watched != (given != want) {
+				t.Errorf("%s %q: watched are %v", setting, given, l.Files)
+			}
+		}
+	}
+	_, _, err := config.LoadServer("", nil, map[string][]string{"control-token": {"ops=@" + path + "-none"}})
+	if err == nil || !strings.Contains(err.Error(), "none") {
+		t.Errorf("%v, want the missing file's name", err)
+	}
+}
+
 func TestSecretFiles(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {

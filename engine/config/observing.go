@@ -20,8 +20,8 @@ type Observing struct {
 // ObservingSettings defines the settings of metrics and traces; each sets its
 // field of o.
 func ObservingSettings(o *Observing) []Setting {
-	headers := secretsSetting(&o.OTLPHeaders, "otlp-header", "field for the collector, NAME=VALUE")
-	headers.Value = "NAME=VALUE|@FILE"
+	headers := namedSecretsSetting(&o.OTLPHeaders, "otlp-header", "field for the collector, NAME=VALUE")
+	headers.Value = "NAME=VALUE|NAME=@FILE|@FILE"
 	sample := rateSetting(&o.OTLPSample, "otlp-sample", "1", "part of requests that are traced, 0 to 1, where the caller has not decided")
 	otlp := textSetting(&o.OTLP, "otlp", "URL", "", "send traces to this OTLP/HTTP collector, such as http://127.0.0.1:4318 (default: not)", checkCollector)
 	otlp.exact = otlp.Get

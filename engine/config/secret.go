@@ -30,6 +30,29 @@ func resolveSecret(v string) (string, error) {
 	return secret, checkSecret(secret, path)
 }
 
+// resolveNamed is resolveSecret that takes NAME=@FILE as well: the name, and the
+// secret from the file.
+func resolveNamed(v string) (string, error) {
+	name, at, named := strings.Cut(v, "=")
+	if !named || name == "" || name[0] == '@' || !strings.HasPrefix(at, "@") {
+		return resolveSecret(v)
+	}
+	secret, err := resolveSecret(at)
+	if err != nil {
+		return "", err
+	}
+	return name + "=" + secret, nil
+}
+
+// secretFile returns the file that v names, where it is not a credential itself.
+func (s *Setting) secretFile(v string) (path string, is bool) {
+	path, is = strings.CutPrefix(v, "@")
+	if name, after, _ := strings.Cut(v, "="); !is && s.named && name != "" {
+		path, is = strings.CutPrefix(after, "@")
+	}
+	return path, is
+}
+
 func checkSecret(secret, where string) error {
 	switch {
 	case secret == "":

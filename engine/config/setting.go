@@ -33,6 +33,7 @@ type Setting struct {
 	// whether there is one.
 	Get func() string
 
+	named bool          // takes NAME=@FILE too
 	exact func() string // what it is exactly, where Get does not say; nil: Get
 }
 
@@ -163,7 +164,19 @@ func listSetting(into *[]string, name, value, help string, check func(string) (s
 }
 
 func secretsSetting(into *[]string, name, help string) Setting {
-	s := listSetting(into, name, "SECRET|@FILE", help, resolveSecret)
+	return secretsBy(resolveSecret, into, name, help)
+}
+
+// namedSecretsSetting is secretsSetting of what may have a name before it, also
+// where a file has the rest.
+func namedSecretsSetting(into *[]string, name, help string) Setting {
+	s := secretsBy(resolveNamed, into, name, help)
+	s.named = true
+	return s
+}
+
+func secretsBy(resolve func(string) (string, error), into *[]string, name, help string) Setting {
+	s := listSetting(into, name, "SECRET|@FILE", help, resolve)
 	s.Secret = true
 	s.Get = func() string { return isSet(len(*into)) }
 	s.exact = func() string { return strings.Join(*into, "\x00") }
