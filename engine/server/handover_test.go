@@ -205,15 +205,14 @@ func TestClientsThatAreBackFirstRefuseNothingForOthers(t *testing.T) {
 				if r := reasonOf(t, d, c.to, returnWait); r != c.end {
 					t.Errorf("nobody else comes: %v, want %v", r, c.end)
 				}
-				var l *link
-				back := time.AfterFunc(time.Second, func() { l = fakeLink(d, 2, "new", 10, engine.ProtocolNative) })
+				back := time.AfterFunc(time.Second, func() { fakeLink(d, 2, "new", 10, engine.ProtocolNative) })
 				defer back.Stop()
 				sl, err := d.acquire(t.Context(), c.to, 1, returnWait)
-				if err != nil || sl.l != l {
+				if err != nil || sl.l.client != "new" {
 					t.Fatalf("another one is back after a second: %v", err)
 				}
 				sl.l.conn.Unreserve()
-				d.leave(l)
+				d.leave(sl.l)
 
 				time.Sleep(returnTime)
 				began := time.Now()
