@@ -106,11 +106,15 @@ func (s *Scope) Port(port uint16) bool {
 	return false
 }
 
+// AnyDestination reports whether all destinations that a caller chose are: nothing
+// need be asked about them.
+func (s *Scope) AnyDestination() bool { return s == nil || s.anything() }
+
 // Destination reports whether a destination that a caller chose is. Who asks does
 // not resolve names: an address or CIDR of the scope stands for what is written as
 // an address only.
 func (s *Scope) Destination(q *Query) bool {
-	if s == nil || s.anything() {
+	if s.AnyDestination() {
 		return true
 	}
 	if s.rules == nil {

@@ -10,6 +10,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/observe"
+	"adit/engine/policy"
 	"adit/engine/wire"
 )
 
@@ -102,4 +103,23 @@ func TestWatchedRequestAllocations(t *testing.T) {
 	}
 	bus.Close()
 	<-read
+}
+
+// A scope that bounds ids alone is asked for each connection that may serve a request.
+func TestScopeOfIDsDoesNotAllocate(t *testing.T) {
+	d := newDispatcher(10)
+	l := fakeLink(d, 1, "edge", 100, engine.ProtocolNative)
+	scope, err := policy.NewScope([]string{"ed*"}, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.bounds.Store(&bounds{scope: scope})
+	a := asked{kind: toAny, method: "GET", scheme: "http", authority: "app.internal", path: "/items", caller: scope}
+	if n := testing.AllocsPerRun(100, func() {
+		if !a.fits(l) || !a.within(scope) {
+			t.Fatal("it does not fit")
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
 }

@@ -23,15 +23,7 @@ func allowed(rules *policy.Rules, c *call, q *policy.Query, t *target) error {
 	if t.way == engine.WayConnect {
 		q.URL = "tcp://" + t.authority
 	} else {
-		q.URL = t.scheme + "://" + t.authority + t.path
-		if !hasPort(t.authority) {
-			switch t.scheme {
-			case "http":
-				q.Host += ":80"
-			case "https":
-				q.Host += ":443"
-			}
-		}
+		q.URL, q.Host = t.scheme+"://"+t.authority+t.path, withPort(t.authority, t.scheme)
 	}
 	if t.to.kind == toClient {
 		q.Client = t.to.name

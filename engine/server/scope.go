@@ -42,11 +42,19 @@ func (a *asked) chosen() bool { return a.kind == toAny || a.kind == toClient }
 
 // query returns what is asked in the terms of rules.
 func (a *asked) query() policy.Query {
-	q := policy.Query{Method: a.method, URL: a.scheme + "://" + a.authority + a.path, Host: a.authority}
-	if !hasPort(a.authority) {
-		q.Host += map[string]string{"http": ":80", "https": ":443"}[a.scheme]
+	return policy.Query{Method: a.method, URL: a.scheme + "://" + a.authority + a.path, Host: withPort(a.authority, a.scheme)}
+}
+
+// withPort returns an authority with the port that the scheme means where it has none.
+func withPort(authority, scheme string) string {
+	switch {
+	case hasPort(authority):
+	case scheme == "http":
+		authority += ":80"
+	case scheme == "https":
+		authority += ":443"
 	}
-	return q
+	return authority
 }
 
 // fits reports whether a link may serve what is asked: for its own credential and
@@ -64,7 +72,7 @@ func (a *asked) fits(l *link) bool {
 // carriedBy reports whether the credential of a link with those bounds lets it carry
 // what is asked.
 func (a *asked) carriedBy(b *bounds) bool {
-	if a == nil || !a.chosen() || b == nil || b.scope == nil {
+	if a == nil || !a.chosen() || b == nil || b.scope.AnyDestination() {
 		return true
 	}
 	q := a.query()
@@ -88,8 +96,11 @@ func (a *asked) within(caller *policy.Scope) bool {
 	if a.kind == toClient && !caller.ID(a.name) {
 		return false
 	}
+	if !a.chosen() || caller.AnyDestination() {
+		return true
+	}
 	q := a.query()
-	return !a.chosen() || caller.Destination(&q)
+	return caller.Destination(&q)
 }
 
 // excludes reports whether the pool has members, and no credential lets any of them
