@@ -205,7 +205,9 @@ func (p *Process) checkFile(path string) bool {
 		return true
 	}
 	if len(roles) == 0 {
-		p.say("%v", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			p.say("%s", line)
+		}
 		return false
 	}
 	said := map[string]bool{}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -72,6 +73,8 @@ func (d *document) syntaxError(err error, data []byte) error {
 		message = "an alias without its anchor" + hint
 	case strings.Contains(message, "cannot start any token"):
 		message += hint
+	case strings.Contains(message, "unexpected end of stream"):
+		message = "the file ends within a text; a quote is open further up"
 	}
 	return fmt.Errorf("%s:%d: no YAML: %s", d.path, e.Mark.Line, message)
 }
@@ -148,7 +151,21 @@ func (d *document) scalars(e entry, list bool) ([]string, error) {
 }
 
 func (d *document) unknown(key *yaml.Node, of string, known []string) error {
-	return d.fail(key, "%s has no key %q; the nearest is %q", of, engine.Bound(key.Value), nearest(key.Value, known))
+	name := engine.Bound(key.Value)
+	near, distance := nearest(key.Value, known)
+	if distance > (len(name)+1)/2 {
+		return d.fail(key, "%s has no key %q, nor one like it; adit config example prints all", of, name)
+	}
+	return d.fail(key, "%s has no key %q; the nearest is %q", of, name, near)
+}
+
+// misplaced is about a key beside server and client.
+func (d *document) misplaced(key *yaml.Node, settings []Setting) error {
+	rules := key.Value == "whitelist" || key.Value == "blacklist"
+	if rules || slices.ContainsFunc(settings, func(s Setting) bool { return s.Name == key.Value }) {
+		return d.fail(key, "%s stands outside; want it indented below server: or client:", key.Value)
+	}
+	return d.unknown(key, "the file", []string{"server", "client"})
 }
 
 // resolve follows an alias (YAML 1.2 §7.1) to what it stands for. Nobody walks
@@ -164,16 +181,16 @@ func isNull(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 }
 
-// nearest returns the known key with the smallest edit distance to key.
-func nearest(key string, known []string) string {
-	best, least := "", -1
+// nearest returns the known key with the smallest edit distance to key, and that.
+func nearest(key string, known []string) (best string, least int) {
+	least = -1
 	key = strings.ToLower(engine.Bound(key))
 	for _, k := range known {
 		if d := distance(key, k); least < 0 || d < least {
 			best, least = k, d
 		}
 	}
-	return best
+	return best, least
 }
 
 // distance is the edit distance of Levenshtein, in bytes.
@@ -224,7 +241,7 @@ func (s *section) apply(d *document, top []entry) error {
 	var wrong []error
 	for _, e := range top {
 		if e.key != "server" && e.key != "client" {
-			wrong = append(wrong, d.unknown(e.at, "the file", []string{"server", "client"}))
+			wrong = append(wrong, d.misplaced(e.at, slices.Concat(s.settings, s.other)))
 			continue
 		}
 		settings := s.settings

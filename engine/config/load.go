@@ -204,7 +204,7 @@ func Roles(path string) ([]string, error) {
 	}
 	for _, e := range top {
 		if e.key != "server" && e.key != "client" && len(roles) == 0 {
-			err = errors.Join(err, d.unknown(e.at, "the file", []string{"server", "client"}))
+			err = errors.Join(err, d.misplaced(e.at, slices.Concat(ServerSettings(new(Server)), ClientSettings(new(Client)))))
 		}
 	}
 	return roles, err
