@@ -17,6 +17,8 @@ const (
 	restartJitter = 50 * time.Millisecond // before the dial after a close 1012: the server spreads those out
 	restartLived  = time.Second           // a connection that lived less is no restarted server's
 	restartDials  = 3                     // that find the former process, which stops to accept at that moment
+	eagerWait     = 3 * time.Second       // after a new credential was refused: servers may hear of it a moment later
+	eagerDials    = 3                     // so soon
 	maxRetryAfter = time.Hour             // what a server may ask for
 	statusWSPAuth = 526                   // wsp's answer to a wrong secret
 )
@@ -79,6 +81,7 @@ type backoff struct {
 	random   func() float64
 	failures int // since the last healthy connection
 	restarts int // dials answered with 1012 since a connection that lived
+	eager    int // refusals of a new credential that are to be tried again soon
 }
 
 // after returns the wait that f asks for.
@@ -94,6 +97,9 @@ func (b *backoff) after(f failure) time.Duration {
 		// Those who were told the same do not come back at the same moment.
 		wait := min(f.retryAfter, maxRetryAfter)
 		return wait + b.jitter(min(wait/10, time.Second))
+	case f.refused && b.eager > 0:
+		b.eager--
+		return eagerWait/2 + b.jitter(eagerWait/2)
 	case f.refused:
 		return backoffCap/2 + b.jitter(backoffCap/2)
 	case f.code == engine.CloseRestart && (f.lived >= restartLived || !f.lost && b.restarts < restartDials):

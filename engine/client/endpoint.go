@@ -304,8 +304,9 @@ func (e *endpoint) ended() {
 func (e *endpoint) opened(n *connection) {
 	welcome := n.session.Welcome()
 	e.pooled = n.session.Protocol()
-	e.refused = nil
+	e.refused, e.back.eager = nil, 0
 	e.mu.Lock()
+	failed := e.status.LastError != ""
 	e.status.Connected++
 	e.status.Wanted = e.c.o.Pool
 	if e.pooled == engine.ProtocolClassic {
@@ -319,6 +320,9 @@ func (e *endpoint) opened(n *connection) {
 	}
 	e.mu.Unlock()
 	if e.ready {
+		if failed {
+			e.c.log.Info("connected again", "server", e.text)
+		}
 		return
 	}
 	e.ready = true
@@ -333,6 +337,7 @@ func (e *endpoint) opened(n *connection) {
 func (e *endpoint) reconsider() {
 	if e.refused != nil && e.refused.live.Secret != e.c.now.Load().live.Secret {
 		e.refused, e.resumeAt = nil, time.Now()
+		e.back.eager = eagerDials
 	}
 }
 

@@ -382,8 +382,9 @@ func TestUpdateRenewsWhatGreetingsSaid(t *testing.T) {
 // for one that is not mended.
 func TestUpdateOfARefusedCredential(t *testing.T) {
 	welcomed := make(chan tunnel.Conn, 1)
+	var early atomic.Bool // the server has not heard of the new credential when it is first shown
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Secret-Key") != "new" {
+		if r.Header.Get("X-Secret-Key") != "new" || !early.Swap(true) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -425,8 +426,8 @@ func TestUpdateOfARefusedCredential(t *testing.T) {
 		cancel()
 		<-ended
 		conn.Close(engine.CloseGoingAway, "")
-	case <-time.After(5 * time.Second):
-		t.Error("the new credential was not tried")
+	case <-time.After(10 * time.Second):
+		t.Error("the new credential was not tried, or not again")
 		cancel()
 		<-ended
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -211,7 +212,7 @@ func (s *start) begin(ctx context.Context, r *run, e endpoint, w wish) {
 		pid, err := r.startSuccessor(ctx, e, w.by)
 		if err != nil {
 			err = fmt.Errorf("%w; nothing has changed", err)
-			r.notice(fmt.Sprintf("restart: %v", err))
+			r.noted(slog.LevelError, fmt.Sprintf("restart: %v", err))
 		}
 		w.tell(outcome{pid, err})
 		over <- outcome{pid, err}
@@ -245,7 +246,7 @@ func (r *run) startSuccessor(ctx context.Context, e endpoint, by engine.Operator
 	r.bus.Publish(engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionRestart,
 		Operator: engine.Bound(by.Name), Reason: engine.Bound(by.Reason), Target: fmt.Sprintf("process %d", pid)})
 	r.tellManager(r.process.Sockets.Notify(fmt.Sprintf("MAINPID=%d\nSTATUS=process %d has taken over", pid, pid)))
-	r.notice(fmt.Sprintf("restart: process %d has taken over; this one (%d) finishes its exchanges", pid, os.Getpid()))
+	r.noted(slog.LevelInfo, fmt.Sprintf("restart: process %d has taken over; this one (%d) finishes its exchanges", pid, os.Getpid()))
 	return pid, nil
 }
 

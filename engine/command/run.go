@@ -118,6 +118,13 @@ func (r *run) notice(text string) {
 	r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
 }
 
+// noted writes to the log what happens while the engine runs, and publishes it: on
+// a stderr that a machine reads as JSON no line is anything else then.
+func (r *run) noted(level slog.Level, text string) {
+	r.log.Log(context.Background(), level, text)
+	r.bus.Publish(engine.Event{Kind: engine.KindNotice, Reason: engine.Bound(text)})
+}
+
 // live serves e until it ends by itself, until ctx ends or the time is over,
 // when it drains, or until the process is told to stop at once.
 func (r *run) live(ctx context.Context, e endpoint) error {

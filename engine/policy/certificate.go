@@ -54,8 +54,9 @@ func (a *Authority) certificate(state *tls.ConnectionState) (id Identity, ok boo
 	return verdict.identity, true, verdict.err
 }
 
-// errCertificate says that a chain is none of ours, or not for this.
-var errCertificate = errors.New("certificate of no authority that is trusted here, expired, or not for client authentication")
+// ErrCertificate is wrapped by the refusal of a certificate whose chain is none of
+// ours, or not for this: who shows it may know.
+var ErrCertificate = errors.New("certificate of no authority that is trusted here, expired, or not for client authentication")
 
 // verify checks a chain at one moment. The identity is over when the first of the
 // certificates that matter is.
@@ -69,7 +70,7 @@ func verify(ca *x509.CertPool, chain []*x509.Certificate, at time.Time) (Identit
 	}
 	chains, err := chain[0].Verify(o)
 	if err != nil {
-		return Identity{}, errCertificate
+		return Identity{}, ErrCertificate
 	}
 	var expires time.Time // the latest of the chains, each of which is as good as its weakest link
 	for _, certs := range chains {

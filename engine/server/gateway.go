@@ -31,7 +31,7 @@ func (s *Server) serveWay(w http.ResponseWriter, r *http.Request, t *target) {
 		c.target(strings.Clone(r.Host))
 		reason, text := engine.ReasonOf(err), ""
 		s.wrongCredential(r, ofCallers, reason)
-		if reason == engine.ReasonMalformed || errors.Is(err, policy.ErrExpired) || s.live().Callers.Closed() {
+		if reason == engine.ReasonMalformed || errors.Is(err, policy.ErrExpired) || errors.Is(err, policy.ErrCertificate) || s.live().Callers.Closed() {
 			text = errors.Unwrap(err).Error()
 		}
 		s.refuse(w, r, c, reason, text)

@@ -38,16 +38,18 @@ func TestMutualTLS(t *testing.T) {
 		t.Errorf("the connection's credential is %q", c.Credential)
 	}
 	for name, certs := range map[string][]tls.Certificate{
-		"none":          nil,
 		"of callers":    {callersCA.Client("edge.example")},
 		"for servers":   {clientsCA.Server("edge.example")},
 		"of the server": {s.authority.Client("edge.example")},
 		"expired": {clientsCA.Issue(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 			NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(-time.Hour)}, "edge.example")},
 	} {
-		if session, err := dial("other", certs...); err == nil || !strings.Contains(err.Error(), "401") {
+		if session, err := dial("other", certs...); err == nil || !strings.Contains(err.Error(), "401 Unauthorized: "+policy.ErrCertificate.Error()) {
 			t.Errorf("client, %s: %v, %v", name, session, err)
 		}
+	}
+	if session, err := dial("other"); err == nil || !strings.Contains(err.Error(), "401 Unauthorized: credential missing or wrong") {
+		t.Errorf("client without a certificate: %v, %v", session, err)
 	}
 	for _, http2 := range []bool{false, true} {
 		for name, k := range map[string]struct {

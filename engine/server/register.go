@@ -70,10 +70,17 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 func (s *Server) admitClient(r *http.Request, under *Live) (identity policy.Identity, reason engine.Reason, text string) {
 	identity, err := under.Clients.Admit(&policy.Presented{Header: r.Header, TLS: r.TLS})
 	if err != nil {
-		if errors.Is(err, policy.ErrExpired) && engine.ReasonOf(err) != engine.ReasonMalformed {
+		reason = engine.ReasonOf(err)
+		switch {
+		case reason != engine.ReasonUnauthorized:
+		case errors.Is(err, policy.ErrExpired):
 			text = policy.ErrExpired.Error()
+		case errors.Is(err, policy.ErrCertificate):
+			text = policy.ErrCertificate.Error()
+		default:
+			text = "credential missing or wrong: a client shows one by --secret, or by --tls-cert"
 		}
-		return identity, engine.ReasonOf(err), text
+		return identity, reason, text
 	}
 	if len(r.Header["Origin"]) > 0 {
 		return identity, engine.ReasonDenied, "browsers may not register"

@@ -5,11 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -84,7 +81,7 @@ func Dial(ctx context.Context, o DialOptions) (Session, error) {
 	ws, resp, err := dialer.DialContext(handshake, o.URL, o.Header)
 	defer d.release()
 	if err != nil {
-		return nil, handshakeError(resp, err)
+		return nil, handshakeError(resp, err, o.Header)
 	}
 	tap := d.tap
 	s := &socket{ws: ws, tap: tap, counters: o.Counters, peer: tap.RemoteAddr().String(), limits: o.Limits, opened: time.Now()}
@@ -210,25 +207,6 @@ func (h *headLimit) Read(p []byte) (int, error) {
 	}
 	h.left -= n
 	return n, err
-}
-
-// handshakeError turns what the library returns into a *DialError, without the
-// body, which is the server's and unbounded.
-func handshakeError(resp *http.Response, err error) *DialError {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	if resp == nil || !errors.Is(err, websocket.ErrBadHandshake) {
-		return &DialError{Err: fmt.Errorf("dial: %w", err)}
-	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1024))
-	d := &DialError{Status: resp.StatusCode, Err: fmt.Errorf("opening handshake: the server answered %d %s",
-		resp.StatusCode, http.StatusText(resp.StatusCode))}
-	if n, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 32); err == nil {
-		d.RetryAfter = time.Duration(n) * time.Second
-	}
-	return d
 }
 
 // selected reports whether the server selected the native protocol, or why its
