@@ -66,7 +66,7 @@ func TestRulesTestExplains(t *testing.T) {
 		{"GET http://localhost/ --as client --resolve", codeRefused, []string{"127.0.0.1 denied: deny 1 forbids it", "DENIED: no address of it is allowed"}},
 		{"CONNECT 10.0.0.5:5432 --as client --resolve", codeDone, []string{"read as   address 10.0.0.5, port 5432", "10.0.0.5 allowed: allow 3 allows it", "ALLOWED: 10.0.0.5"}},
 		{"CONNECT other:5432 --as client", codeFailed, []string{"DEPENDS: deny 1"}},
-		{"GET http://other/ --allow any", codeDone, []string{"ALLOWED: allow 1 (--allow) allows it"}},
+		{"GET http://other/ --allow any", codeDone, []string{"resolves  not asked: --resolve does;", "ALLOWED: allow 1 (--allow) allows it"}},
 		{"GET http://other/ --as server", codeDone, nil},
 		{"GET http://other/", codeUsage, nil},
 		{"GET http://other/ --as client --from 10.0.0.1", codeUsage, nil},
@@ -225,5 +225,15 @@ func TestRulesRehearse(t *testing.T) {
 		if code, _, _ := run.ask(t, append([]string{"rules", "rehearse"}, strings.Fields(args)...)...); code != codeUsage {
 			t.Errorf("%q: exit %d, want 2", args, code)
 		}
+	}
+	// A history that is not there is no run that does not answer.
+	code, _, report = execute(t, "rules", "rehearse", "--config", path, "--as", "server", "--from-db", "none.db")
+	if code != codeUsage || !strings.Contains(report, "--from-db: ") || strings.Contains(report, "socket") {
+		t.Errorf("exit %d\n%s", code, report)
+	}
+	// Rules can be given without a file.
+	code, out, report = run.ask(t, "rules", "rehearse", "--as", "server", "--deny", "/\\/admin/")
+	if code == codeUsage || !strings.Contains(out, "judged") {
+		t.Errorf("exit %d\n%s%s", code, out, report)
 	}
 }

@@ -202,6 +202,9 @@ func (a *ruleAnswer) append(b []byte, json bool) []byte {
 		}
 		line([]string{"resolves", ""}[min(i, 1)], j.address.String()+" "+word+": "+j.why)
 	}
+	if a.verdict == policy.Allowed && !a.b.server && len(a.addresses) == 0 && strings.HasPrefix(a.how.Destination, "name ") {
+		line("resolves", "not asked: --resolve does; an address that is metadata, link-local or denied is not dialled")
+	}
 	word := map[policy.Verdict]string{policy.Allowed: "ALLOWED", policy.Denied: "DENIED", policy.Open: "DEPENDS"}[a.verdict]
 	return append(b, word+": "+printable(a.why)+"\n"...)
 }
