@@ -50,6 +50,7 @@ type Remote struct {
 	base    string // of addresses of calls: "https://host:port"
 	local   bool   // over a Unix socket
 	http    *http.Client
+	patient *http.Client // for calls that take longer than a dead link is waited for
 	cache   cache
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -128,6 +129,9 @@ func Dial(ctx context.Context, address string, o DialOptions) (*Remote, error) {
 	r.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the token is for this address alone
 	}}
+	slow := transport.Clone()
+	slow.ResponseHeaderTimeout, slow.DisableKeepAlives = 0, true
+	r.patient = &http.Client{Transport: slow, CheckRedirect: r.http.CheckRedirect}
 	r.link = engine.Link{Address: shown, Lost: true, Since: time.Now(), Cause: "not connected yet"}
 	r.carried = wish{kinds: engine.KindsLifecycle}
 	r.ctx, r.cancel = context.WithCancel(ctx)

@@ -85,7 +85,7 @@ func (r *Remote) get(ctx context.Context, path string, out any) error {
 	if !r.local && kept.body != nil && now.Sub(kept.asked) < askedEvery && !kept.asked.Before(r.acted()) {
 		return unmarshal(kept.body, out)
 	}
-	body, tag, err := r.call(ctx, http.MethodGet, path, nil, kept.tag)
+	body, tag, err := r.call(ctx, queryWait, http.MethodGet, path, nil, kept.tag)
 	if err != nil {
 		return err
 	}
@@ -101,10 +101,10 @@ func (r *Remote) get(ctx context.Context, path string, out any) error {
 	return nil
 }
 
-// call makes one call. The body is nil where the other end says that it has not
+// call makes one call, which takes at most wait. The body is nil where the other end says that it has not
 // changed since tag.
-func (r *Remote) call(ctx context.Context, method, path string, content []byte, tag string) ([]byte, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryWait)
+func (r *Remote) call(ctx context.Context, wait time.Duration, method, path string, content []byte, tag string) ([]byte, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	stop := context.AfterFunc(r.ctx, cancel)
 	defer stop()
@@ -127,12 +127,16 @@ func (r *Remote) call(ctx context.Context, method, path string, content []byte, 
 	if tag != "" {
 		req.Header.Set("If-None-Match", tag)
 	}
-	resp, err := r.http.Do(req)
+	client := r.http
+	if wait > queryWait {
+		client = r.patient
+	}
+	resp, err := client.Do(req)
 	if err != nil {
-		return nil, "", r.callFailed(ctx, err)
+		return nil, "", r.callFailed(ctx, wait, err)
 	}
 	defer resp.Body.Close()
-	if !asked.IsZero() && answered.After(asked) {
+	if !asked.IsZero() && answered.After(asked) && wait <= queryWait {
 		r.mu.Lock()
 		r.link.RoundTrip = answered.Sub(asked)
 		r.mu.Unlock()
@@ -145,18 +149,18 @@ func (r *Remote) call(ctx context.Context, method, path string, content []byte, 
 	}
 	body, err := readAnswer(resp, maxAnswer)
 	if err != nil {
-		return nil, "", r.callFailed(ctx, err)
+		return nil, "", r.callFailed(ctx, wait, err)
 	}
 	return body, resp.Header.Get("ETag"), nil
 }
 
 // callFailed says why there is no answer.
-func (r *Remote) callFailed(ctx context.Context, err error) error {
+func (r *Remote) callFailed(ctx context.Context, wait time.Duration, err error) error {
 	switch {
 	case r.ctx.Err() != nil:
 		return engine.ErrClosed
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("no answer within %v: %w", queryWait, context.DeadlineExceeded)
+		return fmt.Errorf("no answer within %v: %w", wait, context.DeadlineExceeded)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}

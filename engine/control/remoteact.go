@@ -17,6 +17,10 @@ import (
 // act makes a call that changes something. It is not made while the link is lost:
 // what is on the screen is old then.
 func (r *Remote) act(ctx context.Context, method, path string, content any, out any) error {
+	return r.actWithin(ctx, queryWait, method, path, content, out)
+}
+
+func (r *Remote) actWithin(ctx context.Context, wait time.Duration, method, path string, content any, out any) error {
 	link := r.Link()
 	switch {
 	case link.Lost:
@@ -28,7 +32,7 @@ func (r *Remote) act(ctx context.Context, method, path string, content any, out 
 	if err != nil {
 		return err
 	}
-	body, _, err := r.call(ctx, method, path, b, "")
+	body, _, err := r.call(ctx, wait, method, path, b, "")
 	r.mu.Lock()
 	r.did = time.Now()
 	r.mu.Unlock()

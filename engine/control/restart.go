@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"adit/engine"
 )
+
+// restartWait bounds a restart. The process gives up earlier, and says why.
+const restartWait = 40 * time.Second
 
 // A Restarted is what came of a restart.
 type Restarted struct {
@@ -22,6 +26,9 @@ func (s *Server) restart(x *exchange) error {
 	if s.o.Restart == nil {
 		return fail(http.StatusConflict, "this run has no sockets that could be handed on: stop it and start it again")
 	}
+	control := http.NewResponseController(x.w)
+	_ = control.SetReadDeadline(time.Now().Add(restartWait)) // a passed one ends the context
+	_ = control.SetWriteDeadline(time.Now().Add(restartWait))
 	got, err := s.o.Restart(x.r.Context(), by)
 	if err != nil {
 		return fail(http.StatusUnprocessableEntity, "%w", err)
@@ -33,6 +40,6 @@ func (s *Server) restart(x *exchange) error {
 // error says what keeps it from that; nothing has changed then.
 func (r *Remote) Restart(ctx context.Context, by engine.Operator) (Restarted, error) {
 	var got Restarted
-	err := r.act(ctx, http.MethodPost, "/v1/restart", because(by), &got)
+	err := r.actWithin(ctx, restartWait, http.MethodPost, "/v1/restart", because(by), &got)
 	return got, err
 }
