@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/textproto"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,11 @@ adit rules rehearse --config new.yaml --filter 'client:edge-* path:/api/' --json
 				return errors.New("--from-db and --addr are two places; leave one out")
 			case since < 0:
 				return errors.New("--since is less than 0")
+			}
+			if db != "" {
+				if _, err := os.Stat(db); err != nil {
+					return fmt.Errorf("--from-db: %w", err)
+				}
 			}
 			if _, err = parseFilter(filter.Requests, remote.filter); err != nil {
 				return err
