@@ -27,8 +27,8 @@ const h2specVersion = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatib
 func TestH2Spec(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	tool := h2spec(t)
-	t.Run("clear", func(t *testing.T) { conforms(t, tool, false) })
-	t.Run("TLS", func(t *testing.T) { conforms(t, tool, true) })
+	t.Run("clear", func(t *testing.T) { t.Parallel(); conforms(t, tool, false) })
+	t.Run("TLS", func(t *testing.T) { t.Parallel(); conforms(t, tool, true) })
 }
 
 func conforms(t *testing.T, tool string, secure bool) {
