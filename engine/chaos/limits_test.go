@@ -171,11 +171,21 @@ func TestSlowHTTP(t *testing.T) {
 				err error
 			}
 			ended := make(chan outcome, 1)
+			var alone, worst time.Duration
+			ask := func(most *time.Duration) {
+				began := time.Now()
+				if status, _, err := r.get(t.Context(), "/status?code=200"); err != nil || status != http.StatusOK {
+					t.Errorf("a fast one: %d %v", status, err)
+				}
+				*most = max(*most, time.Since(began))
+			}
+			for range 20 { // what a busy machine takes
+				ask(&alone)
+			}
 			go func() {
 				out, err := cmd.CombinedOutput()
 				ended <- outcome{out, err}
 			}()
-			var worst time.Duration
 			asked := 0
 			for {
 				select {
@@ -184,18 +194,14 @@ func TestSlowHTTP(t *testing.T) {
 					if !strings.Contains(text, "YES") || strings.Contains(text, "NO\n") {
 						t.Errorf("%v: %v\n%s", args, got.err, text)
 					}
-					t.Logf("%d requests beside %d slow ones, the slowest took %v", asked, n, worst)
-					if most := 2 * time.Second; worst > most || asked < seconds {
+					t.Logf("%d requests beside %d slow ones, the slowest took %v, alone %v", asked, n, worst, alone)
+					if most := 3*time.Second + 10*alone; worst > most || asked == 0 {
 						t.Errorf("%d requests, the slowest took %v, most %v", asked, worst, most)
 					}
 					return
 				case <-time.After(50 * time.Millisecond):
 				}
-				began := time.Now()
-				if status, _, err := r.get(t.Context(), "/status?code=200"); err != nil || status != http.StatusOK {
-					t.Errorf("beside slow ones: %d %v", status, err)
-				}
-				worst = max(worst, time.Since(began))
+				ask(&worst)
 				asked++
 			}
 		})
