@@ -178,30 +178,61 @@ type overCall struct {
 func (r *calls) over(callers *policy.Callers) (list []overCall) {
 	for i := range r.shards {
 		sh := &r.shards[i]
-		sh.mu.Lock()
-		for c := sh.head; c != nil; c = c.next {
-			who := c.who.Load()
-			if who == nil || c.cancelled.Load() {
-				continue
-			}
-			now, ok := callers.Renew(who, isExposed(c.rec.Way))
-			if !ok {
-				list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), whyOver(who)})
-				continue
-			}
-			if now.Scope != who.Scope || !now.Expires.Equal(who.Expires) {
-				renewed := now
-				c.who.Store(&renewed)
-			}
-			a := c.asking.Load()
-			switch {
-			case a != nil && !a.within(now.Scope), c.ex != nil && !now.Scope.ID(c.on.client):
-				list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), textRevoked + ": " + who.Name})
-			case c.ex != nil && !a.carriedBy(c.on.bounds.Load()):
-				list = append(list, overCall{c.rec.ID, engine.ReasonDenied, textClientScope})
-			}
+		admitted := sh.admitted()
+		for _, a := range admitted {
+			a.now, a.ok = callers.Renew(&a.was, a.exposed)
 		}
-		sh.mu.Unlock()
+		list = sh.renew(admitted, list)
+	}
+	return list
+}
+
+// A renewal is what holds of the caller of a call now.
+type renewal struct {
+	who      *policy.Identity // the call's; others may not look into it without the lock
+	was, now policy.Identity
+	exposed  bool
+	ok       bool
+}
+
+// admitted lists the callers that are to be looked at. That may have certificates
+// verified, for which nobody who comes or goes meanwhile is to wait.
+func (sh *callShard) admitted() map[engine.RequestID]*renewal {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	all := make(map[engine.RequestID]*renewal, sh.n)
+	for c := sh.head; c != nil; c = c.next {
+		if who := c.who.Load(); who != nil && !c.cancelled.Load() {
+			all[c.rec.ID] = &renewal{who: who, was: *who, exposed: isExposed(c.rec.Way)}
+		}
+	}
+	return all
+}
+
+// renew tells calls what holds of their callers now, and appends those that are over.
+// Of who was admitted anew meanwhile, that was under what is in force.
+func (sh *callShard) renew(admitted map[engine.RequestID]*renewal, list []overCall) []overCall {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for c := sh.head; c != nil; c = c.next {
+		a := admitted[c.rec.ID]
+		if a == nil || c.cancelled.Load() || c.who.Load() != a.who {
+			continue
+		}
+		if !a.ok {
+			list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), whyOver(&a.was)})
+			continue
+		}
+		if a.now.Scope != a.was.Scope || !a.now.Expires.Equal(a.was.Expires) {
+			c.who.Store(&a.now)
+		}
+		asked := c.asking.Load()
+		switch {
+		case asked != nil && !asked.within(a.now.Scope), c.ex != nil && !a.now.Scope.ID(c.on.client):
+			list = append(list, overCall{c.rec.ID, refusalOf(c.rec.Way), textRevoked + ": " + a.was.Name})
+		case c.ex != nil && !asked.carriedBy(c.on.bounds.Load()):
+			list = append(list, overCall{c.rec.ID, engine.ReasonDenied, textClientScope})
+		}
 	}
 	return list
 }
