@@ -8,7 +8,7 @@
 // that became a byte stream. callerconn.go is the socket of a caller, proxied.go and
 // forwarded.go who stands before it.
 //
-// Locks, in the order in which they may be held together: Server.claims,
-// dispatcher.mu. Those of the register of calls and of the register of
-// connections are leaves.
+// Locks, in the order in which they may be held together: Server.rechecking,
+// Server.claims, dispatcher.mu. Those of the register of calls and of the register
+// of connections are leaves, as are those of limits; see the map in package engine.
 package server
