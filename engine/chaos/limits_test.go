@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,22 +172,22 @@ func TestSlowHTTP(t *testing.T) {
 				err error
 			}
 			ended := make(chan outcome, 1)
-			var alone, worst time.Duration
-			ask := func(most *time.Duration) {
+			ask := func() time.Duration {
 				began := time.Now()
 				if status, _, err := r.get(t.Context(), "/status?code=200"); err != nil || status != http.StatusOK {
 					t.Errorf("a fast one: %d %v", status, err)
 				}
-				*most = max(*most, time.Since(began))
+				return time.Since(began)
 			}
-			for range 20 { // what a busy machine takes
-				ask(&alone)
+			var alone time.Duration // what a busy machine takes
+			for range 20 {
+				alone = max(alone, ask())
 			}
 			go func() {
 				out, err := cmd.CombinedOutput()
 				ended <- outcome{out, err}
 			}()
-			asked := 0
+			var took []time.Duration
 			for {
 				select {
 				case got := <-ended:
@@ -194,15 +195,20 @@ func TestSlowHTTP(t *testing.T) {
 					if !strings.Contains(text, "YES") || strings.Contains(text, "NO\n") {
 						t.Errorf("%v: %v\n%s", args, got.err, text)
 					}
-					t.Logf("%d requests beside %d slow ones, the slowest took %v, alone %v", asked, n, worst, alone)
-					if most := 3*time.Second + 10*alone; worst > most || asked == 0 {
-						t.Errorf("%d requests, the slowest took %v, most %v", asked, worst, most)
+					if len(took) == 0 {
+						t.Fatal("no request was made beside slow ones")
+					}
+					slices.Sort(took)
+					half, worst := took[len(took)/2], took[len(took)-1]
+					t.Logf("%d requests beside %d slow ones, half of them within %v, the slowest took %v, alone %v", len(took), n, half, worst, alone)
+					// Until their buffers are full slow readers take what others do.
+					if most := time.Second + 10*alone; half > most || worst > 5*most {
+						t.Errorf("half of %d requests took %v or more, the slowest %v; most %v, and five times that", len(took), half, worst, most)
 					}
 					return
 				case <-time.After(50 * time.Millisecond):
 				}
-				ask(&worst)
-				asked++
+				took = append(took, ask())
 			}
 		})
 	}
