@@ -402,9 +402,9 @@ func (s *succession) round(n int, port string) {
 	if back > time.Second && !raceEnabled {
 		t.Errorf("round %d: the client came back after %v", n, back)
 	}
-	stopped := s.server.since(0, "stopped")
-	if len(stopped) != n+1 {
-		t.Errorf("round %d: %d processes said that they stopped", n, len(stopped))
+	// The line is in the pipe when the process has ended, and read a moment later.
+	if !eventually(2*time.Second, func() bool { return len(s.server.since(0, "stopped")) == n+1 }) {
+		t.Errorf("round %d: %d processes said that they stopped", n, len(s.server.since(0, "stopped")))
 	}
 }
 
