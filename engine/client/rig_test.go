@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,11 +35,16 @@ type rig struct {
 func newRig(t testing.TB, o Options) *rig {
 	t.Helper()
 	conns := make(chan tunnel.Conn, 1)
+	// A client that stops may be dialling: a classic connection that served is
+	// replaced.
+	var stopping atomic.Bool
 	register := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(),
 			Protocol: o.Protocol, Counters: new(frame.Counters)})
 		if err != nil {
-			t.Errorf("accept: %v", err)
+			if !stopping.Load() {
+				t.Errorf("accept: %v", err)
+			}
 			return
 		}
 		var urls []string
@@ -48,7 +54,9 @@ func newRig(t testing.TB, o Options) *rig {
 		conn, err := reg.Welcome(&wire.Welcome{Connection: "c-1", Server: "edge", PingInterval: time.Minute,
 			MaxExchanges: 1000, Window: 64 << 10, URLs: urls})
 		if err != nil {
-			t.Errorf("welcome: %v", err)
+			if !stopping.Load() {
+				t.Errorf("welcome: %v", err)
+			}
 			return
 		}
 		conns <- conn
@@ -92,6 +100,7 @@ func newRig(t testing.TB, o Options) *rig {
 	})
 	g.conn = <-conns
 	g.stop = sync.OnceFunc(func() {
+		stopping.Store(true)
 		cancel()
 		wg.Wait()
 		g.conn.Close(engine.CloseGoingAway, "")
