@@ -61,6 +61,9 @@ func (d *Dialer) ask(ctx context.Context, c net.Conn, through *url.URL, addr str
 	if err != nil {
 		return nil, &Error{Proxy: through.Host, Step: "read its answer", Err: answerError(err, limited)}
 	}
+	if resp.StatusCode < 100 {
+		return nil, &Error{Proxy: through.Host, Step: "read its answer", Err: errNoHTTP}
+	}
 	if resp.StatusCode/100 != 2 {
 		return nil, &Error{Proxy: through.Host, Status: resp.StatusCode, Target: addr, User: through.User != nil}
 	}
@@ -70,6 +73,8 @@ func (d *Dialer) ask(ctx context.Context, c net.Conn, through *url.URL, addr str
 	}
 	return c, nil
 }
+
+var errNoHTTP = errors.New("it is no HTTP")
 
 // answerError leaves out what the proxy sent: it may be long, and is whatever it
 // likes.
@@ -83,7 +88,7 @@ func answerError(err error, limited *io.LimitedReader) error {
 	case errors.As(err, &network):
 		return err
 	}
-	return errors.New("it is no HTTP")
+	return errNoHTTP
 }
 
 // request returns the head of a CONNECT to addr.

@@ -145,6 +145,7 @@ func TestProxyThatSaysNo(t *testing.T) {
 		"redirects":             {"HTTP/1.1 302 Found\r\nLocation: http://evil/\r\n\r\n", false, "answered 302", false},
 		"sends a page":          {"<html>hello</html>\r\n\r\n", false, "it is no HTTP", false},
 		"sends a head too long": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("y", maxAnswer), false, "too long", false},
+		"answers 000":           {"HTTP/1.1 000\r\n\r\n", false, "it is no HTTP", false},
 		"speaks something else": {"SSH-2.0-OpenSSH_9.6\r\n\r\n", false, "it is no HTTP", false},
 	} {
 		t.Run(name, func(t *testing.T) {
