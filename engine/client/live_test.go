@@ -46,6 +46,22 @@ func allowing(t testing.TB, allow ...string) *policy.Rules {
 	return rules
 }
 
+// welcome registers who dials, as a server does that serves routes at urls; nil
+// where that failed, which the test is told.
+func welcome(t *testing.T, w http.ResponseWriter, r *http.Request, urls ...string) (tunnel.Conn, *engine.Greeting) {
+	reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
+	if err != nil {
+		t.Errorf("accept: %v", err)
+		return nil, nil
+	}
+	conn, err := reg.Welcome(&wire.Welcome{Server: "edge", URLs: urls})
+	if err != nil {
+		t.Errorf("welcome: %v", err)
+		return nil, nil
+	}
+	return conn, reg.Greeting
+}
+
 // An origin that was reached under former rules must not be reached over a
 // connection that is left from then.
 func TestUpdateOfRules(t *testing.T) {
@@ -158,17 +174,9 @@ func TestServerBehindTLSAndAProxy(t *testing.T) {
 		t.Run(protocol.String(), func(t *testing.T) {
 			conns := make(chan tunnel.Conn, 1)
 			server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
-				if err != nil {
-					t.Errorf("accept: %v", err)
-					return
+				if conn, _ := welcome(t, w, r); conn != nil {
+					conns <- conn
 				}
-				conn, err := reg.Welcome(&wire.Welcome{Server: "edge"})
-				if err != nil {
-					t.Errorf("welcome: %v", err)
-					return
-				}
-				conns <- conn
 			}))
 			defer server.Close()
 			var through atomic.Int32
@@ -295,17 +303,9 @@ func TestUpdateRenewsWhatGreetingsSaid(t *testing.T) {
 	}
 	came := make(chan registered, 8)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
-		if err != nil {
-			t.Errorf("accept: %v", err)
-			return
+		if conn, greeting := welcome(t, w, r, "http://app"); conn != nil {
+			came <- registered{conn, greeting}
 		}
-		conn, err := reg.Welcome(&wire.Welcome{Server: "edge", URLs: []string{"http://app"}})
-		if err != nil {
-			t.Errorf("welcome: %v", err)
-			return
-		}
-		came <- registered{conn, reg.Greeting}
 	}))
 	defer server.Close()
 	next := func() registered {
@@ -388,17 +388,9 @@ func TestUpdateOfARefusedCredential(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		reg, err := tunnel.Accept(w, r, tunnel.AcceptOptions{ID: 1, Limits: tunnel.DefaultLimits(), Counters: new(frame.Counters)})
-		if err != nil {
-			t.Errorf("accept: %v", err)
-			return
+		if conn, _ := welcome(t, w, r); conn != nil {
+			welcomed <- conn
 		}
-		conn, err := reg.Welcome(&wire.Welcome{Server: "edge"})
-		if err != nil {
-			t.Errorf("welcome: %v", err)
-			return
-		}
-		welcomed <- conn
 	}))
 	defer server.Close()
 	bus := observe.NewBus()

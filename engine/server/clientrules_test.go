@@ -106,9 +106,7 @@ func TestWaitersGetAllowedClients(t *testing.T) {
 		resp, body := b.raw("GET /request HTTP/1.1\r\nHost: x\r\nX-Proxy-Destination: http://api.internal/b\r\n\r\n").response(t, "GET")
 		got <- answer{resp.StatusCode, body}
 	}()
-	for b.s.dispatch.waiting.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	b.eventually("a caller to wait", func() bool { return b.s.dispatch.waiting.Load() > 0 })
 	b.dial(greeting("edge-a"), named("edge-a"))
 	resp, body := b.raw("GET /request HTTP/1.1\r\nHost: x\r\nX-Proxy-Destination: http://api.internal/any\r\n\r\n").response(t, "GET")
 	if resp.StatusCode != 200 || body != "edge-a" {

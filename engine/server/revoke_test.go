@@ -142,9 +142,7 @@ func TestRevocationOfACaller(t *testing.T) {
 		t.Fatalf("status %d", resp.StatusCode)
 	}
 	waiting := b.raw("GET http://x/ HTTP/1.1\r\nHost: x\r\nX-Proxy-Client: nobody\r\nProxy-Authorization: Bearer " + gone + "\r\n\r\n")
-	for b.s.dispatch.waiting.Load() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	b.eventually("a caller to wait", func() bool { return b.s.dispatch.waiting.Load() > 0 })
 
 	begin := time.Now()
 	b.s.Update(set.live(true, "gone"), operator)

@@ -200,9 +200,7 @@ func TestWaiterIsNotServedOutsideTheScope(t *testing.T) {
 			got <- resp.Status[:3] + " " + destination
 		}()
 	}
-	for b.s.dispatch.waiting.Load() < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	b.eventually("two callers to wait", func() bool { return b.s.dispatch.waiting.Load() >= 2 })
 	b.join(token, greeting("inner"), func(in tunnel.Incoming) {
 		if in.Request().Path != "/in" {
 			t.Errorf("%s is carried", in.Request().Path)
