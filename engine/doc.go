@@ -122,6 +122,8 @@
 //	observe pump, one per subscriber   Bus.Subscribe         ctx, Bus.Close                   Bus.Close
 //	control answer, one per socket     net/http              its peer leaves, Close            control Server.Close
 //	control ledger                     NewServer             Close, the engine's end           control Server.Close
+//	control look at the clock, a       admit                 it has looked; the call's end     nobody: it ends its call at most
+//	  timer's, per certified call
 //	metrics follower                   metrics.New           ctx, the engine's end            Set.Close
 //	trace follower, sender             trace.New             the bus is closed, Close         Exporter.Close, within 2 s
 //	command metrics listener           run.observe           the run ends, a successor        run.end
