@@ -359,7 +359,7 @@ func (p *parser) expression() (Value, bool, error) {
 	if flag {
 		after++
 	}
-	if next, _ := utf8.DecodeRuneInString(rest[after:]); after < len(rest) && !unicode.IsSpace(next) && next != ',' && next != ')' {
+	if next, _ := utf8.DecodeRuneInString(rest[after:]); after < len(rest) && !unicode.IsSpace(next) && !strings.ContainsRune(",()", next) {
 		return Value{}, false, nil
 	}
 	v := Value{Match: Pattern, Text: rest[:end], Fold: flag || !hasUpper(withoutEscapes(rest[:end]))}
