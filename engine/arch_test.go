@@ -115,10 +115,12 @@ func importLaws() []importLaw {
 		{[]string{"go.opentelemetry.io"}, []string{"engine/trace"}},
 		{[]string{"golang.org/x/crypto/acme"}, []string{"engine/certs"}},
 		{[]string{"google.golang.org/protobuf"}, []string{"engine/trace"}},
+		{[]string{"golang.org/x/sys/windows/svc"}, []string{"engine/service"}},
 		{[]string{"golang.org/x/net/proxy", "golang.org/x/net/http/httpproxy"}, []string{"engine/egress"}},
 		{[]string{"go.yaml.in"}, []string{"engine/config", "keys/userfile", "tui/memory"}},
 		// Who starts another program: a successor, the guard of the terminal, an editor or a pager.
-		{[]string{"os/exec"}, []string{"engine/handover", "tui"}},
+		// A service is put in the hands of its manager by the manager's own program.
+		{[]string{"os/exec"}, []string{"engine/handover", "engine/service", "tui"}},
 		{[]string{"net/http/pprof"}, []string{"engine/control"}},
 		{[]string{"adit/tui"}, []string{".", "tui"}},
 		{[]string{"adit/store"}, []string{".", "store"}},
@@ -164,10 +166,10 @@ func layers() [][]string {
 		{"engine/command"},
 		{"engine/demo"},
 		{"engine/config", "engine/server", "engine/client"},
-		{"engine/capture", "engine/control", "engine/metrics", "engine/trace"},
+		{"engine/capture", "engine/control", "engine/doctor", "engine/metrics", "engine/trace"},
 		{"engine/origin", "engine/tunnel", "engine/procs", "engine/filter", "engine/inspect"},
 		{"engine/wire", "engine/frame", "engine/policy", "engine/observe", "engine/tcp",
-			"engine/certs", "engine/egress", "engine/handover", "engine/limit", "engine/proxyproto"},
+			"engine/certs", "engine/egress", "engine/handover", "engine/limit", "engine/proxyproto", "engine/service"},
 		{"engine"},
 	}
 }

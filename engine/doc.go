@@ -28,6 +28,8 @@
 //	engine/config     one configuration from defaults, file, environment and flags; wsp's files
 //	engine/server     /register, pools and dispatch, the public gateway, forward proxy, hosts, TCP ports
 //	engine/client     dialling, pools, backoff, rules, forwarding
+//	engine/doctor     what keeps a tunnel from working: the probes of adit doctor
+//	engine/service    units of systemd, launchd and Windows
 //	engine/control    the admin API on a socket, and the engine at its other end
 //	engine/capture    what is kept of content while it passes
 //	engine/inspect    exchanges for people and tools: masks, decoding, curl, HAR, replay
@@ -59,7 +61,7 @@
 //
 // Within engine imports go down this list only, and arch_test.go holds them to
 // it: tunnel alone knows the WebSocket library (demo uses it for its own origins
-// and callers), command alone cobra, nothing here a terminal.
+// and callers, doctor for its probes), command alone cobra, nothing here a terminal.
 //
 // # Goroutines
 //
