@@ -119,8 +119,8 @@ func importLaws() []importLaw {
 		{[]string{"golang.org/x/net/proxy", "golang.org/x/net/http/httpproxy"}, []string{"engine/egress"}},
 		{[]string{"go.yaml.in"}, []string{"engine/config", "keys/userfile", "tui/memory"}},
 		// Who starts another program: a successor, the guard of the terminal, an editor or a pager.
-		// A service is put in the hands of its manager by the manager's own program.
-		{[]string{"os/exec"}, []string{"engine/handover", "engine/service", "tui"}},
+		// A service is put in the hands of its manager by the manager's own program. Scripts are tests.
+		{[]string{"os/exec"}, []string{"engine/handover", "engine/service", "tui", "engine/enginetest/script"}},
 		{[]string{"net/http/pprof"}, []string{"engine/control"}},
 		{[]string{"adit/tui"}, []string{".", "tui"}},
 		{[]string{"adit/store"}, []string{".", "store"}},

@@ -50,7 +50,8 @@
 //	engine/trace      spans for an OpenTelemetry collector
 //	engine/observe    event bus, totals, event lines; rates of snapshots, events in words
 //	engine/demo       what adit demo starts
-//	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle
+//	engine/enginetest what tests stand on: in-memory network, faults, peers, oracle; script has
+//	                  what people type run, readme reads what a page promises
 //	engine/chaos      tests of the whole binary under faults (build tag chaos)
 //
 //	store             what is recorded of requests, kept in bounds: engine.RequestLog; recordings are written here
