@@ -115,6 +115,21 @@ func (b *bench) await(kind engine.Kind, n int) engine.Event {
 	}
 }
 
+// settled waits until n connections have registered. Only then are their fields a
+// test's to change: a client knows of its welcome before the server has noted it.
+func (b *bench) settled(n int) []*link {
+	b.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		all := b.s.links.list()
+		if len(all) == n && !slices.ContainsFunc(all, func(l *link) bool { return l.halves.Load() == 0 }) {
+			return all
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%d connections, of which not all registered: want %d", len(all), n)
+		}
+	}
+}
+
 // finished waits for the n-th record.
 func (b *bench) finished(n int) engine.Request {
 	b.t.Helper()

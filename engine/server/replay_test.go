@@ -346,7 +346,7 @@ func (panickingExchange) ReadResponse() (*wire.Response, error) { panic("a fault
 func TestPanicInAReplayIsContained(t *testing.T) {
 	panics := make(chan any, 1)
 	b := exposed(t, hello, func(o *Options) { o.OnPanic = func(v any) { panics <- v } })
-	l := b.s.links.list()[0]
+	l := b.settled(1)[0]
 	l.conn = panicking{l.conn}
 	r := engine.Replay{Way: engine.WayHost, Method: "PUT", Target: "http://" + appHost + "/", Content: make([]byte, 1<<20)}
 	if _, err := b.s.Replay(t.Context(), r, by("ann")); err != nil {
@@ -399,9 +399,8 @@ func (refused) Retryable() bool { return true }
 func TestReplayThatIsTriedAgainIsCapturedOnce(t *testing.T) {
 	b := exposed(t, hello)
 	b.dial(greeting("edge", engine.Expose{Host: "app"}), hello)
-	b.until("two connections", func(s *engine.Snapshot) bool { return len(s.Connections) == 2 })
 	var first atomic.Bool
-	for _, l := range b.s.links.list() {
+	for _, l := range b.settled(2) {
 		l.conn = refusing{l.conn, &first}
 	}
 	content := strings.Repeat("0123456789", 10_000)
