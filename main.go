@@ -140,7 +140,11 @@ func still(ctx context.Context, v command.View, width, height int) (string, erro
 func (in *interrupts) dashboard(ctx context.Context, v command.View) (func() (command.Shown, error), error) {
 	o := look(v)
 	if v.Plain {
-		return in.showing(v.Logger, func() (tui.End, error) { return tui.RunPlain(ctx, o) }), nil
+		show, err := tui.OpenPlain(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		return in.showing(v.Logger, show), nil
 	}
 	if self, err := os.Executable(); err == nil {
 		o.Guard = []string{self, restore.Verb}

@@ -165,7 +165,7 @@
 //	                                                                                          stuck in a write ends with the
 //	                                                                                          process
 //	tui wait for the guard (a process) restore.Start         the guard's end                  Guard.Done, within 100 ms
-//	plain printer                      plain.Run             as Show                          plain.Run, but for a read of
+//	plain printer                      Lines.Show            as Show                          Lines.Show, but for a read of
 //	                                                                                          stdin, which ends with the
 //	                                                                                          process
 //	main signals                       main                  second signal, the run ends      main

@@ -74,10 +74,11 @@ func Run(ctx context.Context, o Options) (End, error) {
 	return d.Show()
 }
 
-// RunPlain is line mode: one line for each notable event, a summary every 10 s,
-// commands from the input. It ends as [Run] does.
-func RunPlain(ctx context.Context, o Options) (End, error) {
-	end, err := plain.Run(ctx, plain.Options{
+// OpenPlain prepares line mode, which is told of events from now on: one line for
+// each notable one, a summary every 10 s, commands from the input. What it returns
+// shows it, and ends as [Run] does.
+func OpenPlain(ctx context.Context, o Options) (show func() (End, error), err error) {
+	lines, err := plain.Open(ctx, plain.Options{
 		Engine:   o.Engine,
 		Log:      o.Log,
 		Operator: o.Operator,
@@ -88,15 +89,22 @@ func RunPlain(ctx context.Context, o Options) (End, error) {
 		Output:   o.Output,
 		Hangup:   o.Hangup,
 	})
+	if err != nil {
+		return nil, err
+	}
+	return func() (End, error) { return ended(lines.Show()), nil }, nil
+}
+
+func ended(end plain.End) End {
 	switch end {
 	case plain.Quit:
-		return EndQuit, err
+		return EndQuit
 	case plain.Gone:
-		return EndGone, err
+		return EndGone
 	case plain.Engine:
-		return EndEngine, err
+		return EndEngine
 	}
-	return EndStop, err
+	return EndStop
 }
 
 // A showing is a dashboard on its terminal.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -29,9 +30,11 @@ const (
 	maxCommand = 4 << 10
 
 	// actionWait bounds an action on the engine, leaveWait how long the end
-	// waits for a terminal that takes nothing.
+	// waits for a terminal that takes nothing, busyWait how long after that
+	// for a printer that did not get to write.
 	actionWait = 5 * time.Second
 	leaveWait  = 150 * time.Millisecond
+	busyWait   = 650 * time.Millisecond
 )
 
 // Options are what line mode needs.
@@ -59,32 +62,59 @@ const (
 	Stop                  // ctx has ended
 )
 
-// Run prints and obeys until it ends. A goroutine that waits for a line of the
-// input, which nothing can interrupt, may stay until the process ends.
-func Run(ctx context.Context, o Options) (End, error) {
+// Lines is line mode, told of events from Open on.
+type Lines struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	p      *printer
+}
+
+// Open subscribes, so that what happens before Show is not missed. Line mode ends
+// with ctx, shown or not.
+func Open(ctx context.Context, o Options) (*Lines, error) {
 	inner, cancel := context.WithCancel(ctx)
-	defer cancel()
 	events, err := o.Engine.Subscribe(inner, engine.SubscribeOptions{Kinds: engine.KindsRequests})
 	if err != nil {
-		return Stop, fmt.Errorf("subscribe to events: %w", err)
+		cancel()
+		return nil, fmt.Errorf("subscribe to events: %w", err)
 	}
-	p := &printer{o: o, events: events, answers: make(chan string, 1)}
+	return &Lines{ctx, cancel, &printer{o: o, events: events, answers: make(chan string, 1)}}, nil
+}
+
+// Show prints and obeys until line mode ends. It is called once. A goroutine that
+// waits for a line of the input, which nothing can interrupt, may stay until the
+// process ends.
+func (l *Lines) Show() End {
+	defer l.cancel()
+	inner, cancel := context.WithCancel(l.ctx)
+	defer cancel()
+	o, p := &l.p.o, l.p
 	ended := make(chan End, 1)
 	go func() { ended <- p.run(inner, commands(inner, o.Input)) }()
 	select {
 	case end := <-ended:
-		return end, nil
+		return end
 	case <-o.Hangup:
-		return Gone, nil
-	case <-ctx.Done():
+		return Gone
+	case <-l.ctx.Done():
 	}
 	late := time.NewTimer(leaveWait)
 	defer late.Stop()
 	select {
 	case end := <-ended:
-		return end, nil
+		return end
 	case <-late.C:
-		return Stop, nil
+	}
+	if p.writing.Load() {
+		return Stop
+	}
+	// Only a terminal may take its time: on a busy machine the last summary does.
+	late.Reset(busyWait)
+	select {
+	case end := <-ended:
+		return end
+	case <-late.C:
+		return Stop
 	}
 }
 
@@ -115,6 +145,7 @@ type printer struct {
 	answers chan string // of actions that ran beside
 	out     []byte
 	failed  error // why nothing can be written
+	writing atomic.Bool
 
 	asked    *question // waits for y
 	failures int       // lines of failed requests since the last summary
@@ -144,13 +175,11 @@ func (p *printer) run(ctx context.Context, lines <-chan string) End {
 		}
 		select {
 		case <-ctx.Done():
-			p.summary(context.WithoutCancel(ctx))
-			p.flush()
-			return Stop
+			return p.leave(ctx)
 		case batch, ok := <-p.events:
 			if !ok {
-				if ctx.Err() != nil {
-					return Stop
+				if ctx.Err() != nil { // the subscription ended with it
+					return p.leave(ctx)
 				}
 				p.line(time.Now(), observe.LevelInfo, "", "the engine has ended")
 				p.flush()
@@ -170,6 +199,13 @@ func (p *printer) run(ctx context.Context, lines <-chan string) End {
 			p.say(text)
 		}
 	}
+}
+
+// leave says where things stand at the end.
+func (p *printer) leave(ctx context.Context) End {
+	p.summary(context.WithoutCancel(ctx))
+	p.flush()
+	return Stop
 }
 
 // begin says what this is.
@@ -194,7 +230,9 @@ func (p *printer) flush() {
 	if len(p.out) == 0 || p.failed != nil {
 		return
 	}
+	p.writing.Store(true)
 	_, p.failed = p.o.Output.Write(p.out)
+	p.writing.Store(false)
 	p.out = p.out[:0]
 }
 

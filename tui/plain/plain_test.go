@@ -63,12 +63,12 @@ func open(t *testing.T, change func(*Options)) *terminal {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	x.stop = cancel
+	lines, err := Open(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() {
-		end, err := Run(ctx, o)
-		if err != nil {
-			t.Error(err)
-		}
-		x.ended <- end
+		x.ended <- lines.Show()
 	}()
 	synctest.Wait()
 	return x
@@ -216,6 +216,48 @@ func TestEndOfTheEngineEndsLineMode(t *testing.T) {
 			t.Errorf("ended with %v: %s", end, &x.out)
 		}
 	})
+}
+
+// What happened while the run began is told: a demo's clients greet before its
+// line mode is shown.
+func TestEventsBeforeShowAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := enginetest.NewFake(engine.Snapshot{Time: time.Now(), Role: engine.RoleServer, Name: "edge-1"})
+		var out page
+		ctx, cancel := context.WithCancel(t.Context())
+		lines, err := Open(ctx, Options{Engine: fake, Output: &out, UTC: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fake.Publish(engine.Event{Kind: engine.KindNotice, Reason: "early"})
+		synctest.Wait()
+		ended := make(chan End, 1)
+		go func() { ended <- lines.Show() }()
+		synctest.Wait()
+		cancel()
+		<-ended
+		fake.End()
+		if !strings.Contains(out.String(), "early") {
+			t.Errorf("printed %q", out.String())
+		}
+	})
+}
+
+// The end of the run ends the subscription as well: whichever is seen first, the
+// last summary is printed.
+func TestLastSummaryIsPrinted(t *testing.T) {
+	for range 50 {
+		synctest.Test(t, func(t *testing.T) {
+			x := open(t, nil)
+			x.engine.Publish(engine.Event{Kind: engine.KindNotice, Reason: "busy"})
+			time.Sleep(time.Second)
+			x.engine.Update(func(s *engine.Snapshot) { s.Time = time.Now() })
+			x.close(t)
+			if !strings.Contains(x.out.String(), "INF summary") {
+				t.Errorf("printed %q", x.out.String())
+			}
+		})
+	}
 }
 
 func TestOutputThatNobodyReads(t *testing.T) {
