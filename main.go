@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"charm.land/fang/v2"
+	"github.com/charmbracelet/x/term"
 	"github.com/mattn/go-isatty"
 
 	"adit/engine"
@@ -63,6 +64,7 @@ func run() int {
 		Stderr:        os.Stderr,
 		Terminal:      isTerminal(os.Stdout),
 		InputTerminal: isTerminal(os.Stdin),
+		Columns:       columns,
 		LookupEnv:     os.LookupEnv,
 		Stop:          in.second,
 		Hangup:        hangup,
@@ -87,6 +89,16 @@ func run() int {
 
 func isTerminal(f *os.File) bool {
 	return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd())
+}
+
+// columns returns the width of the terminal that stdout is, 0 where it does not
+// say.
+func columns() int {
+	width, _, err := term.GetSize(os.Stdout.Fd())
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // guardTerminal is what a process does that another one of this binary started

@@ -169,6 +169,7 @@
 //	                                                                                          stdin, which ends with the
 //	                                                                                          process
 //	main signals                       main                  second signal, the run ends      main
+//	doctor dials, one per address      doctor.Client         5 s each                         doctor.Client
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
 // # Locks

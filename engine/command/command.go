@@ -29,8 +29,9 @@ import (
 type Process struct {
 	Stdout        io.Writer
 	Stderr        io.Writer
-	Terminal      bool // stdout is a terminal
-	InputTerminal bool // stdin is a terminal
+	Terminal      bool       // stdout is a terminal
+	InputTerminal bool       // stdin is a terminal
+	Columns       func() int // of the terminal that stdout is; 0 unknown. Nil: nobody knows
 	LookupEnv     func(key string) (string, bool)
 	Stop          <-chan struct{}   // closed by the second signal: stop at once. Nil: never
 	Hangup        <-chan os.Signal  // SIGHUP. Nil: never
@@ -147,7 +148,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	if p.Themes != nil {
 		group(root, "Configure", newThemes(p))
 	}
-	group(root, "Others", newVersion(p))
+	group(root, "Others", newDoctor(p), newVersion(p))
 	root.SetHelpCommandGroupID("Others")
 	root.SetCompletionCommandGroupID("Others")
 	fitHelp(root)

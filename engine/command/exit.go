@@ -14,6 +14,7 @@ const (
 	codeUnreachable = 3   // could not listen or dial
 	codeRefused     = 4   // credential or rule
 	codeLost        = 5   // the connection was lost for good
+	codeWarned      = 6   // adit doctor: nothing worse than a warning
 	codeInterrupted = 130 // a second signal, which stops at once
 )
 
