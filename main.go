@@ -83,6 +83,7 @@ func run() int {
 		Themes: writeThemes,
 	}
 	return p.Finish(fang.Execute(in.ctx, command.Root(p),
+		fang.WithoutManpage(), // command has its own
 		fang.WithVersion(command.BuildVersion(version)),
 		fang.WithErrorHandler(func(w io.Writer, _ fang.Styles, err error) { fmt.Fprintln(w, "adit:", err) })))
 }

@@ -149,6 +149,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 		group(root, "Configure", newThemes(p))
 	}
 	group(root, "Others", newDoctor(p), newVersion(p))
+	group(root, "Others", newMan(p))
 	root.SetHelpCommandGroupID("Others")
 	root.SetCompletionCommandGroupID("Others")
 	fitHelp(root)
