@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -13,7 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"adit/engine/enginetest"
+	"adit/engine/enginetest/readme"
 	"adit/engine/enginetest/script"
+	"adit/keys"
 	"adit/tui/restore"
 )
 
@@ -28,6 +33,38 @@ func TestMain(m *testing.M) {
 // TestScript runs what people type, as testdata/script tells it.
 func TestScript(t *testing.T) {
 	testscript.Run(t, script.Params("testdata/script", "README.md"))
+}
+
+// A key that the README has people press does something.
+func TestKeysOfTheReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := readme.Between(string(text), "| key | what it does |", "\n\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, problems, err := keys.Load("", filepath.Join(t.TempDir(), "none"))
+	if err != nil || len(problems) > 0 {
+		t.Fatal(err, problems)
+	}
+	rows := 0
+	for line := range strings.Lines(table) {
+		cells := readme.Cells(line)
+		if len(cells) != 2 {
+			continue
+		}
+		rows++
+		for _, key := range readme.Code(cells[0]) {
+			if !slices.ContainsFunc(keys.Contexts(), func(c keys.Context) bool { _, ok := bound.Find(key, c); return ok }) {
+				t.Errorf("%s does nothing", key)
+			}
+		}
+	}
+	if rows < 8 {
+		t.Errorf("only %d rows of keys", rows)
+	}
 }
 
 // A stdout that nobody reads, or that was closed, costs lines: requests are

@@ -84,11 +84,15 @@ func Commands(page string) []Line {
 	return all
 }
 
-// Command returns the only command line that begins with these words.
+// Command returns the command line that has these words, else the only one that
+// begins with them.
 func Command(page, words string) (string, error) {
 	var found []string
 	for _, l := range Commands(page) {
-		if l.Text == words || strings.HasPrefix(l.Text, words+" ") {
+		if l.Text == words {
+			return l.Text, nil
+		}
+		if strings.HasPrefix(l.Text, words+" ") {
 			found = append(found, l.Text)
 		}
 	}
@@ -104,7 +108,7 @@ func Command(page, words string) (string, error) {
 // Typed returns the words by which a script has the lines of a page typed: what
 // follows "typed" and its flags, without quotes.
 func Typed(script string) []string {
-	line := regexp.MustCompile(`(?m)^typed (?:-start \S+ )?(?:'((?:[^']|'')*)'|([^'\n]+))$`)
+	line := regexp.MustCompile(`(?m)^(?:\[\w+\] )?typed (?:-start \S+ )?(?:'((?:[^']|'')*)'|([^'\n]+))$`)
 	var all []string
 	for _, m := range line.FindAllStringSubmatch(script, -1) {
 		all = append(all, strings.ReplaceAll(m[1], "''", "'")+m[2])

@@ -15,7 +15,7 @@ func TestCommands(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("commands are %v, want %v", got, want)
 	}
-	for words, found := range map[string]string{"adit server": "adit server --listen :1", "adit ls": "", "adit ls clients": "adit ls clients",
+	for words, found := range map[string]string{"adit server": "adit server --listen :1", "adit ls": "adit ls", "adit ls clients": "adit ls clients",
 		"adit l": "", "adit out": ""} {
 		if line, err := Command(page, words); line != found || (err != nil) != (found == "") {
 			t.Errorf("%q finds %q, %v, want %q", words, line, err, found)

@@ -50,6 +50,7 @@ const Patience = 15 * time.Second
 //	expand FILE...                put the values of $VARIABLES into files
 //	free VARIABLE...              have free ports
 //	given FROM TO                 what typed puts in place of what the page has
+//	tells FILE TEXT               the file (stdout and stderr too) has this text, to the letter
 //	typed [-start NAME] WORDS     have a shell run the only command line of the page that begins with WORDS,
 //	                              or start it
 //
@@ -73,6 +74,7 @@ func Params(dir, page string) testscript.Params {
 			"expand":  expand,
 			"free":    free,
 			"given":   given,
+			"tells":   tells,
 			"typed":   func(ts *testscript.TestScript, neg bool, args []string) { typed(ts, neg, page, args) },
 		},
 	}

@@ -36,6 +36,15 @@ func free(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func tells(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tells FILE TEXT")
+	}
+	if text := ts.ReadFile(args[0]); !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not tell %q:\n%s", args[0], args[1], text)
+	}
+}
+
 func typed(ts *testscript.TestScript, neg bool, page string, args []string) {
 	name := ""
 	if len(args) == 3 && args[0] == "-start" {
