@@ -345,3 +345,25 @@ func TestKindsOfEventsAreThere(t *testing.T) {
 		t.Errorf("only %d kinds are found", n)
 	}
 }
+
+// A key of the sample of a file that nobody knows would keep it from starting.
+func TestKeysOfTheFileAreSettings(t *testing.T) {
+	known := map[string]bool{"whitelist": true, "blacklist": true}
+	for _, s := range append(config.ServerSettings(new(config.Server)), config.ClientSettings(new(config.Client))...) {
+		known[s.Name] = true
+	}
+	found := 0
+	for _, b := range readme.Blocks(theReadme(t)) {
+		for _, l := range b.Lines {
+			if m := regexp.MustCompile(`^  ([a-z-]+):`).FindStringSubmatch(l.Text); b.Language == "yaml" && m != nil {
+				found++
+				if !known[m[1]] {
+					t.Errorf("README.md:%d: no setting %s", l.Number, m[1])
+				}
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d keys are found", found)
+	}
+}
