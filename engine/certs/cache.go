@@ -28,6 +28,18 @@ type cache struct{ dir string }
 const accountFile = "account.pem"
 
 func openCache(dir, server string) (cache, error) {
+	c, err := cacheAt(dir, server)
+	if err != nil {
+		return c, err
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return cache{}, fmt.Errorf("ACME cache: %w", err)
+	}
+	return c, nil
+}
+
+// cacheAt is openCache of a directory that may not be there.
+func cacheAt(dir, server string) (cache, error) {
 	if dir == "" {
 		return cache{}, errors.New("ACME needs a directory for its certificates")
 	}
@@ -38,16 +50,12 @@ func openCache(dir, server string) (cache, error) {
 	if err != nil || u.Host == "" {
 		return cache{}, fmt.Errorf("ACME: %q is no URL", printable(server))
 	}
-	own := filepath.Join(dir, strings.Map(func(r rune) rune {
+	return cache{filepath.Join(dir, strings.Map(func(r rune) rune {
 		if r == '.' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' {
 			return r
 		}
 		return '_'
-	}, strings.ToLower(u.Host+u.Path)))
-	if err := os.MkdirAll(own, 0o700); err != nil {
-		return cache{}, fmt.Errorf("ACME cache: %w", err)
-	}
-	return cache{own}, nil
+	}, strings.ToLower(u.Host+u.Path)))}, nil
 }
 
 // maxCached bounds how many certificates are read at a start.
