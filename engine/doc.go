@@ -97,6 +97,7 @@
 //	handover wait for the end of the   Sockets.Ready         the former process ends          ends with the process
 //	  former process
 //	server TCP caller                  accept                either side ends                 Server.Close
+//	server probe of adit doctor        net/http              its peer, 10 min, Close, drain    Server.Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
 //	certs look, one per source         certs.New             Close                            Source.Close
 //	certs order, one per name that is  look, a handshake     certificate, failure, 3 min,     Source.Close

@@ -224,6 +224,7 @@ func (s *Server) Handover(ctx context.Context) error {
 		ln.Close() // of this process: the socket is the successor's too
 	}
 	s.claims.close()
+	s.probes.close(s.farewell())
 	s.linger(ctx)
 	return s.Shutdown(ctx)
 }

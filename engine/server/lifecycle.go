@@ -43,6 +43,7 @@ func (s *Server) refuseNew() {
 	}
 	s.dispatch.close()
 	s.claims.close()
+	s.probes.close(s.farewell())
 	for _, l := range s.links.list() {
 		if l.registered.Load() {
 			s.sendAway(l)

@@ -34,6 +34,10 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.greeting.Add(-1)
+	if tunnel.IsProbe(r) {
+		s.probe(w, r, under, identity)
+		return
+	}
 	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
 	l.admitted(identity)
 	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l, under: under}

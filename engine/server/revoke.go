@@ -43,6 +43,7 @@ func (s *Server) recheck(by *engine.Operator) {
 			expelled = append(expelled, expulsion{l, why})
 		}
 	}
+	s.recheckProbes()
 	over := s.calls.over(s.live().Callers)
 	if n, m := len(expelled), len(over); by != nil && n+m > 0 {
 		s.audit(engine.ActionReload, *by, fmt.Sprintf("credentials: ends %d connections of clients and %d requests of callers", n, m))

@@ -105,6 +105,7 @@ type Server struct {
 	dispatch *dispatcher
 	calls    calls
 	links    links
+	probes   probes
 	claims   claims
 	limits   limits
 
