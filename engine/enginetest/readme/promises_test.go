@@ -373,3 +373,21 @@ func TestKeysOfTheFileAreSettings(t *testing.T) {
 		t.Errorf("only %d keys are found", found)
 	}
 }
+
+// A stranger has five minutes for what stands before the daily work.
+func TestLandingIsShort(t *testing.T) {
+	landing, _, found := strings.Cut(theReadme(t), "\n## Attach and scripts")
+	if !found {
+		t.Fatal("no end of the landing part")
+	}
+	words, folded := 0, false
+	for _, l := range readme.Prose(landing) {
+		folded = folded && l.Text != "</details>" || l.Text == "<details>"
+		if !folded {
+			words += len(strings.Fields(l.Text))
+		}
+	}
+	if words > 1700 {
+		t.Errorf("the landing part has %d words: move what is reference below", words)
+	}
+}
