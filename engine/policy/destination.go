@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -132,14 +131,14 @@ type spellings struct {
 	path, normal string // as it came, and in normal form
 }
 
-func (s *spellings) any(re *regexp.Regexp) bool {
+func (s *spellings) any(re *expression) bool {
 	return re.MatchString(s.given) ||
 		s.host != s.given && re.MatchString(s.host) ||
 		s.givenPath != s.given && re.MatchString(s.givenPath) ||
 		s.hostPath != s.host && re.MatchString(s.hostPath)
 }
 
-func (s *spellings) all(re *regexp.Regexp) bool {
+func (s *spellings) all(re *expression) bool {
 	if re.MatchString(s.given) && (s.givenPath == s.given || re.MatchString(s.givenPath)) {
 		return true
 	}

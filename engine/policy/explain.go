@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +97,10 @@ func (r *Rules) Explain(q *Query, not Unknown) *Explanation {
 	}
 	if r.urls {
 		x.Spellings = url.list()
+	}
+	if r.asksTooMuch(q, &dest) {
+		x.Why = textExcessive
+		return x
 	}
 	e := explainer{r: r, q: q, not: not, dest: &dest, url: &url}
 	for n := range r.rules {
@@ -207,7 +210,7 @@ func (e *explainer) address(c *rule, denies bool, needs []string) ([]string, boo
 	return append(needs, "address"), true
 }
 
-func (e *explainer) urlMatches(re *regexp.Regexp, denies bool) bool {
+func (e *explainer) urlMatches(re *expression, denies bool) bool {
 	if denies {
 		return slices.ContainsFunc(e.url.list(), re.MatchString)
 	}

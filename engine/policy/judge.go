@@ -3,7 +3,6 @@ package policy
 import (
 	"math/bits"
 	"net/netip"
-	"regexp"
 	"strings"
 )
 
@@ -15,15 +14,15 @@ type rule struct {
 	line    int
 	denial  error // what a request that it denies is told
 	methods uint16
-	method  *regexp.Regexp // for methods that are not in the mask
+	method  *expression // for methods that are not in the mask
 	ports   portRange
 	host    nameRule
 	blocks  []block
 	from    []netip.Prefix
-	client  *regexp.Regexp
-	caller  *regexp.Regexp
+	client  *expression
+	caller  *expression
 	fields  []fieldRule
-	url     *regexp.Regexp
+	url     *expression
 
 	// Of a rule on addresses: which of those with more conditions it is. Those
 	// without are judged at the dial alone.
@@ -52,7 +51,7 @@ func (n *nameRule) matches(dest *destination) bool {
 type fieldRule struct {
 	name  string // canonical
 	index int    // of the name in Rules.fields
-	value *regexp.Regexp
+	value *expression
 }
 
 // onlyAddress reports whether it has no condition but addresses and ports.
@@ -136,6 +135,9 @@ func (j *judgement) judge() (Permit, error) {
 	r := j.r
 	j.bit = methodBit(j.q.Method)
 	alive := j.alive()
+	if j.excessive(alive) {
+		return Permit{}, r.excessive
+	}
 	var clients *residue
 	var conditions []uint64 // rules on addresses that hold as far as can be told
 	for n := range ones(alive, 0, r.denies) {
@@ -331,7 +333,7 @@ func (j *judgement) fieldValues(i int) []string {
 }
 
 // portMatches holds an expression against the spelling with the port spelt out.
-func (j *judgement) portMatches(re *regexp.Regexp) bool {
+func (j *judgement) portMatches(re *expression) bool {
 	if !j.spelt {
 		j.spelt = true
 		j.port = j.url.appendPort(j.port[:0], j.url.path)

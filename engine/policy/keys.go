@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"unicode"
@@ -121,8 +120,9 @@ func (k *keys) scanBytes(text []byte, set []uint64) {
 
 // fieldKeys are the keys of one field.
 type fieldKeys struct {
-	name string
-	keys keys
+	name   string
+	keys   keys
+	weight int64 // as Rules.urlWeight
 }
 
 // A need is what stands in every text that an expression matches: of one of the
@@ -133,11 +133,11 @@ type need [][]uint32
 const maxAlternatives = 16
 
 // needsOf returns what an expression needs, all of it; none where nothing is known.
-func needsOf(re *regexp.Regexp) []need {
-	if re == nil {
+func needsOf(e *expression) []need {
+	if e == nil {
 		return nil
 	}
-	tree, err := syntax.Parse(re.String(), syntax.Perl)
+	tree, err := syntax.Parse(e.re.String(), syntax.Perl)
 	if err != nil {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/netip"
 	"net/textproto"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -99,7 +98,7 @@ func (c *compiler) parse(value string) (rule, error) {
 	return made, err
 }
 
-func parseURLRule(value string) (*regexp.Regexp, error) {
+func parseURLRule(value string) (*expression, error) {
 	body, ok := strings.CutSuffix(value[1:], "/")
 	if !ok {
 		return nil, fmt.Errorf("the regular expression must end in /")
@@ -107,7 +106,7 @@ func parseURLRule(value string) (*regexp.Regexp, error) {
 	if body == "" {
 		return nil, fmt.Errorf("the regular expression is empty; use any to allow everything")
 	}
-	return regexp.Compile(body)
+	return compileRE(body)
 }
 
 func parseName(host string) (nameRule, error) {
@@ -183,7 +182,7 @@ func (c *compiler) compile(e *Rule) (rule, error) {
 		return made, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		re, err := regexp.Compile(e.Headers[name])
+		re, err := compileRE(e.Headers[name])
 		if err != nil {
 			return made, fmt.Errorf("header %s: %w", engine.Bound(name), err)
 		}
@@ -217,11 +216,11 @@ func knownMethods() []string {
 	return []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"}
 }
 
-func compileExpression(key, expression string) (*regexp.Regexp, error) {
+func compileExpression(key, expression string) (*expression, error) {
 	if expression == "" {
 		return nil, nil
 	}
-	re, err := regexp.Compile(expression)
+	re, err := compileRE(expression)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
@@ -254,6 +253,7 @@ func (c *compiler) field(name string) int {
 func (c *compiler) finish() {
 	r := c.r
 	r.noRule, r.unnamed, r.unresolved = denied(textNoRule), denied(textGuarded), denied(textUnresolved)
+	r.excessive = denied(textExcessive)
 	r.byName, r.byAddress = plan{r: r}, plan{r: r, byAddress: true}
 	words := (len(r.rules) + 63) / 64
 	r.alive = make([]uint64, 2*words)
@@ -265,6 +265,7 @@ func (c *compiler) finish() {
 	for n := range r.rules {
 		made := &r.rules[n]
 		r.urls = r.urls || made.url != nil
+		r.weigh(made)
 		if len(made.blocks) > 0 && made.conditional() {
 			made.condition = r.conditions
 			r.conditions++

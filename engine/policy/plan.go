@@ -3,7 +3,6 @@ package policy
 import (
 	"encoding/binary"
 	"net/netip"
-	"regexp"
 	"sync"
 )
 
@@ -129,10 +128,10 @@ func numbers(r *Rules, set []uint64) (list []int32) {
 // asks nothing.
 type residue struct {
 	allowed        bool // whatever the client is
-	denies, allows []*regexp.Regexp
+	denies, allows []*expression
 }
 
-func (c *residue) deny(re *regexp.Regexp) *residue {
+func (c *residue) deny(re *expression) *residue {
 	if c == nil {
 		c = new(residue)
 	}
@@ -140,7 +139,7 @@ func (c *residue) deny(re *regexp.Regexp) *residue {
 	return c
 }
 
-func (c *residue) allow(re *regexp.Regexp) *residue {
+func (c *residue) allow(re *expression) *residue {
 	if c == nil {
 		c = new(residue)
 	}

@@ -31,7 +31,10 @@ type Rules struct {
 	fields       []fieldKeys
 	addressPorts []portRange // of those that allow by address alone
 
-	noRule, unnamed, unresolved error // of denials that no rule speaks
+	// What running all expressions costs for each byte of what they are run on.
+	urlWeight, methodWeight int64
+
+	noRule, unnamed, unresolved, excessive error // of denials that no rule speaks
 
 	byName, byAddress plan // of permits under which no conditional rule holds
 	plans             plans
@@ -156,6 +159,7 @@ const (
 	textNumeral    = "the destination is written as a number, which a resolver may take for an address: write an address as four numbers 0-255 without leading zeros"
 	textGuarded    = "metadata, link-local and multicast addresses must be named by a rule"
 	textNoRule     = "no rule allows it"
+	textExcessive  = "the URL, or a field, is too long for as many expressions as would have to look at it"
 	textUnresolved = "only a rule on addresses could allow it, and a server does not resolve names: allow the name, or leave it to the client's rules"
 )
 
