@@ -122,7 +122,8 @@ func TestCallersThatTakeNothingAreCut(t *testing.T) {
 
 // A stream on which nobody owes anybody a byte stands, however long (P21).
 func TestPausesAreNoStalls(t *testing.T) {
-	const stall = 150 * time.Millisecond
+	// A peer that gets no processor for as long is one that stalls.
+	const stall, pause = 500 * time.Millisecond, 750 * time.Millisecond
 	for _, st := range streams() {
 		t.Run(st.name, func(t *testing.T) {
 			t.Parallel()
@@ -131,7 +132,7 @@ func TestPausesAreNoStalls(t *testing.T) {
 				for i := range 3 {
 					if i > 0 {
 						select {
-						case <-time.After(3 * stall):
+						case <-time.After(pause):
 						case <-in.Context().Done():
 							return
 						}
@@ -152,7 +153,7 @@ func TestPausesAreNoStalls(t *testing.T) {
 				}
 			}
 			if st.up {
-				time.Sleep(3 * stall)
+				time.Sleep(pause)
 				io.WriteString(w, "late\n")
 				if line, err := lines.ReadString('\n'); line != "late\n" || err != nil {
 					t.Errorf("%q %v", line, err)
