@@ -105,8 +105,8 @@
 //	command plain HTTP beside TLS      run.openDoor          the run ends, a successor        door.leave
 //	                                                           serves
 //	server look at what has expired    a timer, an update    it has looked                    Server.Close
-//	server telling of limits, end of   a timer's             told, closed                     nobody: they find the
-//	  those turned away                                                                         server's end and do nothing
+//	server telling of limits and       a timer's             told, closed                     nobody: they find the
+//	  refusals, end of those refused                                                            server's end and do nothing
 //	server end of a stalled stream of  a timer's             ended                            the handler, before it returns
 //	  HTTP/2
 //	server end of a link whose         Update, expiry        the link has ended               Server.Close

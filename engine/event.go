@@ -116,13 +116,13 @@ type Event struct {
 	Reason     string
 
 	Code     uint16        // ConnectionClosed, GreetingRejected: close code; AdmissionRefused: HTTP status
-	Duration time.Duration // ConnectionClosed: lifetime; DialFailed: until the next try; Stopped: uptime
+	Duration time.Duration // ConnectionClosed: lifetime; DialFailed: until the next try; AdmissionRefused: since the first of Count; Stopped: uptime
 	Server   string        // client's Ready, DialFailed: the server's URL without user information
 	Listen   string        // server's Ready
 	Action   Action        // OperatorAction
 	Operator string        // OperatorAction
 	Target   string        // OperatorAction: what it was done to; LimitReached: the limit, by its setting's name
-	Count    int           // Draining: exchanges in flight; LimitReached: how often since it was last told
+	Count    int           // Draining: exchanges in flight; LimitReached, AdmissionRefused: how often since it was last told
 
 	Greeting *Greeting // GreetingReceived, GreetingRejected where it could be read
 	Closed   *Traffic  // ConnectionClosed

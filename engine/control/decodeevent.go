@@ -114,7 +114,8 @@ type wireEvent struct {
 	Retry     int64       `json:"retry_us"`
 	Uptime    int64       `json:"uptime_us"`
 	Exchanges int         `json:"exchanges"`
-	Count     uint64      `json:"count"` // dropped; limit_reached
+	Count     uint64      `json:"count"` // dropped; limit_reached, admission_refused
+	Within    int64       `json:"within_us"`
 	Limit     string      `json:"limit"`
 	Requests  uint64      `json:"requests"`
 	Failed    uint64      `json:"failed"`
@@ -188,6 +189,7 @@ func (w *wireEvent) event() (engine.Event, error) {
 		e.Server, e.Duration = engine.Bound(w.Server), micros(w.Retry)
 	case engine.KindAdmissionRefused:
 		e.Code, e.Way = uint16(min(max(w.Status, 0), 999)), wayNamed(w.Way)
+		e.Count, e.Duration = int(min(max(w.Count, 1), math.MaxInt32)), micros(w.Within)
 	case engine.KindOperatorAction:
 		e.Action, e.Operator, e.Target = engine.Action(engine.Bound(w.Action)), engine.Bound(w.Operator), engine.Bound(w.Target)
 	case engine.KindDraining:

@@ -203,6 +203,9 @@ func drawEvent(t *rapid.T) engine.Event {
 		e.Server, e.Duration = drawText(t), drawMicros(t)
 	case engine.KindAdmissionRefused:
 		e.Code, e.Way = rapid.Uint16Max(999).Draw(t, "status"), engine.Way(rapid.IntRange(0, 5).Draw(t, "way"))
+		if e.Count = rapid.IntRange(1, 1000).Draw(t, "count"); e.Count > 1 {
+			e.Duration = drawMicros(t)
+		}
 	case engine.KindOperatorAction:
 		e.Action, e.Operator, e.Target = engine.Action(drawText(t)), drawText(t), drawText(t)
 	case engine.KindDraining:

@@ -59,11 +59,13 @@ func (c *counts) label(client string) string {
 }
 
 // bump counts one more of a number, under 0 where it would be one too many.
-func bump(of map[int]uint64, number int) {
+func bump(of map[int]uint64, number int) { bumpBy(of, number, 1) }
+
+func bumpBy(of map[int]uint64, number int, n uint64) {
 	if _, known := of[number]; !known && len(of) >= maxCodes-1 {
 		number = 0
 	}
-	of[number]++
+	of[number] += n
 }
 
 // follow counts events until there are none any more.
@@ -89,7 +91,7 @@ func (c *counts) take(e *engine.Event) {
 	case engine.KindGreetingRejected:
 		bump(c.rejected, int(e.Code))
 	case engine.KindAdmissionRefused:
-		bump(c.refused, int(e.Code))
+		bumpBy(c.refused, int(e.Code), uint64(max(e.Count, 1)))
 	case engine.KindDialFailed:
 		c.dials++
 	case engine.KindOperatorAction:

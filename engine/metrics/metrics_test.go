@@ -110,7 +110,8 @@ func everything(t testing.TB) string {
 		engine.Event{Kind: engine.KindConnectionClosed, Client: "pi", Code: 1000, Closed: &engine.Traffic{BytesIn: 100, BytesOut: 200}},
 		engine.Event{Kind: engine.KindGreetingRejected, Code: 4003},
 		engine.Event{Kind: engine.KindAdmissionRefused, Code: 401},
-		engine.Event{Kind: engine.KindAdmissionRefused, Code: 401},
+		engine.Event{Kind: engine.KindAdmissionRefused, Code: 401, Count: 1},
+		engine.Event{Kind: engine.KindAdmissionRefused, Code: 401, Count: 40},
 		engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill},
 	)
 	eventually(t, "the events are counted", func() bool {
@@ -142,7 +143,7 @@ func TestSeriesThatIsWrong(t *testing.T) {
 		`adit_connections{protocol="adit.v1",state="idle"} 1`, `adit_connections{protocol="adit.v1",state="draining"} 0`,
 		`adit_connections{protocol="wsp",state="idle"} 1`, `adit_connections{protocol="",state="greeting"} 1`,
 		`adit_connections_closed_total{code="1006"} 1`,
-		`adit_greetings_rejected_total{code="4003"} 1`, `adit_admissions_refused_total{status="401"} 2`,
+		`adit_greetings_rejected_total{code="4003"} 1`, `adit_admissions_refused_total{status="401"} 42`,
 		`adit_limits_reached_total{limit="handshake-rate"} 12`,
 		`adit_websocket_frames_total{direction="out",opcode="binary"} 12`, `adit_websocket_bytes_total{direction="in"} 30`,
 		`adit_client_connections{client="pi"} 2`, `adit_client_requests_in_flight{client="pi"} 2`,

@@ -184,6 +184,10 @@ func AppendMessage(b []byte, e *engine.Event) []byte {
 		} else {
 			b = appendPair(append(b, "caller refused"...), " by way of ", e.Way.String())
 		}
+		if e.Count > 1 {
+			b = append(strconv.AppendInt(append(b, ", "...), int64(e.Count), 10), " times"...)
+			b = appendPair(b, " within ", rounded(e.Duration))
+		}
 		return appendCode(appendReason(b, e.Reason), e.Code)
 	case engine.KindOperatorAction:
 		b = append(b, strings.ToUpper(string(e.Action))...)

@@ -47,6 +47,8 @@ func TestEventsInWords(t *testing.T) {
 			"error", "203.0.113.200", "handshake refused: credential missing or wrong (401)"},
 		{engine.Event{Kind: engine.KindAdmissionRefused, Peer: "203.0.113.200:1", Way: engine.WayProxy, Code: 407, Reason: "credential missing or wrong"},
 			"error", "203.0.113.200", "caller refused by way of proxy: credential missing or wrong (407)"},
+		{engine.Event{Kind: engine.KindAdmissionRefused, Peer: "203.0.113.200:1", Code: 401, Reason: "credential wrong", Count: 120, Duration: 990 * time.Millisecond},
+			"error", "203.0.113.200", "handshake refused, 120 times within 990ms: credential wrong (401)"},
 		{engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionKill, Target: "c-12", Operator: "local", Reason: "stuck upload"},
 			"info", "local", `KILL c-12 by local: "stuck upload"`},
 		{engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionDrain, Operator: "signal"}, "info", "signal", "DRAIN everything by signal"},

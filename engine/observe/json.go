@@ -89,6 +89,10 @@ func appendKind(dst []byte, e *engine.Event) []byte {
 		dst = appendMicros(dst, `,"retry_us":`, e.Duration)
 	case engine.KindAdmissionRefused:
 		dst = appendUint(dst, `,"status":`, uint64(e.Code))
+		if e.Count > 1 {
+			dst = appendInt(dst, `,"count":`, int64(e.Count))
+			dst = appendMicros(dst, `,"within_us":`, e.Duration)
+		}
 	case engine.KindOperatorAction:
 		dst = appendText(dst, `,"action":`, string(e.Action))
 		dst = appendText(dst, `,"operator":`, e.Operator)

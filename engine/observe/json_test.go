@@ -84,6 +84,8 @@ func TestNamesAreThoseOfTheProduct(t *testing.T) {
 			`"kind":"dial_failed","reason":"connection refused","server":"ws://s/register","retry_us":1500000`},
 		{engine.Event{Kind: engine.KindAdmissionRefused, Code: 401, Peer: "192.0.2.9:1", Reason: "credential missing or wrong"},
 			`"kind":"admission_refused","peer":"192.0.2.9:1","reason":"credential missing or wrong","status":401`},
+		{engine.Event{Kind: engine.KindAdmissionRefused, Code: 401, Peer: "192.0.2.9:1", Count: 120, Duration: 990 * time.Millisecond},
+			`"kind":"admission_refused","peer":"192.0.2.9:1","status":401,"count":120,"within_us":990000`},
 		{engine.Event{Kind: engine.KindOperatorAction, Action: engine.ActionBan, Operator: "local", Target: "edge-3", Reason: "noisy"},
 			`"kind":"operator_action","reason":"noisy","action":"ban","operator":"local","target":"edge-3"`},
 		{engine.Event{Kind: engine.KindDraining, Count: 3}, `"kind":"draining","exchanges":3`},

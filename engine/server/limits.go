@@ -3,7 +3,6 @@ package server
 import (
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,10 +40,8 @@ var limitNames = [limitCount]string{"max-header-bytes", "max-header-fields", "he
 func (id limitID) String() string { return limitNames[id] }
 
 const (
-	tellEvery    = time.Second // at least, between two events of one limit and peer
-	maxTold      = 64          // of these pairs that are told apart
-	addressesFor = 1 << 16     // addresses whose rate is known, of each kind
-	burstFactor  = 10          // seconds of a rate that may come at once
+	addressesFor = 1 << 16 // addresses whose rate is known, of each kind
+	burstFactor  = 10      // seconds of a rate that may come at once
 )
 
 // limits is what a server knows of its peers to hold them to Caps.
@@ -61,30 +58,13 @@ type limits struct {
 	clients    clientBooks
 	memory     memoryGuard
 
-	mu     sync.Mutex
-	told   map[bite]*telling
-	timer  *time.Timer
-	closed bool
-}
-
-// A bite is a limit and who ran into it.
-type bite struct {
-	id     limitID
-	client string
-	peer   limit.Key
-	others bool // all those for whom there is no room
-}
-
-// A telling is what was told of a bite.
-type telling struct {
-	last    time.Time
-	pending int
-	reason  string // of the newest
+	told     digest[bite]
+	refusals digest[turnedAway]
 }
 
 func (x *limits) init(s *Server) {
 	x.s = s
-	x.told = make(map[bite]*telling)
+	x.told.s, x.refusals.s = s, s
 	x.handshakes = limit.NewRate(addressesFor)
 	for i := range x.failures {
 		x.failures[i] = limit.NewRate(addressesFor)
@@ -93,86 +73,10 @@ func (x *limits) init(s *Server) {
 	s.dispatch.reached = func(id limitID, client, reason string) { x.reached(id, client, limit.Key{}, reason) }
 }
 
-// reached counts that somebody ran into a limit and tells it: at once where that
-// is new, else with all that happened within a second. What tells him apart is
-// the client id, else the address; beyond maxTold others are told as one.
-func (x *limits) reached(id limitID, client string, peer limit.Key, reason string) {
-	x.counts[id].Add(1)
-	if client != "" {
-		peer = limit.Key{}
-	}
-	now := time.Now()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return
-	}
-	b := bite{id: id, client: client, peer: peer}
-	t := x.told[b]
-	if t == nil && len(x.told) >= maxTold {
-		b = bite{id: id, others: true}
-		t = x.told[b]
-	}
-	if t == nil {
-		t = new(telling)
-		x.told[b] = t
-		if x.timer == nil {
-			x.timer = time.AfterFunc(tellEvery, x.flush)
-		} else if len(x.told) == 1 {
-			x.timer.Reset(tellEvery)
-		}
-	}
-	t.pending++
-	t.reason = reason
-	if now.Sub(t.last) >= tellEvery {
-		x.tell(b, t, now)
-	}
-}
-
-// tell publishes; under mu, of which the bus's lock is a leaf below.
-func (x *limits) tell(b bite, t *telling, now time.Time) {
-	x.s.publish(engine.Event{Kind: engine.KindLimitReached, Target: b.id.String(), Client: b.client, Peer: b.peer.String(),
-		Count: t.pending, Reason: engine.Bound(t.reason)})
-	t.pending, t.last = 0, now
-}
-
-// flush tells what came since, and forgets who has kept quiet.
-func (x *limits) flush() {
-	defer x.s.caught()
-	now := time.Now()
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.closed {
-		return
-	}
-	for b, t := range x.told {
-		switch {
-		case now.Sub(t.last) < tellEvery:
-		case t.pending > 0:
-			x.tell(b, t, now)
-		default:
-			delete(x.told, b)
-		}
-	}
-	if len(x.told) > 0 {
-		x.timer.Reset(tellEvery)
-	}
-}
-
 // close tells what is pending, and nothing more.
 func (x *limits) close() {
-	x.mu.Lock()
-	x.closed = true
-	now := time.Now()
-	for b, t := range x.told {
-		if t.pending > 0 {
-			x.tell(b, t, now)
-		}
-	}
-	if x.timer != nil {
-		x.timer.Stop()
-	}
-	x.mu.Unlock()
+	x.told.close()
+	x.refusals.close()
 	x.farewell.close()
 	x.memory.close()
 }

@@ -297,15 +297,15 @@ func TestFloodIsToldInFewEvents(t *testing.T) {
 		if told[0].Peer != "10.0.0.1" || told[0].Count != 1 || told[1].Count < 100 {
 			t.Errorf("first %+v", told[:2])
 		}
-		if len(s.limits.told) != 0 {
-			t.Errorf("%d peers are remembered after a quiet while", len(s.limits.told))
+		if len(s.limits.told.told) != 0 {
+			t.Errorf("%d peers are remembered after a quiet while", len(s.limits.told.told))
 		}
 		told = nil
 		for i := range 10_000 {
 			s.limits.reached(limitHandshakeRate, "", key(i), "why")
 		}
-		if len(s.limits.told) > maxTold+int(limitCount) {
-			t.Errorf("%d peers are remembered", len(s.limits.told))
+		if len(s.limits.told.told) > maxTold+int(limitCount) {
+			t.Errorf("%d peers are remembered", len(s.limits.told.told))
 		}
 		s.limits.close()
 		time.Sleep(time.Second) // until it is delivered

@@ -71,7 +71,7 @@ func (s *Server) unmet(c *callerConn, err error) {
 	if !errors.Is(err, proxyproto.ErrHeader) {
 		err = errors.Join(proxyproto.ErrHeader, err)
 	}
-	s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: c.Conn.RemoteAddr().String(), Code: 400,
+	s.refused(engine.Event{Peer: c.Conn.RemoteAddr().String(), Code: 400,
 		Reason: engine.Bound("load balancer: " + err.Error())})
 }
 

@@ -52,7 +52,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c *call, reason 
 		if c.rec.Connection != 0 {
 			break // the client refused
 		}
-		s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: c.rec.Caller, Client: c.rec.Client, Way: c.rec.Way,
+		s.refused(engine.Event{Peer: c.rec.Caller, Client: c.rec.Client, Way: c.rec.Way,
 			Code: uint16(status), Reason: c.rec.Reason})
 	}
 	if text == "" {

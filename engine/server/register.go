@@ -52,7 +52,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			text = err.Error()
 		}
-		s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: l.peer, Code: uint16(hijack.status),
+		s.refused(engine.Event{Peer: l.peer, Code: uint16(hijack.status),
 			Reason: engine.Bound(text)})
 		return
 	}
@@ -109,7 +109,7 @@ func (s *Server) refuseClient(w http.ResponseWriter, r *http.Request, status int
 	if text == "" {
 		text = explain(reason)
 	}
-	s.publish(engine.Event{Kind: engine.KindAdmissionRefused, Peer: r.RemoteAddr, Code: uint16(status), Reason: text})
+	s.refused(engine.Event{Peer: r.RemoteAddr, Code: uint16(status), Reason: text})
 	s.answer(w, r, status, reason, text)
 }
 

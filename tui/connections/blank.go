@@ -214,7 +214,7 @@ func (e *blank) count(f *pane.Frame) {
 			i = len(e.refused) - 1
 			e.refused[i].reason = "for other reasons"
 		}
-		e.refused[i].count++
+		e.refused[i].count += max(r.Event.Count, 1)
 	}
 	slices.SortStableFunc(e.refused, func(a, b refusal) int { return b.count - a.count })
 }
