@@ -151,7 +151,7 @@ func TestFailuresHaveTheirCodesAndOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	limits := tunnel.DefaultLimits()
-	limits.Head = 200 * time.Millisecond
+	limits.Head = time.Second // each of the others answers sooner, on a busy machine too
 	g := newRig(t, Options{Live: Live{Rules: rules}, Limits: limits, Expose: []Expose{
 		{Host: "app", Origin: "http://" + addr}, {TCP: 5432, Origin: addr},
 	}})
@@ -372,7 +372,7 @@ func TestCallerAbortReachesTheOrigin(t *testing.T) {
 		start := time.Now()
 		x.Reset(wire.ResetCancelled, "caller gone")
 		<-gone
-		if took := time.Since(start); took > 100*time.Millisecond {
+		if took := time.Since(start); took > time.Second { // no timeout of anybody
 			t.Errorf("%s: took %v", path, took)
 		}
 		x.Close()
