@@ -20,10 +20,12 @@ import (
 
 	"adit/engine"
 	"adit/engine/command"
+	"adit/engine/doctor"
 	"adit/engine/handover"
 	"adit/engine/procs"
 	"adit/keys"
 	"adit/store"
+	"adit/store/history"
 	"adit/store/playback"
 	"adit/themes"
 	"adit/tui"
@@ -73,6 +75,7 @@ func run() int {
 		Version:       version,
 		Dashboard:     in.dashboard,
 		OpenStore:     openStore,
+		CheckStore:    checkStore,
 		Play:          play,
 		Record:        store.Record,
 		Still:         still,
@@ -300,6 +303,12 @@ func openStore(o command.StoreOptions) (command.Store, error) {
 		return nil, err
 	}
 	return kept, nil
+}
+
+// checkStore looks into the database of a history.
+func checkStore(ctx context.Context, path string) (doctor.History, error) {
+	look, err := history.LookInto(ctx, path)
+	return doctor.History(look), err
 }
 
 // play opens a database as a recording.

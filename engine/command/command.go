@@ -21,6 +21,7 @@ import (
 
 	"adit/engine"
 	"adit/engine/control"
+	"adit/engine/doctor"
 	"adit/engine/handover"
 )
 
@@ -47,6 +48,10 @@ type Process struct {
 	// OpenStore opens what keeps records and, where o has a path, the history
 	// behind them. Nil: nothing is kept.
 	OpenStore func(o StoreOptions) (Store, error)
+
+	// CheckStore reads what stands in a database, for as long as ctx lasts, and
+	// changes nothing. Nil: it can't be.
+	CheckStore func(ctx context.Context, path string) (doctor.History, error)
 
 	// Play opens a database as a recording that is shown. Close releases it. Nil:
 	// it can't be.

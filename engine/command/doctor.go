@@ -23,7 +23,7 @@ func newDoctor(p *Process) *cobra.Command {
 	cmd.Example = `adit doctor --server wss://tunnels.example.com/register --secret @secret
 adit doctor client --config adit.yaml --to http://api.internal/
 adit doctor --config adit.yaml --quick --json`
-	cmd.AddCommand(newDoctorClient(p))
+	cmd.AddCommand(newDoctorClient(p), newDoctorServer(p))
 	return cmd
 }
 

@@ -30,9 +30,26 @@ func Listen(path string) (net.Listener, error) {
 	return ln, nil
 }
 
+// CheckPlace reports why Listen would find no place for a socket at path; it makes
+// nothing. A directory that is not there yet is none of its reasons.
+func CheckPlace(path string) error {
+	if len(path) > maxSocketPath {
+		return tooLong(path)
+	}
+	err := checkDirectory(filepath.Dir(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func tooLong(path string) error {
+	return fmt.Errorf("the path has %d bytes, and a Unix socket takes at most %d; choose a shorter one", len(path), maxSocketPath)
+}
+
 func listen(path string) (net.Listener, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("the path has %d bytes, and a Unix socket takes at most %d; choose a shorter one", len(path), maxSocketPath)
+		return nil, tooLong(path)
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

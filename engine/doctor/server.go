@@ -25,10 +25,10 @@ type ServerPlan struct {
 	Memory           int64     // bound of the process, bytes; 0 none
 	History          HistoryPlan
 	Tokens           []TokenEnd
-	TokensFile       string           // "" none
-	Name             string           // of the server
-	Running          bool             // a server of this configuration runs and has been asked
-	Listening        []netip.AddrPort // where that one listens
+	TokensFile       string   // "" none
+	Name             string   // of the server
+	Version          string   // of this binary; "" not known
+	Running          *Running // a server of this name that has been asked; nil: none
 }
 
 // A Door is an address that the server listens on.
@@ -78,7 +78,7 @@ const serverWait = 3 * time.Second
 // listener for a moment, where nobody else has it, and changes nothing.
 func ExamineServer(ctx context.Context, s *ServerPlan, m *Machine, tell func(Finding)) {
 	for _, look := range []func(context.Context, *ServerPlan, *Machine) []Finding{
-		examineDoors, examineCertificates, examineACME, examineDomain,
+		examineRunning, examineDoors, examineCertificates, examineACME, examineDomain,
 		examineLimits, examineMemory, examineHistory, examineTokens, examineClock,
 	} {
 		if ctx.Err() != nil {

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"adit/engine"
 )
 
 var noon = time.Date(2031, 5, 1, 12, 0, 0, 0, time.UTC)
@@ -139,7 +141,7 @@ func TestListeners(t *testing.T) {
 				m.Listen = sound(nil).Listen
 			}
 			if c.running {
-				s.Running, s.Listening = true, []netip.AddrPort{netip.MustParseAddrPort("[::]:8080")}
+				s.Running = &Running{Snapshot: engine.Snapshot{Listen: []string{"[::]:8080"}}}
 			}
 			c.want.check(t, "listen", examine(t, s, m))
 		})
@@ -335,7 +337,10 @@ func TestHistory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, m := secured(), sound(nil)
-			s.History, s.Running = c.plan, c.running
+			s.History = c.plan
+			if c.running {
+				s.Running = &Running{}
+			}
 			if c.place.Exists {
 				s.History.Look = func(context.Context, string) (History, error) { return c.history, c.err }
 			}

@@ -69,7 +69,7 @@ func examineHistory(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	if place.Exists && h.Look != nil {
 		more, got := h.look(ctx, base, m)
 		all, held = append(all, more...), got
-		if held.Writer > 0 && !s.Running {
+		if held.Writer > 0 && s.Running == nil {
 			f := base
 			f.Severity = Warning
 			f.Found = fmt.Sprintf("process %d writes to it, and it is no server of this name", held.Writer)

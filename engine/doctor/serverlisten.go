@@ -108,18 +108,14 @@ func (s *ServerPlan) listener(d Door, err error, m *Machine) Finding {
 	return f
 }
 
-func (s *ServerPlan) listensOn(port uint16) bool {
-	for _, a := range s.Listening {
-		if s.Running && a.Port() == port {
-			return true
-		}
-	}
-	return false
-}
-
 // admitted says who may come in at the public listener.
 func (s *ServerPlan) admitted(r audience) []Finding {
-	all := []Finding{s.admits(&s.Clients, "clients", r), s.admits(&s.Callers, "callers", r)}
+	var all []Finding
+	for _, f := range []Finding{s.admits(&s.Clients, "clients", r), s.admits(&s.Callers, "callers", r)} {
+		if f.Found != "" {
+			all = append(all, f)
+		}
+	}
 	if s.PortFirst > 0 && (s.Callers.Open || s.Callers.Exposed) {
 		all = append(all, Finding{Check: "exposure", Subject: "--tcp-ports", Severity: atMost(Note, r),
 			Found:    fmt.Sprintf("TCP ports %d to %d take callers without a credential, as TCP has none", s.PortFirst, s.PortLast),
@@ -219,6 +215,8 @@ func (s *ServerPlan) admits(a *Admission, who string, r audience) Finding {
 			f.Means, f.Change, f.Settings = "", "", nil
 		}
 		return f
+	case a.keys() == "" && s.TokensFile == "":
+		return Finding{} // it does not start so
 	case a.keys() == "":
 		f.Severity = Warning
 		f.Found = who + " can't come in: there is no credential that is good"
