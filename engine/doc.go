@@ -171,6 +171,8 @@
 //	                                                                                          process
 //	main signals                       main                  second signal, the run ends      main
 //	doctor dials, one per address      doctor.Client         5 s each                         doctor.Client
+//	doctor silences, a reader each;    doctor.Client         --idle, and a few steps of 5 s   doctor.Client
+//	  writers of messages
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
 // # Locks

@@ -69,6 +69,7 @@ type pace struct {
 	slow  time.Duration   // a step that takes longer is slow; default 1 s
 	flow  time.Duration   // that throughput is measured for; default 2 s
 	waits []time.Duration // ladder of silences; default as ladder says
+	ping  time.Duration   // that pings go by; default as the server announces
 	unit  time.Duration   // in which a cut-off is told; default 1 s
 }
 
@@ -109,6 +110,9 @@ func Client(ctx context.Context, o ClientOptions) error {
 			continue
 		}
 		w.probe(ctx)
+	}
+	if ctx.Err() == nil {
+		c.destinations(ctx)
 	}
 	return ctx.Err()
 }
@@ -179,10 +183,13 @@ func (w *way) found(f Finding) {
 func (w *way) probe(ctx context.Context) {
 	w.settings()
 	if w.through == "" {
-		w.names(ctx)
-	} else {
-		w.proxy(ctx)
+		if !w.names(ctx) {
+			return
+		}
+	} else if !w.proxy(ctx) {
+		return
 	}
+	w.session(ctx)
 }
 
 // settings says what the client would use.

@@ -202,24 +202,3 @@ func TestProbeThatDoesNotRead(t *testing.T) {
 		t.Errorf("the end took %v", took)
 	}
 }
-
-// One that never ends costs 64 MiB, of messages or of pings.
-func TestProbeThatIsSpent(t *testing.T) {
-	t.Parallel()
-	b := serve(t, Options{})
-	ws, _ := b.probe("")
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range wire.ProbeBytes/wire.ProbeMessage + 2 { // what comes after the end is read for a while
-			if ws.WriteMessage(websocket.BinaryMessage, make([]byte, wire.ProbeMessage)) != nil {
-				return
-			}
-		}
-	}()
-	if code, text := closeOf(t, ws); code != int(engine.ClosePolicy) || text == "" {
-		t.Errorf("closed with %d %q", code, text)
-	}
-	_ = ws.Close()
-	<-done
-}
