@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -259,12 +260,12 @@ func TestWindowIsBoundedAndItsSliceReused(t *testing.T) {
 		put(l, finished(id))
 	}
 	for _, f := range []string{"", "-status:1"} {
-		page := ask(t, l, engine.RequestQuery{Filter: f, Count: 1 << 40})
+		page := ask(t, l, engine.RequestQuery{Filter: f, Count: math.MaxInt})
 		if len(page.Requests) != maxCount || page.Matched != 3000 {
 			t.Errorf("%q: %d of %d", f, len(page.Requests), page.Matched)
 		}
 		first := &page.Requests[0]
-		if err := l.Requests(t.Context(), engine.RequestQuery{Filter: f, Count: 10, Offset: 1 << 40}, page); err != nil || len(page.Requests) != 0 || page.Offset != 3000 {
+		if err := l.Requests(t.Context(), engine.RequestQuery{Filter: f, Count: 10, Offset: math.MaxInt}, page); err != nil || len(page.Requests) != 0 || page.Offset != 3000 {
 			t.Errorf("%q: %+v, %v", f, page, err)
 		}
 		if &page.Requests[:1][0] != first {

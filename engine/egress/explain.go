@@ -95,6 +95,9 @@ func Advice(err error) string {
 	)
 	switch {
 	case errors.As(err, &authority):
+		if known, err := x509.SystemCertPool(); err == nil && known.Equal(x509.NewCertPool()) {
+			return "this machine has no list of authorities (on Debian and Alpine it is the package ca-certificates); --ca FILE names the one that it comes from"
+		}
 		return "--ca FILE names the authority that it comes from, if that is your own; something between may also read along"
 	case errors.As(err, &name):
 		return "--server-name NAME says which name is meant"

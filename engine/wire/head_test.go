@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -179,7 +180,7 @@ func TestResponseRules(t *testing.T) {
 		"0":                    {status(0), wire.ErrHTTP},
 		"99":                   {status(99), wire.ErrHTTP},
 		"1000":                 {status(1000), wire.ErrHTTP},
-		"beyond 32 bits":       {status(1<<32 + 200), wire.ErrHTTP},
+		"beyond 32 bits":       {status(int(min(1<<32+200, int64(math.MaxInt)))), wire.ErrHTTP},
 		"101":                  {status(101, field("Upgrade", "websocket")), nil},
 		"101 without upgrade":  {status(101), wire.ErrHTTP},
 		"200 with upgrade":     {status(200, field("upgrade", "h2c")), wire.ErrHTTP},

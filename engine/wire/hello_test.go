@@ -219,7 +219,7 @@ func TestLimitsAreClampedOrDefault(t *testing.T) {
 	}
 }
 
-func limits(exchanges, window int) string {
+func limits(exchanges, window int64) string {
 	return fmt.Sprintf(`,"limits":{"max_exchanges":%d,"window":%d}`, exchanges, window)
 }
 
