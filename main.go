@@ -23,6 +23,7 @@ import (
 	"adit/engine/doctor"
 	"adit/engine/handover"
 	"adit/engine/procs"
+	"adit/engine/service"
 	"adit/keys"
 	"adit/store"
 	"adit/store/history"
@@ -37,10 +38,12 @@ import (
 var version string
 
 func main() {
-	os.Exit(run())
+	os.Exit(service.Serve(run))
 }
 
-func run() int {
+// run is the process. asked is what the service control manager of Windows asks; nil
+// where it has not started us.
+func run(asked *service.Requests) int {
 	if len(os.Args) > 1 && os.Args[1] == restore.Verb {
 		return guardTerminal(os.Args[2:])
 	}
@@ -50,7 +53,7 @@ func run() int {
 	defer procs.RoomToGrow()()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	in := newInterrupts()
+	in := newInterrupts(asked)
 	defer in.end()
 	restart := make(chan os.Signal, 1)
 	if s := handover.Signal(); s != nil {
@@ -84,6 +87,13 @@ func run() int {
 		},
 		Keys:   writeKeys,
 		Themes: writeThemes,
+	}
+	if asked != nil {
+		p.LookupEnv, p.Hangup = asked.LookupEnv, asked.Reload
+		if log, err := command.OpenServiceLog(asked.LookupEnv); err == nil {
+			defer log.Close()
+			p.Stdout, p.Stderr = log, log
+		}
 	}
 	return p.Finish(fang.Execute(in.ctx, command.Root(p),
 		fang.WithoutManpage(), // command has its own
@@ -221,23 +231,30 @@ func openLog(e engine.Engine) (engine.RequestLog, func(), error) {
 
 // interrupts are the signals that end a run.
 type interrupts struct {
-	ctx    context.Context // ended by the first SIGINT or SIGTERM
+	ctx    context.Context // ended by the first SIGINT or SIGTERM, or a service manager
 	second chan struct{}   // closed by the second
 	now    func()          // closes second
 	end    func()          // called when there is no run any more
 }
 
-func newInterrupts() *interrupts {
+func newInterrupts(asked *service.Requests) *interrupts {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	second := make(chan struct{})
 	now := sync.OnceFunc(func() { close(second) })
 	over, joined := make(chan struct{}), make(chan struct{})
+	var stop <-chan struct{}
+	if asked != nil {
+		stop = asked.Stop
+	}
 	go func() {
 		defer close(joined)
 		for _, react := range []func(){cancel, now} {
 			select {
+			case <-stop:
+				stop = nil
+				react()
 			case <-signals:
 				react()
 			case <-over:

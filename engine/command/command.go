@@ -23,6 +23,7 @@ import (
 	"adit/engine/control"
 	"adit/engine/doctor"
 	"adit/engine/handover"
+	"adit/engine/service"
 )
 
 // A Process is what main knows of the process that a verb runs in. The first
@@ -77,6 +78,7 @@ type Process struct {
 
 	failure error // what the verb returned
 
+	host *service.Host                                                                    // nil: this system; of tests
 	dial func(ctx context.Context, address string, o control.DialOptions) (remote, error) // nil: control.Dial; of tests
 }
 
@@ -146,7 +148,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	group(root, "Look", newAttach(p), newTop(p), newLs(p), newTail(p), newShow(p), newExport(p), newRecord(p), newPlay(p))
 	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p))
 	group(root, "Act", newReload(p), newRestart(p))
-	group(root, "Configure", newConfig(p), newToken(p), newRules(p))
+	group(root, "Configure", newConfig(p), newToken(p), newRules(p), newService(p))
 	if p.Keys != nil {
 		group(root, "Configure", newKeys(p))
 	}

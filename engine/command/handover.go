@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,11 @@ func (r *run) listenSocket(path string) (net.Listener, error) {
 	const name = "control"
 	ln, err := r.adoptSocket(name, path)
 	if ln == nil && err == nil {
-		ln, err = control.Listen(path)
+		open := control.Listen
+		if dir := managed(r.process.LookupEnv, "RUNTIME_DIRECTORY"); dir != "" && filepath.Dir(path) == dir {
+			open = control.ListenShared // with whom the service manager lets into the directory
+		}
+		ln, err = open(path)
 	}
 	if err != nil {
 		return nil, err

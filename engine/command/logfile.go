@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -35,6 +36,9 @@ func stateDir(env func(string) (string, bool)) (string, error) {
 	if env == nil {
 		return "", errors.New("there is no environment")
 	}
+	if dir := managed(env, "STATE_DIRECTORY"); dir != "" {
+		return dir, nil
+	}
 	if dir, _ := env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "adit"), nil
 	}
@@ -43,6 +47,22 @@ func stateDir(env func(string) (string, bool)) (string, error) {
 		return "", errors.New("neither XDG_STATE_HOME nor HOME is set")
 	}
 	return filepath.Join(home, ".local", "state", "adit"), nil
+}
+
+// managed returns the first of the directories that a service manager has made for
+// this service (systemd.exec(5), "RuntimeDirectory="); "" none.
+func managed(env func(string) (string, bool), name string) string {
+	if env == nil {
+		return ""
+	}
+	text, is := env(name)
+	if runtime.GOOS != "windows" {
+		text, _, _ = strings.Cut(text, ":")
+	}
+	if !is || !filepath.IsAbs(text) {
+		return ""
+	}
+	return filepath.Clean(text)
 }
 
 // fileName makes a name of a run fit to name a file.
@@ -74,6 +94,12 @@ func openLogFile(env func(string) (string, bool), name string) (*logFile, error)
 	}
 	l := &logFile{path: filepath.Join(dir, fileName(name)+".log")}
 	return l, l.open()
+}
+
+// OpenServiceLog opens what takes the place of stdout and stderr where a service
+// manager has none: adit.log in the directory of the service, of bounded size.
+func OpenServiceLog(env func(string) (string, bool)) (io.WriteCloser, error) {
+	return openLogFile(env, "adit")
 }
 
 func (l *logFile) open() error {

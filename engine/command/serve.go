@@ -14,6 +14,7 @@ import (
 	"adit/engine"
 	"adit/engine/config"
 	"adit/engine/control"
+	"adit/engine/service"
 )
 
 // lastWords bounds how long the end of a run waits for those who are attached
@@ -130,6 +131,9 @@ func socketDirs(env func(string) (string, bool)) ([]string, error) {
 		return nil, errors.New("there is no environment")
 	}
 	var dirs []string
+	if dir := managed(env, "RUNTIME_DIRECTORY"); dir != "" {
+		dirs = append(dirs, dir)
+	}
 	if dir, _ := env("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		dirs = append(dirs, filepath.Join(dir, "adit"))
 	}
@@ -155,12 +159,18 @@ func sameDir(dirs []string, dir string) bool {
 	})
 }
 
-// sockets lists the control sockets that there are, dead ones among them.
+// sockets lists the control sockets that there are, dead ones among them: those of the
+// user, and those of services that he may see.
 func sockets(env func(string) (string, bool)) ([]string, error) {
 	dirs, err := socketDirs(env)
-	if err != nil {
+	found := socketsIn(append(dirs, service.SocketDirs()...))
+	if err != nil && len(found) == 0 {
 		return nil, err
 	}
+	return found, nil
+}
+
+func socketsIn(dirs []string) []string {
 	var found []string
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
@@ -173,5 +183,5 @@ func sockets(env func(string) (string, bool)) ([]string, error) {
 			}
 		}
 	}
-	return found, nil
+	return found
 }

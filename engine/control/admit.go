@@ -58,6 +58,9 @@ type peer struct {
 
 type peerKey struct{}
 
+// sharedKey is whether the listener lets in a group.
+type sharedKey struct{}
+
 // withPeer finds out who has connected, once for each socket.
 func withPeer(ctx context.Context, c net.Conn) context.Context {
 	if counted, ok := c.(*countedConn); ok {
@@ -74,7 +77,7 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 			p.name = userName(os.Getuid())
 		case err != nil:
 			p.denied = fmt.Errorf("it is not known who is at the other end of the socket: %w", err)
-		case uid != 0 && uid != os.Getuid():
+		case uid != 0 && uid != os.Getuid() && ctx.Value(sharedKey{}) != true:
 			p.denied = fmt.Errorf("user %s may not use this socket; become %s or root", userName(uid), userName(os.Getuid()))
 		default:
 			p.name = userName(uid)

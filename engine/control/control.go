@@ -92,7 +92,7 @@ func NewServer(o Options) *Server {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return s.ctx },
+		BaseContext:       func(ln net.Listener) context.Context { return context.WithValue(s.ctx, sharedKey{}, isShared(ln)) },
 		ConnContext:       withPeer,
 	}
 	s.ledger.follow(s)

@@ -22,8 +22,14 @@ const maxSocketPath = 103
 // with mode 0700 if there is none; one that others can write to is refused. A
 // socket that nobody listens on any more is replaced, anything else that stands
 // there is not; ErrInUse where somebody listens. Closing removes the socket.
-func Listen(path string) (net.Listener, error) {
-	ln, err := listen(path)
+func Listen(path string) (net.Listener, error) { return listenAs(path, 0o600) }
+
+// ListenShared is Listen with mode 0660: the group of the directory's process may use
+// the socket as well.
+func ListenShared(path string) (net.Listener, error) { return listenAs(path, 0o660) }
+
+func listenAs(path string, mode fs.FileMode) (net.Listener, error) {
+	ln, err := listen(path, mode)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
@@ -47,7 +53,7 @@ func tooLong(path string) error {
 	return fmt.Errorf("the path has %d bytes, and a Unix socket takes at most %d; choose a shorter one", len(path), maxSocketPath)
 }
 
-func listen(path string) (net.Listener, error) {
+func listen(path string, mode fs.FileMode) (net.Listener, error) {
 	if len(path) > maxSocketPath {
 		return nil, tooLong(path)
 	}
@@ -72,7 +78,7 @@ func listen(path string) (net.Listener, error) {
 		return nil, err
 	}
 	ln.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o600); err != nil {
+	if err := os.Chmod(path, mode); err != nil {
 		_ = ln.Close()
 		return nil, err
 	}
@@ -96,6 +102,18 @@ func Adopt(ln *net.UnixListener, path string) net.Listener {
 		s.once.Do(func() {})
 	}
 	return s
+}
+
+// isShared reports whether the file of a socket lets in a group, and nobody else: the
+// kernel has looked at it when somebody connects. A service manager's that lets in
+// everybody was not meant so.
+func isShared(ln net.Listener) bool {
+	addr := ln.Addr()
+	if addr.Network() != "unix" {
+		return false
+	}
+	info, err := os.Lstat(addr.String())
+	return err == nil && info.Mode().Perm()&0o067 == 0o060
 }
 
 // checkDirectory refuses a directory in which others could put another socket in
