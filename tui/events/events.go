@@ -12,7 +12,6 @@ import (
 	"adit/keys"
 	"adit/tui/canvas"
 	"adit/tui/pane"
-	"adit/tui/prompt"
 )
 
 // A Screen is the screen of events, the newest first.
@@ -368,7 +367,7 @@ func subject(e *engine.Event) pane.Effect {
 	if client == "" || e.Kind == engine.KindOperatorAction && e.Action == engine.ActionDrain {
 		return nil
 	}
-	return pane.GoTo{Screen: keys.ScreenConnections, Filter: "client:=" + prompt.Quote(client)}
+	return pane.GoTo{Screen: keys.ScreenConnections, Filter: "client:=" + filter.Quote(client)}
 }
 
 // copyRow offers the event under the cursor.

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"adit/engine"
+	"adit/engine/filter"
 	"adit/themes"
 	"adit/tui/canvas"
-	"adit/tui/prompt"
 )
 
 // Failed reports whether r counts as failed: its end was neither completion nor
@@ -36,21 +36,21 @@ func Duration(r *engine.Request, now time.Time) (time.Duration, bool) {
 
 // CaptureFilter returns the filter of requests to the same host and path, and in
 // words what it selects; "" where there is no path.
-func CaptureFilter(r *engine.Request) (filter, what string) {
+func CaptureFilter(r *engine.Request) (text, what string) {
 	host, path := SplitTarget(r.Target)
 	path, _, _ = strings.Cut(path, "?")
 	if host == "" || !strings.HasPrefix(path, "/") {
 		return "", ""
 	}
-	return "host:=" + prompt.Quote(host) + " path:=" + prompt.Quote(path), host + path
+	return "host:=" + filter.Quote(host) + " path:=" + filter.Quote(path), host + path
 }
 
 // CaptureClient is CaptureFilter for all that goes to a client.
-func CaptureClient(name string) (filter, what string) {
+func CaptureClient(name string) (text, what string) {
 	if name == "" {
 		return "", ""
 	}
-	return "client:=" + prompt.Quote(name), name
+	return "client:=" + filter.Quote(name), name
 }
 
 // StatusStyle returns the style of a status code.

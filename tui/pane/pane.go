@@ -227,10 +227,7 @@ type Filtered interface {
 }
 
 // A Value is a value that was seen, and how often.
-type Value struct {
-	Text  string
-	Count int
-}
+type Value = filter.Seen
 
 // A Want is something that is fetched off the loop, with the snapshot of the
 // next frame. Fetch and Deliver are never called at the same time.

@@ -1,7 +1,6 @@
 package prompt
 
 import (
-	"slices"
 	"strings"
 
 	"adit/engine/filter"
@@ -15,9 +14,6 @@ type candidate struct {
 	count int    // of a value that was seen; 0 unknown
 }
 
-// candidatesMost bounds the menu.
-const candidatesMost = 100
-
 // close leaves the menu, with what was picked.
 func (p *Prompt) close() { p.menu, p.pick = p.menu[:0], -1 }
 
@@ -30,7 +26,7 @@ func (p *Prompt) complete(by int) {
 		return
 	}
 	before := p.beforeCursor()
-	p.word = wordStart(before)
+	p.word = filter.WordStart(before)
 	p.kept = before[p.word:]
 	p.menu = p.candidates(p.menu[:0], p.kept)
 	switch len(p.menu) {
@@ -61,65 +57,24 @@ func (p *Prompt) replace(with string) {
 	p.input.SetCursor(len([]rune(before[:min(p.word, len(before))] + with)))
 }
 
-// wordStart returns where the word begins that s ends in: after the last space
-// or parenthesis that is not quoted, and after a minus.
-func wordStart(s string) int {
-	start, quoted := 0, false
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '"':
-			quoted = !quoted
-		case !quoted && (c == ' ' || c == '(' || c == ')'):
-			start = i + 1
-		}
-	}
-	if start < len(s) && s[start] == '-' {
-		start++
-	}
-	return start
-}
-
 // candidates appends the ways to complete a word: fields and saved filters, or
 // the values of the field before its colon.
 func (p *Prompt) candidates(menu []candidate, word string) []candidate {
-	name, value, isClause := strings.Cut(word, ":")
-	if !isClause {
-		return p.names(menu, word)
+	if strings.HasPrefix(word, "@") {
+		return p.saved(menu, word)
 	}
-	at := strings.LastIndexByte(value, ',') + 1
-	at += len(value[at:]) - len(strings.TrimLeft(value[at:], "<>=!"))
-	prefix, typed := name+":"+value[:at], strings.ToLower(strings.TrimPrefix(value[at:], `"`))
-	var fixed []string
-	for _, f := range filter.Fields(p.screen.Subject()) {
-		if f.Name == name {
-			fixed = f.Values
-		}
+	for _, c := range filter.Complete(p.screen.Subject(), word, p.screen.Values) {
+		menu = append(menu, candidate{text: c.Text, title: c.Title, note: c.Help, count: c.Count})
 	}
-	for _, v := range p.screen.Values(name) {
-		if len(menu) < candidatesMost && strings.HasPrefix(strings.ToLower(v.Text), typed) {
-			menu = append(menu, candidate{text: prefix + Quote(v.Text), title: v.Text, count: v.Count})
-		}
+	if strings.Contains(word, ":") {
+		return menu
 	}
-	for _, v := range fixed {
-		seen := slices.ContainsFunc(menu, func(c candidate) bool { return c.title == v })
-		if !seen && len(menu) < candidatesMost && strings.HasPrefix(strings.ToLower(v), typed) {
-			menu = append(menu, candidate{text: prefix + Quote(v), title: v})
-		}
-	}
-	return menu
+	return p.saved(menu, word)
 }
 
-func (p *Prompt) names(menu []candidate, word string) []candidate {
+// saved appends the saved filters whose name begins with word.
+func (p *Prompt) saved(menu []candidate, word string) []candidate {
 	typed := strings.ToLower(word)
-	for _, f := range filter.Fields(p.screen.Subject()) {
-		text := f.Name
-		if !strings.HasSuffix(text, ".") {
-			text += ":"
-		}
-		if strings.HasPrefix(text, typed) && !strings.HasPrefix(word, "@") {
-			menu = append(menu, candidate{text: text, title: text, note: f.Help})
-		}
-	}
 	for _, line := range readSaved(p.memory, p.screen.Subject()) {
 		name, text, _ := strings.Cut(line, " ")
 		if strings.HasPrefix("@"+strings.ToLower(name), typed) {
