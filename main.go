@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -76,6 +77,7 @@ func run(asked *service.Requests) int {
 		Restart:       restart,
 		Sockets:       sockets,
 		Version:       version,
+		Completing:    len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "__complete"),
 		Dashboard:     in.dashboard,
 		OpenStore:     openStore,
 		CheckStore:    checkStore,

@@ -40,6 +40,7 @@ type Process struct {
 	Restart       <-chan os.Signal  // SIGUSR2: start a successor. Nil: never
 	Sockets       *handover.Sockets // that the process was started with. Nil: none, and none are handed on
 	Version       string
+	Completing    bool // a shell asks what a word may become
 
 	// Dashboard prepares a dashboard: what is wrong with its options is the
 	// error. show draws it until it ends by itself or ctx does, and returns when
@@ -156,14 +157,15 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 		group(root, "Configure", newThemes(p))
 	}
 	group(root, "Others", newDoctor(p), newVersion(p))
-	group(root, "Others", newMan(p))
+	group(root, "Others", newCompletion(p), newMan(p))
 	root.SetHelpCommandGroupID("Others")
-	root.SetCompletionCommandGroupID("Others")
-	fitHelp(root)
-	root.InitDefaultCompletionCmd()
-	if completion, _, err := root.Find([]string{"completion"}); err == nil {
-		completion.Short = "Print a script that completes words of a shell"
+	if p.Completing {
+		p.addCompletions(root)
+		root.AddCommand(newCompleteLine(p))
+		root.SetErr(io.Discard)
+		return root
 	}
+	fitHelp(root)
 	return root
 }
 

@@ -44,7 +44,7 @@ func newKeys(p *Process) *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	form := formFlags(c)
-	set := c.Flags().String("keys", "", "set of keys: vim+arrows, emacs or basic ($ADIT_KEYS)")
+	set := c.Flags().String("keys", "", "set of keys; $ADIT_KEYS [vim+arrows|emacs|basic]")
 	run := func(args []string) error {
 		f, err := form()
 		if err != nil {

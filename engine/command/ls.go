@@ -42,7 +42,7 @@ adit ls events --filter 'kind:operator_action'`,
 	f.addJSON(cmd)
 	f.addFilter(cmd, "list only what this selects,", "client:edge-* -client:edge-3")
 	cmd.Flags().IntVarP(&number, "number", "n", 100, "requests or events at most; 0 all [N]")
-	cmd.Flags().StringVar(&order, "order", "arrival", "of requests: arrival, duration, size, status, client or path [ORDER]")
+	cmd.Flags().StringVar(&order, "order", "arrival", "order of requests [arrival|duration|size|status|client|path]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		what := cmp.Or(first(args), "connections")
 		by, err := engine.ParseRequestOrder(order)

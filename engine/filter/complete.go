@@ -41,12 +41,12 @@ func WordStart(text string) int {
 }
 
 // Complete returns the ways to end a word: fields, or values of the field before
-// its colon, those that seen returns before those that the field can have. seen
-// may be nil.
+// its colon, those that seen returns before those that the field can have. Of
+// "label." seen returns the names of labels. It may be nil.
 func Complete(s Subject, word string, seen func(field string) []Seen) []Completion {
 	name, value, isClause := strings.Cut(word, ":")
 	if !isClause {
-		return completeField(s, word)
+		return completeField(s, word, seen)
 	}
 	// After the last comma, and what compares.
 	at := strings.LastIndexByte(value, ',') + 1
@@ -79,9 +79,17 @@ func Complete(s Subject, word string, seen func(field string) []Seen) []Completi
 	return list
 }
 
-func completeField(s Subject, word string) []Completion {
+func completeField(s Subject, word string, seen func(string) []Seen) []Completion {
 	var list []Completion
 	typed := strings.ToLower(word)
+	if strings.HasPrefix(word, "label.") && seen != nil {
+		for _, v := range seen("label.") {
+			if text := "label." + v.Text + ":"; strings.HasPrefix(text, word) && len(list) < CompletionsMost {
+				list = append(list, Completion{Text: text, Title: text, Count: v.Count})
+			}
+		}
+		return list
+	}
 	for _, f := range Fields(s) {
 		text := f.Name
 		if !strings.HasSuffix(text, ".") {
