@@ -108,7 +108,7 @@ func FuzzCall(f *testing.F) {
 			t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body.String())
 			panicked = false
 		}
-		if time.Since(begun) > queryWait {
+		if time.Since(begun) > 4*queryWait { // it ends itself after one, if it gets a processor
 			t.Errorf("%s %s took %v", method, target, time.Since(begun))
 		}
 		if method == http.MethodGet && len(e.Actions()) != before {
