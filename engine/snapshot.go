@@ -55,6 +55,15 @@ type Connection struct {
 	PingEvery     time.Duration // interval of this end's pings; 0 unknown
 	PingNext      time.Time     // when this end pings next; zero unknown
 	Credential    string        // name of what admitted it, never the credential itself; "" none was asked for
+	TLS           TLS           // between the two ends of this socket; zero: none, or none at this end
+}
+
+// A TLS says how a socket is secured. Behind a proxy that ends TLS it is that of the
+// proxy, or none.
+type TLS struct {
+	Version string // "1.3"
+	Cipher  string // suite, as IANA names it
+	Peer    string // name in the certificate that the other end showed; "" it showed none. Comes from the network
 }
 
 // A FrameShape says what the frames of one direction look like.

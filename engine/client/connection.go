@@ -24,6 +24,7 @@ type connection struct {
 	session    tunnel.Session
 	force      *force // what was in force when it was dialled
 	opened     time.Time
+	secured    engine.TLS
 	registered chan struct{} // closed when KindConnectionOpened is published, or the dial failed
 	open       atomic.Bool   // registered is closed: spares the channel's lock
 	drained    chan struct{} // closed when the server has said that it sends nothing more
@@ -91,6 +92,7 @@ func (n *connection) dial(ctx context.Context) error {
 		Counters:    &n.counters,
 		NetDial:     n.e.netDial,
 		TLS:         n.e.tls(),
+		OnTLS:       func(facts engine.TLS) { n.secured = facts },
 		Handler:     n.serve,
 		OnDrain:     func() { close(n.drained) },
 		OnPanic:     o.OnPanic,
@@ -145,6 +147,7 @@ func (n *connection) fill(s *engine.Connection) {
 	s.Server = n.e.text
 	s.Protocol = n.session.Protocol()
 	s.Opened, s.GreetingReady = n.opened, n.opened
+	s.TLS = n.secured
 	s.Traffic = n.counters.Traffic()
 	s.ShapeIn, s.ShapeOut = n.counters.Shapes()
 	if s.Peer == "" {

@@ -154,6 +154,9 @@ func (s *session) showConnection(c *engine.Connection, now time.Time, o showOpti
 	f.add("peer", c.Peer)
 	f.add("server", c.Server)
 	f.add("protocol", c.Protocol.String())
+	if c.TLS != (engine.TLS{}) {
+		f.add("tls", tlsText(c.TLS))
+	}
 	f.add("opened", momentText(c.Opened, now))
 	f.add("requests", fmt.Sprintf("%d ended, %d of them failed", c.Exchanges, c.Failed))
 	if c.RTT > 0 {
@@ -167,6 +170,14 @@ func (s *session) showConnection(c *engine.Connection, now time.Time, o showOpti
 	f.add("credential", c.Credential)
 	f.greeting(c.Greeting, o.secrets)
 	return s.write(f.b)
+}
+
+func tlsText(t engine.TLS) string {
+	text := t.Version + ", " + t.Cipher
+	if t.Peer != "" {
+		text += ", the other end is " + t.Peer
+	}
+	return text
 }
 
 func (f *facts) greeting(g *engine.Greeting, secrets bool) {

@@ -212,6 +212,9 @@ type wireConnection struct {
 	PingEvery   *int64        `json:"ping_every_us"`
 	PingNext    *string       `json:"ping_next"`
 	Credential  *string       `json:"credential"`
+	TLSVersion  *string       `json:"tls_version"`
+	TLSCipher   *string       `json:"tls_cipher"`
+	TLSPeer     *string       `json:"tls_peer"`
 }
 
 // patch changes what was known of a connection.
@@ -242,6 +245,9 @@ func (w *wireConnection) patch(c *engine.Connection) error {
 	set(&c.LateRecords, w.LateRecords)
 	setMicros(&c.PingEvery, w.PingEvery)
 	setText(&c.Credential, w.Credential)
+	setText(&c.TLS.Version, w.TLSVersion)
+	setText(&c.TLS.Cipher, w.TLSCipher)
+	setText(&c.TLS.Peer, w.TLSPeer)
 	return errors.Join(setTime(&c.Opened, w.Opened), setTime(&c.GreetingReady, w.Registered), setTime(&c.PingNext, w.PingNext))
 }
 

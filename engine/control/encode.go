@@ -265,6 +265,9 @@ func (e *encoder) connection(x, before *engine.Connection) {
 	e.micros("ping_every_us", x.PingEvery, before.PingEvery)
 	e.time("ping_next", x.PingNext, before.PingNext)
 	e.text("credential", x.Credential, before.Credential)
+	e.text("tls_version", x.TLS.Version, before.TLS.Version)
+	e.text("tls_cipher", x.TLS.Cipher, before.TLS.Cipher)
+	e.text("tls_peer", x.TLS.Peer, before.TLS.Peer)
 	e.raw("}")
 	e.compare = compare
 }

@@ -224,6 +224,6 @@ func sameConnection(a, b *engine.Connection) bool {
 		a.Failed == b.Failed && a.RTT == b.RTT && a.RTTMin == b.RTTMin && a.Greeting == b.Greeting &&
 		a.Client == b.Client && a.Peer == b.Peer && a.Server == b.Server && a.Protocol == b.Protocol &&
 		a.ShapeIn == b.ShapeIn && a.ShapeOut == b.ShapeOut && a.LateRecords == b.LateRecords &&
-		a.Credential == b.Credential && a.PingEvery == b.PingEvery &&
+		a.Credential == b.Credential && a.TLS == b.TLS && a.PingEvery == b.PingEvery &&
 		a.Opened.Equal(b.Opened) && a.GreetingReady.Equal(b.GreetingReady) && a.PingNext.Equal(b.PingNext)
 }

@@ -69,6 +69,7 @@ func drawConnection(t *rapid.T, id engine.ConnectionID) engine.Connection {
 		InFlight: rapid.IntRange(0, 100).Draw(t, "flight"), Exchanges: rapid.Uint64().Draw(t, "exchanges"), Failed: rapid.Uint64().Draw(t, "failed"),
 		RTT: drawMicros(t), RTTMin: drawMicros(t), LateRecords: rapid.Uint64().Draw(t, "late"), GreetingReady: drawTime(t),
 		PingEvery: drawMicros(t), PingNext: drawTime(t), Credential: drawText(t),
+		TLS: engine.TLS{Version: drawText(t), Cipher: drawText(t), Peer: drawText(t)},
 	}
 	if rapid.Bool().Draw(t, "greeted") {
 		c.Greeting = drawGreeting(t)

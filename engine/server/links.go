@@ -19,6 +19,7 @@ type link struct {
 	id       engine.ConnectionID
 	peer     string
 	opened   time.Time
+	secured  *engine.TLS // nil: no TLS
 	counters frame.Counters
 	failed   atomic.Uint64                   // exchanges, as in engine.Connection
 	bounded  bool                            // its credential bounds what it carries; guarded by dispatcher.mu
@@ -66,6 +67,9 @@ func (l *link) status(c *engine.Connection) {
 	c.ID, c.Peer, c.Opened = l.id, l.peer, l.opened
 	c.Failed, c.Credential = min(failed, c.Exchanges), l.identity.Load().Name
 	c.ShapeIn, c.ShapeOut = l.counters.Shapes()
+	if l.secured != nil {
+		c.TLS = *l.secured
+	}
 }
 
 // note is the link's frame.Note.

@@ -34,8 +34,8 @@ func TestMutualTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitMember("edge")
-	if c := s.snapshot().Connections[0]; c.Credential != "edge.example" {
-		t.Errorf("the connection's credential is %q", c.Credential)
+	if c := s.snapshot().Connections[0]; c.Credential != "edge.example" || c.TLS.Peer != "edge.example" {
+		t.Errorf("the connection's credential is %q, its peer %q", c.Credential, c.TLS.Peer)
 	}
 	for name, certs := range map[string][]tls.Certificate{
 		"of callers":    {callersCA.Client("edge.example")},

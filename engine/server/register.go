@@ -39,6 +39,10 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
+	if r.TLS != nil {
+		facts := tunnel.Secured(r.TLS)
+		l.secured = &facts
+	}
 	l.admitted(identity)
 	hijack := &linkHijacker{ResponseWriter: w, s: s, l: l, under: under}
 	reg, err := tunnel.Accept(hijack, r, tunnel.AcceptOptions{

@@ -208,6 +208,9 @@ func TestLinksOverTLS(t *testing.T) {
 		t.Fatalf("%v, %d connections", err, len(snapshot.Connections))
 	}
 	link := snapshot.Connections[0]
+	if link.TLS.Version != "1.3" || !strings.HasPrefix(link.TLS.Cipher, "TLS_") || link.TLS.Peer != "" {
+		t.Errorf("secured by %+v", link.TLS)
+	}
 	if link.Traffic.FramesIn.Text != 1 || link.Traffic.FramesIn.Binary < 3 || link.Traffic.BytesIn > 4000 {
 		t.Errorf("counted: %+v", link.Traffic)
 	}

@@ -36,6 +36,7 @@ type DialOptions struct {
 	Counters    *frame.Counters
 	NetDial     func(ctx context.Context, network, addr string) (net.Conn, error) // nil: net.Dialer
 	TLS         *tls.Config                                                       // for wss; nil: the default
+	OnTLS       func(engine.TLS)                                                  // told before Dial returns, where there is TLS. May be nil
 	Handler     Handler
 	OnDrain     func() // told, once, that the server sends nothing new although nobody here asked; must not block. May be nil
 	OnPanic     func(v any)
@@ -155,6 +156,10 @@ func (d *opener) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 			err = fmt.Errorf("tls: %w", err)
 		}
 		return nil, err
+	}
+	if d.o.OnTLS != nil {
+		state := secure.ConnectionState()
+		d.o.OnTLS(Secured(&state))
 	}
 	return d.wrap(secure), nil
 }

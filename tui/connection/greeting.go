@@ -38,11 +38,11 @@ type Greeting struct {
 // many connections the client has, want how many it was asked to hold; 0 unknown.
 func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 	if g.of.ID == x.ID && g.of.Greeting == x.Greeting && g.of.GreetingReady.Equal(x.GreetingReady) &&
-		g.of.Credential == x.Credential && g.open == open && g.want == want &&
+		g.of.Credential == x.Credential && g.of.TLS == x.TLS && g.open == open && g.want == want &&
 		g.utc == f.UTC && g.ascii == f.Glyphs.ASCII && g.said == g.refused {
 		return
 	}
-	g.of = engine.Connection{ID: x.ID, Greeting: x.Greeting, GreetingReady: x.GreetingReady, Credential: x.Credential}
+	g.of = engine.Connection{ID: x.ID, Greeting: x.Greeting, GreetingReady: x.GreetingReady, Credential: x.Credential, TLS: x.TLS}
 	g.open, g.want, g.utc, g.ascii, g.said = open, want, f.UTC, f.Glyphs.ASCII, g.refused
 	g.fields = g.fields[:0]
 	add := func(name string, parts ...string) {
@@ -85,6 +85,8 @@ func (g *Greeting) Update(f *pane.Frame, x *engine.Connection, open, want int) {
 	add("version", said.Version, platform, said.Hostname)
 	add("labels", labelWords(said.Labels, f.Glyphs.Masked))
 	add("peer", x.Peer)
+	add("tls", x.TLS.Version, x.TLS.Cipher)
+	add("tls peer", x.TLS.Peer)
 	switch {
 	case s.Role == engine.RoleClient:
 	case x.Credential != "":

@@ -294,6 +294,18 @@ func TestTapeThatIsArmedUnseen(t *testing.T) {
 	}
 }
 
+func TestTLSOfAConnection(t *testing.T) {
+	s := staged(t, 160, 50, themes.Unicode())
+	if text := s.draw(); strings.Contains(text, "TLS_") {
+		t.Errorf("a connection in clear:\n%s", text)
+	}
+	i := s.frame.Snapshot.Index(s.id)
+	s.frame.Snapshot.Connections[i].TLS = engine.TLS{Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", Peer: "edge.example"}
+	if text := s.draw(); !strings.Contains(text, "1.3  TLS_AES_128_GCM_SHA256") || !strings.Contains(text, "edge.example") {
+		t.Errorf("not shown:\n%s", text)
+	}
+}
+
 func TestHostileGreeting(t *testing.T) {
 	s := staged(t, 200, 60, themes.Unicode())
 	i := s.frame.Snapshot.Index(s.id)
@@ -302,6 +314,7 @@ func TestHostileGreeting(t *testing.T) {
 	s.frame.Snapshot.Connections[i].Greeting = &engine.Greeting{ID: evil, Version: evil, OS: evil, Hostname: evil,
 		Labels: map[string]string{evil: evil, "api_token": "hunter2", "region": "sin"},
 		Raw:    `{"id":"x","labels":{"api_token":"hunter2","secret":{"a":"hunter2"}},"expose":[]}`, Size: 70}
+	s.frame.Snapshot.Connections[i].TLS = engine.TLS{Version: "1.3", Cipher: "TLS_AES_128_GCM_SHA256", Peer: evil}
 	s.frame.Rows.Update(s.frame.Snapshot, s.frame.Meter)
 	for range 2 {
 		text := s.draw()
