@@ -108,7 +108,7 @@ func Command(page, words string) (string, error) {
 // Typed returns the words by which a script has the lines of a page typed: what
 // follows "typed" and its flags, without quotes.
 func Typed(script string) []string {
-	line := regexp.MustCompile(`(?m)^(?:\[\w+\] )?typed (?:-start \S+ )?(?:'((?:[^']|'')*)'|([^'\n]+))$`)
+	line := regexp.MustCompile(`(?m)^(?:\[\w+\] )?typed (?:-any |-start \S+ )?(?:'((?:[^']|'')*)'|([^'\n]+))$`)
 	var all []string
 	for _, m := range line.FindAllStringSubmatch(script, -1) {
 		all = append(all, strings.ReplaceAll(m[1], "''", "'")+m[2])

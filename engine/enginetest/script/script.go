@@ -51,8 +51,9 @@ const Patience = 15 * time.Second
 //	free VARIABLE...              have free ports
 //	given FROM TO                 what typed puts in place of what the page has
 //	tells FILE TEXT               the file (stdout and stderr too) has this text, to the letter
-//	typed [-start NAME] WORDS     have a shell run the only command line of the page that begins with WORDS,
-//	                              or start it
+//	typed [-any | -start NAME] WORDS
+//	                              have a shell run the only command line of the page that begins with WORDS,
+//	                              whatever its exit code, or start it
 //
 // and the variables ORIGIN (URL of an HTTP server), ECHO (address of a TCP
 // echo), PORT (a free one) and TOKEN (a credential).
