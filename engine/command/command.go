@@ -142,9 +142,6 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; `%s --help` lists the flags", err, cmd.CommandPath())
-	})
 	group(root, "Run", newDemo(p), newServer(p), newClient(p))
 	group(root, "Look", newAttach(p), newTop(p), newLs(p), newTail(p), newShow(p), newExport(p), newRecord(p), newPlay(p))
 	group(root, "Act", newKill(p), newCancel(p), newDrain(p), newBan(p, false), newBan(p, true), newReplay(p), newCapture(p))
@@ -165,6 +162,7 @@ adit client --server ws://127.0.0.1:8080/register --expose app=http://localhost:
 		root.SetErr(io.Discard)
 		return root
 	}
+	suggest(root)
 	fitHelp(root)
 	return root
 }

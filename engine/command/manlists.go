@@ -29,6 +29,14 @@ func exitStatuses(cmd *cobra.Command) []status {
 	default:
 		all[0].means = "Done."
 	}
+	if strings.HasPrefix(cmd.CommandPath(), "adit doctor") {
+		all = []status{
+			{codeDone, "Nothing is worse than a note."},
+			{codeFailed, "Something does not work."},
+			{codeUsage, "Wrong usage."},
+			{codeWarned, "Something is a warning, and nothing worse."},
+		}
+	}
 	return all
 }
 
