@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 
+	"adit/engine/command"
 	"adit/engine/enginetest"
 	"adit/engine/enginetest/readme"
 	"adit/engine/enginetest/script"
@@ -65,6 +67,25 @@ func TestKeysOfTheReadme(t *testing.T) {
 	if rows < 8 {
 		t.Errorf("only %d rows of keys", rows)
 	}
+}
+
+// TestExamples has the examples of the help texts typed, as testdata/examples tells
+// it; a test of engine/command knows which of them it leaves out, and why.
+func TestExamples(t *testing.T) {
+	var page strings.Builder
+	var add func(cmd *cobra.Command)
+	add = func(cmd *cobra.Command) {
+		page.WriteString("```sh\n" + cmd.Example + "\n```\n")
+		for _, verb := range cmd.Commands() {
+			add(verb)
+		}
+	}
+	add(command.Root(&command.Process{Stdout: io.Discard, Stderr: io.Discard, Keys: writeKeys, Themes: writeThemes}))
+	file := filepath.Join(t.TempDir(), "examples.md")
+	if err := os.WriteFile(file, []byte(page.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, script.Params("testdata/examples", file))
 }
 
 // A stdout that nobody reads, or that was closed, costs lines: requests are

@@ -143,9 +143,9 @@ func TestHelpNeedsNoRun(t *testing.T) {
 	}
 }
 
-// every calls f with cmd and all verbs below it but the library's own.
+// every calls f with cmd and all verbs below it but the library's help.
 func every(cmd *cobra.Command, f func(*cobra.Command)) {
-	if cmd.Name() == "help" || cmd.Name() == "completion" {
+	if cmd.Name() == "help" {
 		return
 	}
 	f(cmd)
