@@ -69,7 +69,7 @@ func skewText(skew time.Duration) string {
 	skew = skew.Abs()
 	switch {
 	case skew >= 2*day:
-		return fmt.Sprintf("%d days %s", int(skew/day), word)
+		return fmt.Sprintf("%d days %s", int(skew.Round(day)/day), word)
 	case skew >= time.Minute:
 		return skew.Round(time.Second).String() + " " + word
 	}

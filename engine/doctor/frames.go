@@ -250,14 +250,15 @@ func (w *way) echo(ctx context.Context, o *opened, kind, size int, deadline time
 func (w *way) flow(ctx context.Context, o *opened) float64 {
 	stop := context.AfterFunc(ctx, func() { _ = o.ws.NetConn().Close() })
 	defer stop()
+	content := payloadOf(websocket.BinaryMessage, flowPiece)
 	began := time.Now()
 	until := began.Add(w.c.o.pace.flow)
 	_ = o.ws.SetReadDeadline(until.Add(w.c.o.pace.step))
 	_ = o.ws.SetWriteDeadline(until.Add(w.c.o.pace.step))
 	sent := make(chan int, 1)
 	go func() {
-		n, content := 0, payloadOf(websocket.BinaryMessage, flowPiece)
-		for n < flowBytes/flowPiece && time.Now().Before(until) && o.ws.WriteMessage(websocket.BinaryMessage, content) == nil {
+		n := 0
+		for n < flowBytes/flowPiece && (n == 0 || time.Now().Before(until)) && o.ws.WriteMessage(websocket.BinaryMessage, content) == nil {
 			n++
 		}
 		if o.ws.WriteMessage(websocket.TextMessage, nil) != nil { // the last one

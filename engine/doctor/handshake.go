@@ -82,6 +82,9 @@ func (w *way) open(ctx context.Context, to *url.URL, buffer int) *opened {
 	var resp *http.Response
 	o.ws, resp, o.err = d.DialContext(ctx, to.String(), header)
 	o.got = time.Now()
+	if errors.Is(o.err, net.ErrClosed) && ctx.Err() != nil {
+		o.err = ctx.Err() // closing it was our own doing
+	}
 	if resp != nil {
 		o.status, o.header = resp.StatusCode, resp.Header
 		if o.err != nil {

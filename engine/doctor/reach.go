@@ -301,6 +301,14 @@ func (w *way) judgeProxy(f *Finding, err error) {
 		f.Found = fmt.Sprintf("the proxy %s can't be reached: %s", e.Proxy, dialText(e.Err, w.c.o.pace.step))
 		f.Means = "the client goes through it because of " + from
 		f.Change = "correct --proxy; --proxy none goes straight"
+	case errors.Is(e.Err, syscall.ECONNRESET), strings.Contains(e.Err.Error(), "closed before"):
+		f.Found = fmt.Sprintf("the proxy %s cuts the connection in place of an answer", e.Proxy)
+		f.Means = "it is another kind of proxy, or does not want this machine"
+		f.Change = "check that " + w.through + " is the right kind of proxy (http, https, socks5); --proxy none goes straight"
+	case isTimeout(e.Err):
+		f.Found = fmt.Sprintf("the proxy %s does not answer within %v", e.Proxy, 2*w.c.o.pace.step)
+		f.Means = "it is another kind of proxy, or does not reach " + w.address
+		f.Change = "check that " + w.through + " is the right kind of proxy (http, https, socks5); --proxy none goes straight"
 	default:
 		f.Found = engine.Bound(err.Error())
 		f.Change = "check that " + w.through + " is the right kind of proxy (http, https, socks5)"
