@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"adit/engine"
 	"adit/engine/client"
 	"adit/engine/config"
 	"adit/engine/doctor"
@@ -97,7 +98,7 @@ func (p *Process) doctorOptions(o *doctor.ClientOptions, c *config.Client, loade
 	if c.Egress.Proxy != "" {
 		o.ProxyAt = loaded.At("proxy")
 	}
-	o.Native, o.Classic = c.Protocol == "native", c.Protocol == "wsp"
+	o.Native, o.Classic = run.Protocol == engine.ProtocolNative, run.Protocol == engine.ProtocolClassic
 	o.Rules, o.Allow = run.Live.Rules, c.Allow
 	o.Expose = exposed(run.Expose)
 	o.UserAgent = "adit/" + ShortVersion(p.Version)

@@ -232,7 +232,7 @@ func TestServersThatKnowNoProbe(t *testing.T) {
 	o.Expose = []Exposed{{Host: "app", Origin: "http://127.0.0.1:1"}}
 	diagnose(t, o).want(t, "websocket", Failure, "wsp", "exposes no names")
 	o.Expose, o.Native = nil, true
-	diagnose(t, o).want(t, "websocket", Failure, "--protocol native")
+	diagnose(t, o).want(t, "websocket", Failure, "--protocol adit")
 }
 
 // What the credential does not cover, or not for long, is said before a client is

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"adit/engine"
@@ -229,7 +228,7 @@ func (c *clientProbe) unreached(d *destination, err error, at netip.Addr, took t
 	f := Finding{Severity: Failure, Took: took, Found: fmt.Sprintf("port %s of %s can't be reached from here: %s", d.port, where, dialText(err, c.o.pace.step)),
 		Means: "callers of " + d.from + " get 502"}
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isRefused(err):
 		f.Change = "start the service, or correct the port: nothing listens there"
 	case isTimeout(err):
 		f.Means = "callers of " + d.from + " wait, and get 504: a firewall drops what is sent there, or the machine is off"

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -305,7 +304,7 @@ func (w *way) judgeSilence(f *Finding, err error) {
 		f.Means = "something lets the connection open and holds back what is sent: a proxy that waits for the end of the request, or a server that speaks no HTTP"
 		f.Change = "check host and port in --server; have the proxy pass WebSockets on"
 		f.Settings = []string{"server"}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isReset(err):
 		f.Found = "the connection is cut in place of an answer to the handshake"
 		f.Means = "a firewall that does not like WebSockets does that; a port that speaks TLS too, where it is asked in clear"
 		f.Change = "use wss:// in --server where the server has a certificate"

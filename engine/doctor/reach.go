@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -177,7 +178,7 @@ func reached(port string, up, down []reach, step time.Duration) Finding {
 		f.Found = fmt.Sprintf("port %s answers at none of %d addresses; %s: %s", port, len(down), r.address, dialText(r.err, step))
 	}
 	switch {
-	case errors.Is(r.err, syscall.ECONNREFUSED):
+	case isRefused(r.err):
 		f.Means = "the machine is there, but nothing listens on that port: adit server does not run, listens on loopback only, or on another port"
 		f.Change = "start adit server with --listen 0.0.0.0:" + port + ", or correct the port in --server"
 	case isTimeout(r.err):
@@ -199,15 +200,35 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()
 }
 
+// Errors of Winsock, which are others than those of the same name in package
+// syscall.
+const (
+	winsockNoAddress   = syscall.Errno(10049)
+	winsockNoNetwork   = syscall.Errno(10051)
+	winsockReset       = syscall.Errno(10054)
+	winsockRefused     = syscall.Errno(10061)
+	winsockNoRoute     = syscall.Errno(10065)
+	winsockUnsupported = syscall.Errno(10047)
+)
+
+// isAny reports whether err is one of these.
+func isAny(err error, all ...syscall.Errno) bool {
+	var number syscall.Errno
+	return errors.As(err, &number) && slices.Contains(all, number)
+}
+
+func isRefused(err error) bool { return isAny(err, syscall.ECONNREFUSED, winsockRefused) }
+func isReset(err error) bool   { return isAny(err, syscall.ECONNRESET, winsockReset) }
+
 func isUnreachable(err error) bool {
-	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) ||
-		errors.Is(err, syscall.EAFNOSUPPORT)
+	return isAny(err, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT,
+		winsockNoNetwork, winsockNoRoute, winsockNoAddress, winsockUnsupported)
 }
 
 // dialText says what a dial has come to.
 func dialText(err error, step time.Duration) string {
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isRefused(err):
 		return "refused"
 	case isTimeout(err):
 		return fmt.Sprintf("no answer within %v", step)
@@ -301,7 +322,7 @@ func (w *way) judgeProxy(f *Finding, err error) {
 		f.Found = fmt.Sprintf("the proxy %s can't be reached: %s", e.Proxy, dialText(e.Err, w.c.o.pace.step))
 		f.Means = "the client goes through it because of " + from
 		f.Change = "correct --proxy; --proxy none goes straight"
-	case errors.Is(e.Err, syscall.ECONNRESET), strings.Contains(e.Err.Error(), "closed before"):
+	case isReset(e.Err), strings.Contains(e.Err.Error(), "closed before"):
 		f.Found = fmt.Sprintf("the proxy %s cuts the connection in place of an answer", e.Proxy)
 		f.Means = "it is another kind of proxy, or does not want this machine"
 		f.Change = "check that " + w.through + " is the right kind of proxy (http, https, socks5); --proxy none goes straight"

@@ -109,7 +109,7 @@ func (w *way) selected(o *opened) *wire.Probe {
 		f.Change = "update the server"
 	case w.c.o.Native:
 		f.Severity = Failure
-		f.Found = "the server speaks wsp, and --protocol native does not"
+		f.Found = "the server speaks wsp, and --protocol adit does not"
 		f.Change = "leave --protocol out, or use an adit server"
 		f.Settings = []string{"protocol"}
 	case len(w.c.o.Expose) > 0:
@@ -211,7 +211,9 @@ func (w *way) scope(p *wire.Probe) {
 	case err != nil || p.Cut:
 		f.Severity, f.Means = Note, "what it may is more than can be shown: whether it covers this client is not known"
 	default:
-		f.Found += "; it covers " + engine.Bound(scope.String())
+		if p.Credential != "" {
+			f.Found += "; it covers " + engine.Bound(scope.String())
+		}
 		if refused = scope.Refuse(o.ID, expose); refused != "" {
 			f.Severity = Failure
 			f.Found = refused

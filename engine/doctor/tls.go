@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"adit/engine"
@@ -138,7 +137,7 @@ func judgeHandshake(f *Finding, w *way, err error) {
 		f.Means = "something lets the connection open and then passes nothing on: a firewall that looks into TLS, or a server that speaks something else"
 		f.Change = "check that --server names the port of adit; elsewhere in the network, try without what inspects TLS"
 		f.Settings = []string{"server"}
-	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), isReset(err), errors.Is(err, io.ErrUnexpectedEOF):
 		f.Found = "the connection is cut in the TLS handshake"
 		f.Means = "a firewall that does not like the name " + w.host + " does that, or a server that has no certificate for it"
 		f.Change = "check the name in --server, and whether the network allows it"
