@@ -195,18 +195,19 @@ func (p *Process) findRun(ctx context.Context, c *config.Server, loaded *config.
 	if c.Control.Socket == config.None {
 		return
 	}
-	paths := []string{c.Control.Socket}
-	if c.Control.Socket == "" {
-		paths = nil
+	own := c.Control.Socket
+	paths := []string{own}
+	if own == "" {
 		dirs, err := socketDirs(p.LookupEnv)
 		if err != nil {
 			r.found(doctor.Finding{Check: check, Severity: doctor.Warning, Found: "there is no place for a control socket: " + err.Error(),
 				Means: "adit attach and the other verbs can't reach the server", Change: "--control PATH", Settings: []string{"control"}})
 			return
 		}
-		for _, dir := range dirs {
-			paths = append(paths, filepath.Join(dir, fileName("server-"+c.Name)+socketExt))
-		}
+		name := fileName("server-"+c.Name) + socketExt
+		own = filepath.Join(dirs[0], name)
+		paths, _ = sockets(p.LookupEnv)
+		paths = slices.DeleteFunc(paths, func(path string) bool { return filepath.Base(path) != name })
 	}
 	for _, path := range paths {
 		ln, err := net.DialTimeout("unix", path, probeWait)
@@ -221,8 +222,8 @@ func (p *Process) findRun(ctx context.Context, c *config.Server, loaded *config.
 			return
 		}
 	}
-	f := doctor.Finding{Check: check, Subject: paths[0], Severity: doctor.OK, Found: "no server of this name runs, and its control socket can be made"}
-	if err := cmp.Or(control.CheckPlace(paths[0]), m.Place(paths[0]).Writable); err != nil {
+	f := doctor.Finding{Check: check, Subject: own, Severity: doctor.OK, Found: "no server of this name runs, and its control socket can be made"}
+	if err := cmp.Or(control.CheckPlace(own), m.Place(own).Writable); err != nil {
 		f.Severity, f.Found, f.Settings = doctor.Warning, "a server could not make its control socket: "+err.Error(), []string{"control"}
 		f.Means = "the tunnel works, but adit attach and the other verbs can't reach the server"
 		f.Change = "--control PATH chooses another place"

@@ -173,6 +173,9 @@ func TestExposure(t *testing.T) {
 		"open callers, here only": {func(s *ServerPlan) {
 			s.Doors[0], s.Callers = Door{"listen", "[::1]:80", false}, Admission{Open: true}
 		}, want{OK, "callers need no credential, and only this machine", "", ""}},
+		"open callers behind a proxy": {func(s *ServerPlan) {
+			s.Doors[0], s.Fronted, s.Callers = Door{"listen", "127.0.0.1:80", false}, true, Admission{Open: true}
+		}, want{Warning, "callers need no credential", "--caller-token @FILE", "open-callers"}},
 		"open for what is exposed": {func(s *ServerPlan) { s.Callers = Admission{Exposed: true, Tokens: 1} }, want{Note, "exposed names and ports; for all else one of 1 tokens", "", "open-callers"}},
 		"nobody":                   {func(s *ServerPlan) { s.Clients, s.TokensFile = Admission{}, "t.yaml" }, want{Warning, "clients can't come in", "adit token new --file t.yaml --for client", "tokens"}},
 		"ports": {func(s *ServerPlan) {

@@ -147,7 +147,10 @@ func (h *HistoryPlan) look(ctx context.Context, f Finding, m *Machine) ([]Findin
 		return []Finding{f}, got
 	}
 	f.Severity, f.Settings = OK, nil
-	f.Found = fmt.Sprintf("%s, about %d requests", size(got.Size), got.Requests)
+	f.Found = size(got.Size) + ", no requests"
+	if got.Requests > 0 {
+		f.Found = fmt.Sprintf("%s, about %d %s", size(got.Size), got.Requests, verbFor(int(got.Requests), "request", "requests"))
+	}
 	if !got.Last.IsZero() {
 		f.Found += ", the newest of " + utcDate(got.Last)
 	}

@@ -63,7 +63,11 @@ func examineDoors(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 		all = append(all, s.listener(d, err, m), s.exposed(d, audienceOf(d.Address)))
 	}
 	if len(s.Doors) > 0 {
-		all = append(all, s.admitted(audienceOf(s.Doors[0].Address))...)
+		r := audienceOf(s.Doors[0].Address)
+		if s.Fronted {
+			r = toAll // a proxy on this machine hands them on
+		}
+		all = append(all, s.admitted(r)...)
 	}
 	return all
 }

@@ -136,9 +136,12 @@ func (r *Running) refusals(now time.Time, add func(Severity, string, string, str
 	most := slices.MaxFunc(slices.Collect(maps.Keys(count)), func(a, b cause) int {
 		return cmp.Or(cmp.Compare(count[a], count[b]), strings.Compare(b.reason+b.peer, a.reason+a.peer))
 	})
+	means := "a client with a wrong or expired credential, or somebody who guesses"
+	if strings.Contains(most.reason, "websocket handshake") {
+		means = "somebody opened /register in a browser, or a proxy in front of it takes the WebSocket upgrade out"
+	}
 	add(Note, fmt.Sprintf("it has refused %s within the last hour, most often (%d) %s: %s", times(uint64(all)), count[most], bounded(cmp.Or(most.peer, "an unknown address")), bounded(most.reason)),
-		"a client with a wrong or expired credential, or somebody who guesses",
-		"adit ls events --addr "+r.Socket+" --filter kind:admission_refused lists them; adit doctor on that client's machine says what is wrong", "secret", "tokens")
+		means, "adit ls events --addr "+r.Socket+" --filter kind:admission_refused lists them; adit doctor on that client's machine says what is wrong", "secret", "tokens")
 }
 
 // shows asks the public listener for its certificate and says whether it is that of
