@@ -2,13 +2,16 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"adit/engine/control"
 	"adit/engine/doctor"
 	"adit/engine/enginetest"
+	"adit/engine/service"
 )
 
 // quiet is a machine on which doctor finds nothing.
@@ -44,7 +48,7 @@ type saidFinding struct {
 
 // examineServer runs adit doctor server with a configuration and returns its
 // findings but the summary.
-func examineServer(t *testing.T, p *Process, text string, flags map[string][]string) (all []saidFinding, code int) {
+func examineServer(t *testing.T, p *Process, text string, flags map[string][]string, file ...string) (all []saidFinding, code int) {
 	t.Helper()
 	dir := t.TempDir()
 	in := config.Input{Flags: flags, Env: func(name string) (string, bool) {
@@ -53,6 +57,9 @@ func examineServer(t *testing.T, p *Process, text string, flags map[string][]str
 		}
 		return "", false
 	}}
+	if len(file) > 0 {
+		in.Path = file[0]
+	}
 	if text != "" {
 		in.Path = filepath.Join(dir, "adit.yaml")
 		if err := os.WriteFile(in.Path, []byte(text), 0o600); err != nil {
@@ -63,6 +70,9 @@ func examineServer(t *testing.T, p *Process, text string, flags map[string][]str
 	p.Stdout, p.Stderr = &out, &out
 	if p.LookupEnv == nil {
 		p.LookupEnv = in.Env
+	}
+	if p.host == nil {
+		p.host = &service.Host{Root: dir} // where nothing manages services
 	}
 	code = exitCode(p.doctorServer(t.Context(), in, p.newReport(true), quiet()))
 	for line := range strings.Lines(out.String()) {
@@ -139,6 +149,48 @@ func TestDoctorSaysAWrongCertificateOnce(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("said %d times: %+v", n, all)
+	}
+}
+
+// What is said of a server that is a service has to be of that one, and of its
+// history.
+func TestDoctorKnowsTheService(t *testing.T) {
+	const show = "LoadState=loaded\nFragmentPath=/etc/systemd/system/adit-server.service\nExecStart={ path=/usr/bin/adit ; argv[]=/usr/bin/adit server --headless --config %s ; }\n"
+	for name, c := range map[string]struct {
+		says            string // beside what it runs
+		config          string
+		severity, found string
+		history         string
+	}{
+		"runs":        {"UnitFileState=enabled\nActiveState=active\nSubState=running", "", "ok", "runs with these settings", "/var/lib/adit/server"},
+		"not at boot": {"UnitFileState=disabled\nActiveState=active\nSubState=running", "", "note", "does not start with the system", "/var/lib/adit/server"},
+		"stopped":     {"UnitFileState=enabled\nActiveState=inactive\nSubState=dead", "", "note", "does not run: inactive (dead)", "/var/lib/adit/server"},
+		"fails":       {"UnitFileState=enabled\nActiveState=activating\nSubState=auto-restart\nResult=exit-code", "", "warning", "fails: activating (auto-restart): exit-code", "/var/lib/adit/server"},
+		"another":     {"UnitFileState=enabled\nActiveState=active\nSubState=running", "/etc/adit/adit.yaml", "note", "other settings than these: /etc/adit/adit.yaml", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(root, "run/systemd/system"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			file := filepath.Join(dir, "adit.yaml")
+			p := &Process{host: &service.Host{Root: root, Run: func(context.Context, []string) (string, error) {
+				return fmt.Sprintf(show, cmp.Or(c.config, file)) + c.says + "\n", nil
+			}}}
+			if err := os.WriteFile(file, []byte("server:\n  name: edge\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			all, _ := examineServer(t, p, "", nil, file)
+			service, history := false, false
+			for _, f := range all {
+				service = service || f.Check == "service" && f.Severity == c.severity && strings.Contains(f.Found, c.found)
+				history = history || f.Check == "store" && c.history != "" == strings.HasPrefix(f.Subject, cmp.Or(c.history, "/var/lib"))
+			}
+			if !service || !history && runtime.GOOS == "linux" {
+				t.Errorf("service %v, its history %v: %+v", service, history, all)
+			}
+		})
 	}
 }
 

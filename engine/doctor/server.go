@@ -27,6 +27,7 @@ type ServerPlan struct {
 	Tokens           []TokenEnd
 	TokensFile       string   // "" none
 	Name             string   // of the server
+	Managed          bool     // a service manager starts it, as a user of its own
 	Version          string   // of this binary; "" not known
 	Running          *Running // a server of this name that has been asked; nil: none
 }

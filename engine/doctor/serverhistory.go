@@ -107,7 +107,7 @@ func (s *ServerPlan) place(f Finding, p *Place, m *Machine) Finding {
 		f.Severity = Warning
 		f.Found = fmt.Sprintf("%s can't make it in %s: %s", m.User, p.Near, bounded(reason(p.Writable)))
 		f.Change = "let " + m.User + " write there, or --store=PATH for another place"
-	case p.Exists && m.Root && !p.Ours && p.Owner != "":
+	case p.Exists && m.Root && !p.Ours && p.Owner != "" && !s.Managed:
 		f.Severity = Note
 		f.Found = "it belongs to " + p.Owner + ", and doctor runs as root"
 		f.Means = "whether the service can write to it depends on the user that it runs as"
