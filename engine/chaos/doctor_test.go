@@ -44,6 +44,11 @@ type examined struct {
 // diagnose runs adit doctor to its end, and checks what is the same for all runs.
 func diagnose(t *testing.T, env []string, args ...string) *examined {
 	t.Helper()
+	return diagnoseBy(t, binary, env, args...)
+}
+
+func diagnoseBy(t *testing.T, binary string, env []string, args ...string) *examined {
+	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command(binary, append([]string{"doctor"}, append(args, "--json")...)...)
 	cmd.Dir = dir
@@ -104,7 +109,7 @@ func (e *examined) says(t *testing.T, severity, check, found, setting string) {
 	t.Errorf("no %s of %s says %q:\n%s", severity, check, found, e)
 }
 
-// TestDoctor is row 24: what stands between a client and its server, or is wrong at
+// TestDoctor: what stands between a client and its server, or is wrong at
 // one of them, is named by adit doctor on the client's side. The middleboxes are
 // those that people have.
 func TestDoctor(t *testing.T) {
@@ -383,7 +388,7 @@ func runHaproxy(t *testing.T, dir, addr, text string) {
 
 // late hands connections on to a server whose clock it makes wrong by so much: it
 // puts back every moment that the server tells in its first bytes. No library can be
-// put below a Go program that would do that to its clock.
+// put below a Go program that would do that to its clock (but see doctorclock_test.go).
 func late(t *testing.T, server string, by time.Duration) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
