@@ -64,9 +64,9 @@ func (p *Process) doctorServer(ctx context.Context, in config.Input, r *report, 
 	for _, text := range loaded.Notices {
 		r.found(doctor.Finding{Check: "config", Subject: in.Path, Severity: doctor.Note, Found: text})
 	}
-	p, managed := p.findService(ctx, in, r)
+	p, managed, pid := p.findService(ctx, in, r)
 	plan := p.doctorPlan(c, refusal != nil)
-	plan.Managed = managed
+	plan.Managed, plan.PID = managed, pid
 	if err := checkServerFiles(c, loaded); err != nil {
 		for line := range strings.Lines(err.Error()) {
 			if line = strings.TrimSpace(line); !plan.says(line) {

@@ -13,23 +13,23 @@ import (
 // findService looks for the service of this system that would run these settings,
 // says how it is, and returns the process with what a manager tells that service of
 // its directories: there it keeps what is looked for.
-func (p *Process) findService(ctx context.Context, in config.Input, r *report) (as *Process, managed bool) {
+func (p *Process) findService(ctx context.Context, in config.Input, r *report) (as *Process, managed bool, pid int) {
 	host := p.serviceHost()
 	kind := host.Kind()
 	if kind == "" {
-		return p, false
+		return p, false, 0
 	}
 	spec, err := p.serviceSpec(&serviceFlags{file: in.Path}, service.Server, kind)
 	if err != nil {
-		return p, false
+		return p, false, 0
 	}
 	plan, err := spec.Plan()
 	if err != nil {
-		return p, false
+		return p, false, 0
 	}
 	st, err := host.Status(ctx, spec)
 	if err != nil || !st.Installed {
-		return p, false
+		return p, false, 0
 	}
 	f := doctor.Finding{Check: "service", Subject: st.File, Severity: doctor.Note}
 	own, err := filepath.Abs(in.Path)
@@ -55,7 +55,7 @@ func (p *Process) findService(ctx context.Context, in config.Input, r *report) (
 	}
 	r.found(f)
 	if !same {
-		return p, false
+		return p, false, 0
 	}
 	one := *p
 	one.LookupEnv = func(name string) (string, bool) {
@@ -69,5 +69,5 @@ func (p *Process) findService(ctx context.Context, in config.Input, r *report) (
 		}
 		return p.LookupEnv(name)
 	}
-	return &one, true
+	return &one, true, st.PID
 }

@@ -28,6 +28,7 @@ type ServerPlan struct {
 	TokensFile       string   // "" none
 	Name             string   // of the server
 	Managed          bool     // a service manager starts it, as a user of its own
+	PID              int      // of that service; 0 it does not run
 	Version          string   // of this binary; "" not known
 	Running          *Running // a server of this name that has been asked; nil: none
 }

@@ -17,7 +17,10 @@ const enough = 4096
 // examineLimits compares what a server may open with what the system lets it.
 func examineLimits(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 	var all []Finding
-	files := m.OpenFiles()
+	files, who := m.OpenFiles(), "a process of "+m.User
+	if s.Managed {
+		files, who = m.filesOf(s.PID), "the service"
+	}
 	f := Finding{Check: "limits", Subject: "open files", Severity: OK, Settings: []string{"max-connections"}}
 	unit := "LimitNOFILE= in the unit of the service (adit service writes one), or `ulimit -n` in the shell that starts it"
 	switch want := uint64(max(s.Connections, 0)); {
@@ -25,17 +28,17 @@ func examineLimits(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 		f = Finding{}
 	case want > 0 && want+spare > files:
 		f.Severity = Warning
-		f.Found = fmt.Sprintf("--max-connections is %d, and a process of %s may have %d files open", s.Connections, m.User, files)
+		f.Found = fmt.Sprintf("--max-connections is %d, and %s may have %d files open", s.Connections, who, files)
 		f.Means = "sockets beyond that are turned away, before the limit of the server is reached"
 		f.Change = fmt.Sprintf("%s: at least %d", unit, want+spare)
 	case want == 0 && files < enough:
 		f.Severity = Note
-		f.Found = fmt.Sprintf("a process of %s may have %d files open", m.User, files)
+		f.Found = fmt.Sprintf("%s may have %d files open", who, files)
 		f.Means = fmt.Sprintf("the server takes about %d sockets, of clients and callers together", max(files/10*9, files/4))
 		f.Change = unit
 	default:
 		f.Settings = nil
-		f.Found = fmt.Sprintf("a process of %s may have %d files open", m.User, files)
+		f.Found = fmt.Sprintf("%s may have %d files open", who, files)
 		if want > 0 {
 			f.Found += fmt.Sprintf(", enough for --max-connections %d", s.Connections)
 		}
@@ -44,10 +47,7 @@ func examineLimits(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 		all = append(all, f)
 	}
 	want := int64(s.Connections)
-	if want == 0 {
-		want = int64(min(files, 1<<31))
-	}
-	if total := m.number("/proc/sys/fs/file-max"); total > 0 && s.Connections > 0 && total < want+spare {
+	if total := m.number("/proc/sys/fs/file-max"); total > 0 && want > 0 && total < want+spare {
 		all = append(all, Finding{Check: "limits", Subject: "fs.file-max", Severity: Warning,
 			Found:  fmt.Sprintf("all processes of this machine together may have %d files open, and --max-connections is %d", total, s.Connections),
 			Means:  "sockets beyond that are turned away",
@@ -121,12 +121,18 @@ func (m *Machine) number(path string) int64 {
 // examineMemory compares the bound of the server with what there is.
 func examineMemory(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 	total, available := m.memory()
-	group := m.groupLimit()
+	group, where := int64(0), "the control group that this runs in"
+	switch {
+	case !s.Managed:
+		group = m.groupLimit("self")
+	case s.PID > 0:
+		group, where = m.groupLimit(strconv.Itoa(s.PID)), "the control group of the service"
+	}
 	f := Finding{Check: "limits", Subject: "memory", Severity: OK, Settings: []string{"memory"}}
 	switch {
 	case group > 0 && s.Memory > group:
 		f.Severity = Warning
-		f.Found = fmt.Sprintf("--memory is %s, and the control group that this runs in ends processes at %s", size(s.Memory), size(group))
+		f.Found = fmt.Sprintf("--memory is %s, and %s ends processes at %s", size(s.Memory), where, size(group))
 		f.Means = "the kernel kills the server before it refuses anything"
 		f.Change = "--memory " + size(group/10*8) + ", or a larger MemoryMax= of the unit or limit of the container"
 	case total > 0 && s.Memory > total:
@@ -141,7 +147,7 @@ func examineMemory(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 		f.Change = "--memory " + size(available/10*8)
 	case s.Memory == 0 && group > 0:
 		f.Severity = Note
-		f.Found = fmt.Sprintf("processes of the control group that this runs in are ended at %s, and --memory sets no bound", size(group))
+		f.Found = fmt.Sprintf("processes of %s are ended at %s, and --memory sets no bound", where, size(group))
 		f.Means = "under a flood the kernel kills the server; with a bound it refuses what is new"
 		f.Change = "--memory " + size(group/10*8)
 	case available > 0:
@@ -176,10 +182,27 @@ func (m *Machine) memory() (total, available int64) {
 	return total, available
 }
 
-// groupLimit returns the bound of the control group of this process, bytes; 0
-// none, or not known.
-func (m *Machine) groupLimit() int64 {
-	text, err := m.ReadFile("/proc/self/cgroup")
+// filesOf returns how many files a process may have open; 0 not known.
+func (m *Machine) filesOf(pid int) uint64 {
+	text, err := m.ReadFile("/proc/" + strconv.Itoa(pid) + "/limits")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, is := strings.CutPrefix(line, "Max open files"); is {
+			if fields := strings.Fields(rest); len(fields) > 0 {
+				n, _ := strconv.ParseUint(fields[0], 10, 64) // "unlimited": not known
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+// groupLimit returns the bound of the control group of a process, bytes; 0 none, or
+// not known.
+func (m *Machine) groupLimit(process string) int64 {
+	text, err := m.ReadFile("/proc/" + process + "/cgroup")
 	if err != nil {
 		return 0
 	}
