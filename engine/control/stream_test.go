@@ -39,6 +39,17 @@ func watch(t testing.TB, rig *rig, path string, gzipped bool) net.Conn {
 // Law 1: who attaches and does not read costs the engine nothing, and is cut off.
 func TestReaderThatStops(t *testing.T) {
 	t.Parallel()
+	var slowest time.Duration
+	for range 3 { // a fault holds up each time, a busy machine does not
+		if slowest = heldUp(t); slowest <= time.Second {
+			return
+		}
+	}
+	t.Errorf("publishing was held up for %v", slowest)
+}
+
+// heldUp returns how long publishing took at most while nobody read.
+func heldUp(t *testing.T) (slowest time.Duration) {
 	rig := newRig(t, scene(42))
 	for range 4 {
 		watch(t, rig, "/v1/stream?kinds=all&dashboard=true", false)
@@ -47,7 +58,6 @@ func TestReaderThatStops(t *testing.T) {
 	eventually(t, "attached", func() bool { return rig.server.streams.Load() == 8 })
 	r := record(7)
 	r.Target = "http://app.example.com/" + strings.Repeat("x", 200)
-	var slowest time.Duration
 	for range 2000 {
 		events := make([]engine.Event, 20)
 		for i := range events {
@@ -57,13 +67,11 @@ func TestReaderThatStops(t *testing.T) {
 		rig.engine.Publish(events...)
 		slowest = max(slowest, time.Since(begun))
 	}
-	if slowest > time.Second {
-		t.Errorf("publishing was held up for %v", slowest)
-	}
 	eventually(t, "those who do not read are cut off", func() bool { return rig.server.streams.Load() == 0 })
 	if n := rig.server.Attached(); n != 0 {
 		t.Errorf("%d are attached", n)
 	}
+	return slowest
 }
 
 // Who was slow for more than 2 s, but came back, is told why it ends.
