@@ -20,8 +20,12 @@ import (
 	"adit/engine/wire"
 )
 
-// patience bounds every wait of a test that should not wait at all.
-const patience = 10 * time.Second
+// patience bounds every wait of a test that should not wait at all; what takes
+// longer than soon waited for something.
+const (
+	patience = 20 * time.Second
+	soon     = 5 * time.Second
+)
 
 // A bench is a running server with its events.
 type bench struct {
