@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"adit/engine"
 	"adit/engine/policy"
@@ -120,8 +119,8 @@ func TestLongTextsForManyExpressions(t *testing.T) {
 		method string
 		want   bool
 	}{
-		{"a long URL for few rules", 10, long, "", "GET", true},
-		{"a usual URL for many rules", 500, long[:1000], "ops", "GET", true},
+		{"a long URL for few rules", 2, long, "", "GET", true},
+		{"a usual URL for many rules", 100, long[:500], "ops", "GET", true},
 		{"a long URL for many rules", 100, long, "", "GET", false},
 		{"a long field for many rules", 100, "", long, "GET", false},
 		{"a path that is no normal form", 40, "./" + long, "", "GET", false},
@@ -129,7 +128,6 @@ func TestLongTextsForManyExpressions(t *testing.T) {
 		r := slowRules(t, x.rules)
 		q := query(x.method, "http://api.internal/"+x.path, "api.internal:80")
 		q.Fields = http.Header{"X-Team": {x.field}}
-		began := time.Now()
 		_, err := r.Check(q)
 		if (err == nil) != x.want {
 			t.Errorf("%s: %v", x.name, err)
@@ -137,8 +135,8 @@ func TestLongTextsForManyExpressions(t *testing.T) {
 		if err != nil && engine.ReasonOf(err) != engine.ReasonDenied {
 			t.Errorf("%s: %v, want that the rules deny it", x.name, err)
 		}
-		if !x.want && time.Since(began) > time.Second {
-			t.Errorf("%s: decided after %v", x.name, time.Since(began))
+		if !x.want && !strings.Contains(fmt.Sprint(err), "too long") {
+			t.Errorf("%s: decided by %v, after all expressions were run", x.name, err)
 		}
 		if got := r.Explain(q, policy.Unknown{}); (got.Verdict == policy.Allowed) != x.want {
 			t.Errorf("%s: explained as %v: %s", x.name, got.Verdict, got.Why)
