@@ -169,6 +169,9 @@
 //	plain printer                      Lines.Show            as Show                          Lines.Show, but for a read of
 //	                                                                                          stdin, which ends with the
 //	                                                                                          process
+//	service program of a manager           Host.Run               2 min, ctx                       Host.Run
+//	service run under Windows, the only    Serve                  the program's end                Serve
+//	  other goroutine of Serve
 //	main signals                       main                  second signal, the run ends      main
 //	doctor dials, one per address      doctor.Client         5 s each                         doctor.Client
 //	doctor silences, a reader each;    doctor.Client         --idle, and a few steps of 5 s   doctor.Client

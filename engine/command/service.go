@@ -273,7 +273,7 @@ func (p *Process) checkService(s *service.Spec, force bool) error {
 		}
 	}
 	if err == nil && !force {
-		err = s.CheckReadable(append([]string{s.Config}, loaded.Files...))
+		err = s.CheckReadable(loaded.Files)
 	}
 	if err != nil {
 		return &exit{codeUsage, fmt.Errorf("the service would not start:\n%w", err)}

@@ -90,3 +90,25 @@ func TestFileThatIsNoSocketOfOurs(t *testing.T) {
 		t.Errorf("the file: %q %v", b, err)
 	}
 }
+
+// A socket that lets in more than was meant, or that keeps out the group it was
+// opened for.
+func TestSocketOfAGroup(t *testing.T) {
+	path := socketPath(t)
+	ln, err := ListenShared(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v %v, want 0660", info.Mode(), err)
+	}
+	for mode, want := range map[os.FileMode]bool{0o660: true, 0o600: false, 0o666: false, 0o640: false, 0o662: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := isShared(ln); got != want {
+			t.Errorf("mode %04o lets in a group: %v", mode, got)
+		}
+	}
+}
