@@ -55,10 +55,15 @@ func build(dir string) (string, error) {
 	}
 	path := filepath.Join(dir, "adit")
 	args := []string{"build", "-o", path}
+	env := os.Environ()
 	if raceEnabled {
 		args = append(args, "-race")
+	} else { // as it is released
+		args = append(args, "-trimpath", "-ldflags", "-s -w")
+		env = append(env, "CGO_ENABLED=0")
 	}
 	cmd := exec.Command("go", append(args, ".")...)
+	cmd.Env = env
 	cmd.Dir = filepath.Dir(string(bytes.TrimSpace(mod)))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build adit: %w\n%s", err, out)

@@ -42,6 +42,12 @@ func stateDir(env func(string) (string, bool)) (string, error) {
 	if dir, _ := env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "adit"), nil
 	}
+	if runtime.GOOS == "windows" {
+		if dir, _ := env("LocalAppData"); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "adit", "state"), nil
+		}
+		return "", errors.New("neither XDG_STATE_HOME nor LocalAppData is set")
+	}
 	home, _ := env("HOME")
 	if home == "" {
 		return "", errors.New("neither XDG_STATE_HOME nor HOME is set")

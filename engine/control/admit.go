@@ -91,6 +91,12 @@ func withPeer(ctx context.Context, c net.Conn) context.Context {
 }
 
 func userName(uid int) string {
+	if uid < 0 { // this system has names only
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			return engine.Bound(u.Username) + "@unix"
+		}
+		return "unknown@unix"
+	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
 		return engine.Bound(u.Username) + "@unix"
 	}

@@ -126,11 +126,7 @@ func checkDirectory(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is no directory", dir)
 	}
-	mode := info.Mode()
-	if mode.Perm()&0o022 != 0 && mode&fs.ModeSticky == 0 {
-		return fmt.Errorf("others can write to the directory (mode %04o); chmod 700 %s, or choose another", mode.Perm(), dir)
-	}
-	return ownedByOthers(dir, info)
+	return openToOthers(dir, info)
 }
 
 // removeStale removes a socket that nobody listens on.

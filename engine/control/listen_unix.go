@@ -13,8 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownedByOthers refuses a directory of somebody else but root.
-func ownedByOthers(dir string, info fs.FileInfo) error {
+// openToOthers refuses a directory that others can write to, or of somebody else
+// but root.
+func openToOthers(dir string, info fs.FileInfo) error {
+	if mode := info.Mode(); mode.Perm()&0o022 != 0 && mode&fs.ModeSticky == 0 {
+		return fmt.Errorf("others can write to the directory (mode %04o); chmod 700 %s, or choose another", mode.Perm(), dir)
+	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Getuid() {
 		return fmt.Errorf("the directory belongs to user %d; choose one of your own instead of %s", st.Uid, dir)
 	}
