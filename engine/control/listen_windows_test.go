@@ -1,49 +1,37 @@
 package control
 
 import (
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/windows"
 )
 
-// TestDirectoryOthersCanWriteTo: mode bits are 0777 for every directory here, so
+// TestWhoCanWriteToADirectory: mode bits are 0777 for every directory here, so
 // that no socket was ever made; what counts is the access control list.
-func TestDirectoryOthersCanWriteTo(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "adit")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	user, err := windows.GetCurrentProcessToken().GetTokenUser()
+func TestWhoCanWriteToADirectory(t *testing.T) {
+	const us = "S-1-5-21-1-2-3-1000"
+	user, err := windows.StringToSid(us)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for list, open := range map[string]bool{
-		"D:P(A;;FA;;;" + user.User.Sid.String() + ")(A;;FA;;;SY)(A;;FA;;;BA)": false,
-		"D:P(A;;FA;;;" + user.User.Sid.String() + ")(A;;FR;;;WD)":             false, // everybody may look
-		"D:P(A;;FA;;;" + user.User.Sid.String() + ")(A;OICIIO;FA;;;CO)":       false, // for what is made inside
-		"D:P(A;;FA;;;" + user.User.Sid.String() + ")(A;;FW;;;WD)":             true,
-		"D:P(A;;FA;;;" + user.User.Sid.String() + ")(A;;FA;;;BU)":             true,
+	for text, open := range map[string]bool{
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;;FA;;;SY)(A;;FA;;;BA)": false,
+		"O:BAD:P(A;;FA;;;" + us + ")":                                 false,
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;;FR;;;WD)":             false, // everybody may look
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;OICIIO;FA;;;CO)":       false, // for what is made inside
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(D;;FW;;;WD)":             false, // forbids
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;;FW;;;WD)":             true,
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;;FA;;;BU)":             true,
+		"O:" + us + "D:P(A;;FA;;;" + us + ")(A;;WD;;;AU)":             true, // may give himself the right
+		"O:S-1-5-21-1-2-3-1001D:P(A;;FA;;;" + us + ")":                true,
+		"O:" + us: true, // no list: everybody
 	} {
-		told, err := windows.SecurityDescriptorFromString(list)
+		described, err := windows.SecurityDescriptorFromString(text)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", text, err)
 		}
-		acl, _, err := told.DACL()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := windows.SetNamedSecurityInfo(dir, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION|windows.PROTECTED_DACL_SECURITY_INFORMATION, nil, nil, acl, nil); err != nil {
-			t.Fatal(err)
-		}
-		err = openToOthers(dir, nil)
-		if open != (err != nil) {
-			t.Errorf("%s: %v, want refused %v", list, err, open)
-		}
-		if err != nil && !strings.Contains(err.Error(), "LocalAppData") {
-			t.Errorf("%v does not say what to choose", err)
+		if err := onlyFor(user, described); open != (err != nil) {
+			t.Errorf("%s: %v, want refused %v", text, err, open)
 		}
 	}
 }
