@@ -72,6 +72,7 @@ var notTyped = []struct{ line, why, file, text string }{
 	{"sudo dnf install", "a package manager", ".goreleaser.yaml", "formats: [deb, rpm, apk]"},
 	{"sudo apk add", "a package manager", ".goreleaser.yaml", "formats: [deb, rpm, apk]"},
 	{"tar -xzf", "what a release has", ".goreleaser.yaml", "formats: [tar.gz]"},
+	{"sudo groupadd --system", "a group of the system", "engine/service/systemd.go", `"groupadd", "--system", "--force"`},
 	{"sudo install -D", "a file of the system", "engine/command/service.go", "/etc/adit/adit.yaml"},
 	{"sudo adit service install server", "a service manager", "engine/command/service.go", `"install server|client"`},
 	{".ci/run", "it runs everything", ".ci/run", "The whole check of a commit"},
