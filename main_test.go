@@ -29,7 +29,11 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == restore.Verb {
 		os.Exit(guardTerminal(os.Args[2:]))
 	}
-	testscript.Main(m, map[string]func(){"adit": main, "curl": func() { os.Exit(script.Curl()) }})
+	programs := map[string]func(){"adit": main}
+	for name, program := range script.Programs() {
+		programs[name] = func() { os.Exit(program()) }
+	}
+	testscript.Main(m, programs)
 }
 
 // TestScript runs what people type, as testdata/script tells it.
