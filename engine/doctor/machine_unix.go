@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"errors"
 	"os"
 	"os/user"
 	"strconv"
@@ -41,3 +42,6 @@ func mayWrite(path string) error {
 	}
 	return nil
 }
+
+// inUse reports whether somebody else has an address.
+func inUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

@@ -81,9 +81,9 @@ func (s *ServerPlan) listener(d Door, err error, m *Machine) Finding {
 	switch {
 	case err == nil:
 		f.Severity, f.Found, f.Settings = OK, "nobody else listens there", nil
-	case errors.Is(err, syscall.EADDRINUSE) && s.listensOn(port):
+	case inUse(err) && s.listensOn(port):
 		f.Severity, f.Found, f.Settings = OK, "the server "+s.Name+" listens there, which runs with this name", nil
-	case errors.Is(err, syscall.EADDRINUSE):
+	case inUse(err):
 		f.Found = "another program listens there"
 		f.Change = "end that one, or choose another port"
 		if who := m.Holder(port); who != "" {
