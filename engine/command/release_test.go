@@ -128,7 +128,12 @@ func TestReleasePacksWhatThereIs(t *testing.T) {
 		}
 	}
 	for when, name := range r.NFPMs[0].Scripts {
-		if info, err := os.Stat(top + name); err != nil || info.Mode()&0o100 == 0 {
+		// An apk has the times of these: they are those of the commit in copies only.
+		name, copied := strings.CutPrefix(name, ".release/made/")
+		if !copied {
+			t.Errorf("%s is packed with the time that a checkout gave it", name)
+		}
+		if info, err := os.Stat(top + ".release/" + name); err != nil || info.Mode()&0o100 == 0 {
 			t.Errorf("%s of the packages, %s: %v", when, name, err)
 		}
 	}
