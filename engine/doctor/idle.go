@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,6 @@ func (w *way) idle(ctx context.Context, hello *wire.Probe) {
 	if ctx.Err() != nil {
 		return
 	}
-	slices.SortFunc(all, func(a, b silence) int { return int(a.wait - b.wait) })
 	w.found(w.judgeIdle(all, pinged, interval, setting))
 }
 
@@ -235,9 +235,11 @@ func cutOffOf(all []silence) (c cutOff, opened int) {
 	return c, opened
 }
 
-// judgeIdle says what silence the way bears, and whether the pings suffice.
+// judgeIdle says what silence the way bears, and whether the pings suffice. It sorts
+// all.
 func (w *way) judgeIdle(all []silence, pinged *silence, interval time.Duration, setting string) Finding {
 	unit := w.c.o.pace.unit
+	slices.SortFunc(all, func(a, b silence) int { return cmp.Compare(a.wait, b.wait) })
 	f := Finding{Check: "idle", Severity: OK}
 	c, opened := cutOffOf(all)
 	longest := all[len(all)-1].wait

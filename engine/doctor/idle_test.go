@@ -109,6 +109,8 @@ func TestJudgeIdle(t *testing.T) {
 		"pings do not help": {[]silence{lives(10 * s), closed(30*s, 29*s)}, &silence{wait: 5 * s}, 5 * s, Failure, []string{"after 29s", "do not keep a tunnel alive"}},
 		"not let in":        {[]silence{failed, failed}, nil, 20 * s, Note, []string{"429"}},
 		"one not let in":    {[]silence{failed, lives(20 * s)}, nil, 20 * s, OK, nil},
+		// Their difference is more than an int of 32 bits holds.
+		"as they came in": {[]silence{lost(25 * s), lives(10 * s), lives(15 * s), lost(20 * s)}, nil, 2 * s, Note, []string{"after 15s to 20s"}},
 	} {
 		w := &way{c: &clientProbe{o: &ClientOptions{pace: pace{unit: s}}}}
 		f := w.judgeIdle(k.all, k.pinged, k.ping, "ping of the server")
