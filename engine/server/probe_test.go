@@ -80,6 +80,9 @@ func TestProbeIsEchoAndNoClient(t *testing.T) {
 		hello.Peer != ws.LocalAddr().String() || len(hello.Protocols) != 2 {
 		t.Errorf("%+v", hello)
 	}
+	if n := b.s.greeting.Load(); n != 0 {
+		t.Errorf("it takes the place of %d clients that register", n)
+	}
 	pongs := make(chan string, 1)
 	ws.SetPongHandler(func(data string) error { pongs <- data; return nil })
 	for _, kind := range []int{websocket.TextMessage, websocket.BinaryMessage} {

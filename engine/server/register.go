@@ -33,11 +33,12 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.refuseClient(w, r, status, reason, text)
 		return
 	}
-	defer s.greeting.Add(-1)
 	if tunnel.IsProbe(r) {
+		s.greeting.Add(-1) // it lasts for minutes, and probes have a bound of their own
 		s.probe(w, r, under, identity)
 		return
 	}
+	defer s.greeting.Add(-1)
 	l := &link{id: engine.ConnectionID(s.lastLink.Add(1)), peer: r.RemoteAddr, opened: time.Now()}
 	if r.TLS != nil {
 		facts := tunnel.Secured(r.TLS)
