@@ -65,7 +65,7 @@ func AcceptProbe(w http.ResponseWriter, r *http.Request, hello *wire.Probe) (*Pr
 	_ = ws.SetReadDeadline(p.till)
 	ws.SetReadLimit(wire.ProbeMessage)
 	ws.SetPingHandler(p.ping)
-	_ = ws.SetWriteDeadline(time.Now().Add(probeWrite))
+	_ = ws.SetWriteDeadline(p.writeBy())
 	if err := ws.WriteMessage(websocket.TextMessage, wire.AppendProbe(nil, hello)); err != nil {
 		_ = ws.Close()
 		return nil, &OpeningError{Err: fmt.Errorf("probe: %w", err)}
@@ -83,11 +83,20 @@ func (p *Probe) spend(n int) error {
 	return nil
 }
 
+// writeBy returns when a write that begins now has to be over.
+func (p *Probe) writeBy() time.Time {
+	by := time.Now().Add(probeWrite)
+	if p.till.Before(by) {
+		return p.till
+	}
+	return by
+}
+
 func (p *Probe) ping(data string) error {
 	if err := p.spend(len(data)); err != nil {
 		return err
 	}
-	err := p.ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(probeWrite))
+	err := p.ws.WriteControl(websocket.PongMessage, []byte(data), p.writeBy())
 	if errors.Is(err, websocket.ErrCloseSent) {
 		return nil // it ends
 	}
@@ -95,7 +104,7 @@ func (p *Probe) ping(data string) error {
 }
 
 // Echo sends back what comes until the probe ends, and closes it. It returns at
-// most wire.ProbeTime after the handshake.
+// most wire.ProbeTime and a moment for the Close frame after the handshake.
 func (p *Probe) Echo() {
 	buf := make([]byte, probePiece)
 	var err error
@@ -131,7 +140,6 @@ func (p *Probe) echo(buf []byte) error {
 	if err := p.spend(probeCost); err != nil {
 		return err
 	}
-	_ = p.ws.SetWriteDeadline(time.Now().Add(probeWrite))
 	back, err := p.ws.NextWriter(kind)
 	if err != nil {
 		return err
@@ -142,11 +150,13 @@ func (p *Probe) echo(buf []byte) error {
 			if err := p.spend(n); err != nil {
 				return err
 			}
+			_ = p.ws.SetWriteDeadline(p.writeBy())
 			if _, err := back.Write(buf[:n]); err != nil {
 				return err
 			}
 		}
 		if err == io.EOF {
+			_ = p.ws.SetWriteDeadline(p.writeBy())
 			return back.Close()
 		}
 		if err != nil {

@@ -1,11 +1,14 @@
 package tunnel
 
 import (
+	"bufio"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -87,6 +90,68 @@ func TestProbeThatIsSpent(t *testing.T) {
 			<-done
 		})
 	}
+}
+
+// A message takes as long as its sender does: only who does not read is cut off.
+func TestProbeOfASlowSender(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			reader := bufio.NewReader(far)
+			r, err := http.ReadRequest(reader)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p, err := AcceptProbe(&piped{far, reader}, r, &wire.Probe{Server: "test"})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p.Echo()
+		}()
+		d := websocket.Dialer{Subprotocols: []string{wire.ProbeSubprotocol}, WriteBufferSize: 64,
+			NetDial: func(string, string) (net.Conn, error) { return near, nil }}
+		ws, _, err := d.Dial("ws://test/register", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := ws.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			w, err := ws.NextWriter(websocket.BinaryMessage)
+			for range 4 {
+				if err == nil {
+					_, err = w.Write(make([]byte, probePiece))
+				}
+				time.Sleep(probeWrite / 2)
+			}
+			if err := errors.Join(err, w.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
+		if _, back, err := ws.ReadMessage(); err != nil || len(back) != 4*probePiece {
+			t.Errorf("%d bytes, %v", len(back), err)
+		}
+		_ = ws.Close()
+		<-done
+	})
+}
+
+// piped is the answer to a request that came through a pipe.
+type piped struct {
+	conn   net.Conn
+	reader *bufio.Reader
+}
+
+func (p *piped) Header() http.Header       { return http.Header{} }
+func (p *piped) Write([]byte) (int, error) { return 0, errors.New("it is answered, and not upgraded") }
+func (p *piped) WriteHeader(int)           {}
+func (p *piped) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return p.conn, bufio.NewReadWriter(p.reader, bufio.NewWriter(p.conn)), nil
 }
 
 // The end of a server waits for nobody who does not read.
