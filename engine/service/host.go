@@ -144,10 +144,14 @@ func (h *Host) Install(ctx context.Context, s *Spec, force bool) (*Change, error
 	if err != nil {
 		return c, err
 	}
+	loaded := s.Kind == Launchd && now.Enabled // which loads nothing twice
 	switch {
 	case there && text == p.Text, !there && h.packaged(s) == p.Text:
-		if now.Enabled && now.Running {
+		switch {
+		case now.Enabled && now.Running:
 			return c, nil
+		case loaded:
+			return c, h.run(ctx, c, p.Restart)
 		}
 		return c, h.run(ctx, c, p.Start)
 	case there && author != Ours && !force:
@@ -160,7 +164,7 @@ func (h *Host) Install(ctx context.Context, s *Spec, force bool) (*Change, error
 		return c, err
 	}
 	c.Wrote = p.Path
-	if now.Running {
+	if now.Running || loaded {
 		return c, h.run(ctx, c, p.Restart)
 	}
 	return c, h.run(ctx, c, p.Start)

@@ -165,6 +165,57 @@ func TestStatusOfSystemd(t *testing.T) {
 	}
 }
 
+// An older systemd does not take --timestamp, and its times are not known.
+func TestStatusOfAnOlderSystemd(t *testing.T) {
+	r := newRig(t)
+	r.running = true
+	young := r.Run
+	r.Run = func(ctx context.Context, words []string) (string, error) {
+		if strings.Contains(CommandLine(words), "--timestamp") {
+			return "", errors.New("exit status 1: Invalid value: unix.")
+		}
+		out, err := young(ctx, words)
+		return strings.Replace(out, "@1700000000", "Tue 2023-11-14 22:13:20 UTC", 1), err
+	}
+	st, err := r.Status(t.Context(), usual())
+	if err != nil || !st.Running || st.PID != 77 || !st.Since.IsZero() {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// launchd refuses to load what is loaded, also where that does not run just now.
+func TestAgentThatIsLoadedAndDoesNotRun(t *testing.T) {
+	r, s := newRig(t), usual()
+	s.Kind = Launchd
+	plain, loaded := r.Run, false
+	r.Run = func(ctx context.Context, words []string) (string, error) {
+		if words[0] == "launchctl" && words[1] == "print" {
+			if !loaded {
+				return "", errors.New("exit status 113")
+			}
+			return "system/adit-server = {\n\tstate = spawn scheduled\n}\n", nil
+		}
+		return plain(ctx, words)
+	}
+	const dir, plist, target = "install -d -o daemon -g daemon -m 0750 /var/db/adit/server", "/Library/LaunchDaemons/adit-server.plist", "system/adit-server"
+	begin := []string{"launchctl enable " + target, "launchctl bootstrap system " + plist}
+	anew := append([]string{"launchctl bootout " + target}, begin...)
+	if _, err := r.Install(t.Context(), s, false); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, append([]string{dir}, begin...)...)
+	loaded = true
+	if _, err := r.Install(t.Context(), s, false); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, anew...)
+	s.Binary = "/opt/adit"
+	if _, err := r.Install(t.Context(), s, false); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, append([]string{dir}, anew...)...)
+}
+
 // A service that does not come up is an error, and its unit stays to be looked at.
 func TestServiceThatDoesNotStart(t *testing.T) {
 	r := newRig(t)
@@ -192,6 +243,7 @@ func TestSpecsThatAreNone(t *testing.T) {
 		"relative config":     func(s *Spec) { s.Config = "adit.yaml" },
 		"line in a path":      func(s *Spec) { s.Config = "/etc/a\nExecStartPre=/bin/sh" },
 		"quote in a program":  func(s *Spec) { s.Binary = `/a"b` },
+		"continued line":      func(s *Spec) { s.Config = `/etc/a\/adit.yaml` },
 		"user of Windows":     func(s *Spec) { s.Kind, s.User = Windows, true },
 		"Unix path, Windows":  func(s *Spec) { s.Kind = Windows },
 		"variable in Windows": func(s *Spec) { s.Kind, s.Binary, s.Config = Windows, `C:\a.exe`, `C:\%TEMP%\a` },

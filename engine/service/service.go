@@ -10,6 +10,7 @@ package service
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 	"unicode"
@@ -116,6 +117,9 @@ func (s *Spec) Check() error {
 	}
 	if s.Kind == Systemd && strings.ContainsAny(s.Binary, `"'\`) {
 		return fmt.Errorf("--binary %q: systemd takes no program whose path has quotes or backslashes", s.Binary)
+	}
+	if dir := path.Dir(s.Config); s.Kind == Systemd && dir != strings.TrimRight(dir, ` \`) {
+		return fmt.Errorf("--config %q: systemd reads no directory whose name ends with a space or a backslash", s.Config)
 	}
 	return errors.Join(s.checkPath("--binary", s.Binary), s.checkPath("--config", s.Config))
 }

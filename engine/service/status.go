@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,8 +73,13 @@ func (h *Host) askSystemd(ctx context.Context, s *Spec, st *Status) error {
 	if s.User {
 		words = append(words, "--user")
 	}
-	out, err := h.Run(ctx, append(words, "show", s.Unit()+".service", "--timestamp=unix",
-		"--property=LoadState,UnitFileState,ActiveState,SubState,MainPID,StateChangeTimestamp,FragmentPath,ExecStart,Result"))
+	words = append(words, "show", s.Unit()+".service",
+		"--property=LoadState,UnitFileState,ActiveState,SubState,MainPID,StateChangeTimestamp,FragmentPath,ExecStart,Result")
+	out, err := h.Run(ctx, append(slices.Clip(words), "--timestamp=unix"))
+	if err != nil {
+		// An older systemd has its times in one form only, and does not take the option.
+		out, err = h.Run(ctx, words)
+	}
 	if err != nil {
 		return err
 	}
