@@ -97,7 +97,8 @@
 //	handover wait for the end of the   Sockets.Ready         the former process ends          ends with the process
 //	  former process
 //	server TCP caller                  accept                either side ends                 Server.Close
-//	server probe of adit doctor        net/http              its peer, 10 min, Close, drain    Server.Close
+//	server probe of adit doctor        net/http              its peer, 10 min, its            Server.Close
+//	                                                           credential's end, drain, Close
 //	server sweep of idle wsp           Serve                 Close                            Server.Close
 //	certs look, one per source         certs.New             Close                            Source.Close
 //	certs order, one per name that is  look, a handshake     certificate, failure, 3 min,     Source.Close
@@ -169,36 +170,36 @@
 //	plain printer                      Lines.Show            as Show                          Lines.Show, but for a read of
 //	                                                                                          stdin, which ends with the
 //	                                                                                          process
-//	service program of a manager           Host.Run               2 min, ctx                       Host.Run
-//	service run under Windows, the only    Serve                  the program's end                Serve
-//	  other goroutine of Serve
+//	service program of a manager       Host.Run              2 min, ctx                       Host.Run
+//	service run under Windows          Serve                 the program's end                Serve
 //	main signals                       main                  second signal, the run ends      main
 //	doctor dials, one per address      doctor.Client         5 s each                         doctor.Client
 //	doctor silences, a reader each;    doctor.Client         --idle, and a few steps of 5 s   doctor.Client
-//	  writers of messages
+//	  a writer per message, of flow
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
 // # Locks
 //
-// Order: server rechecking, then claims → dispatcher, callerConn → callerWatch,
-// server links and client → totals, whoever asks for a frame tape → the tape, the
-// watch of one stream of HTTP/2 → limits and that stream, which must not be touched
-// once its handler has left it. All others are leaves: nobody holds one while taking
-// another, calling out, sending on a channel that could block, or doing I/O; but
-// claims binds ports, and store/playback, which no tunnel is near, reads its database
-// under two of its own (moments, details). The bus's lock is a leaf below all. A
-// tunnel connection has one mutex, for its outbox and all of its exchanges; no lock
-// is shared by all connections on the way of a request.
+// Order: server rechecking, then claims → dispatcher, then probes → expiry and the
+// connection of a probe, callerConn → callerWatch, server links and client → totals,
+// whoever asks for a frame tape → the tape, the watch of one stream of HTTP/2 → limits
+// and that stream, which must not be touched once its handler has left it. All others
+// are leaves: nobody holds one while taking another, calling out, sending on a channel
+// that could block, or doing I/O; but claims binds ports, and store/playback, which no
+// tunnel is near, reads its database under two of its own (moments, details). The
+// bus's lock is a leaf below all. A tunnel connection has one mutex, for its outbox
+// and all of its exchanges; no lock is shared by all connections on the way of a
+// request.
 //
 // # Laws
 //
-// Nothing may slow or block the tunnel: who watches is handed copies through a
-// fixed ring and loses the oldest, counted. What costs more than a count is made
-// only while somebody wants it: records, heads, live counts, frame tapes. A
-// response never reaches the wrong caller: an exchange is known by an id that is
-// never reused, and a connection (to a wsp client, to an origin) is used again only
-// when its last exchange was proven finished. A truncated response is never taken for complete: END is
-// sent only at the true end, and after the head a failure aborts the caller.
+// Nothing may slow or block the tunnel: who watches is handed copies through a fixed
+// ring and loses the oldest, counted. What costs more than a count is made only while
+// somebody wants it: records, heads, live counts, frame tapes. A response never
+// reaches the wrong caller: an exchange is known by an id that is never reused, and a
+// connection (to a wsp client, to an origin) is used again only when its last exchange
+// was proven finished. A truncated response is never taken for complete: END is sent
+// only at the true end, and after the head a failure aborts the caller.
 //
 // What a request costs, what was done about it and what did not help is in
 // PERFORMANCE.md beside this file.
