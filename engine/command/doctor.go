@@ -279,23 +279,16 @@ func (r *report) summary() {
 	text := "nothing is wrong"
 	switch worst {
 	case doctor.Warning:
-		text = "it works, with " + several(counts[doctor.Warning], "warning")
+		text = "it works, with " + counted(counts[doctor.Warning], "warning")
 	case doctor.Failure:
-		text = several(counts[doctor.Failure], "failure")
+		text = counted(counts[doctor.Failure], "failure")
 		if n := counts[doctor.Warning]; n > 0 {
-			text += ", " + several(n, "warning")
+			text += ", " + counted(n, "warning")
 		}
 	case doctor.Note:
-		text = "nothing is wrong; " + several(counts[doctor.Note], "note")
+		text = "nothing is wrong; " + counted(counts[doctor.Note], "note")
 	}
 	r.write([]byte("\n" + r.glyphs[worst] + " " + text + "\n"))
-}
-
-func several(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // end prints the summary and returns the exit code that follows.

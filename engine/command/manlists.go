@@ -35,7 +35,12 @@ func exitStatuses(cmd *cobra.Command) []status {
 			{codeFailed, "Something does not work."},
 			{codeUsage, "Wrong usage."},
 			{codeWarned, "Something is a warning, and nothing worse."},
+			{codeInterrupted, "Interrupted: not everything was probed."},
 		}
+	}
+	if cmd.CommandPath() == "adit service status" {
+		all[0].means = "It runs."
+		all = append(all, status{codeStopped, "It does not run."}, status{codeAbsent, "It is not installed."})
 	}
 	return all
 }
@@ -74,7 +79,7 @@ func environmentOf(cmd *cobra.Command) []listed {
 			listed{"NO_COLOR", "The dashboard draws without colours."},
 			listed{"TERM, COLORTERM", "What the terminal can do."})
 	}
-	if root || cmd.CommandPath() == "adit client" {
+	if root || cmd.CommandPath() == "adit client" || cmd.CommandPath() == "adit doctor" || cmd.CommandPath() == "adit doctor client" {
 		list = append(list, listed{"HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "Proxies on the way to the servers, where --proxy is not given."})
 	}
 	if root || runs(cmd) {
