@@ -190,7 +190,7 @@ func (c *clientProbe) reach(ctx context.Context, d *destination) Finding {
 			}
 		}
 		if len(kept) == 0 {
-			return Finding{Severity: Failure, Found: fmt.Sprintf("%s is %s, and the rules of this client let callers to no address of it: %s", d.host, listAddresses(addresses), refused),
+			return Finding{Severity: Failure, Found: fmt.Sprintf("%s is %s, and the rules of this client let callers to no address of it: %s", d.host, some(addresses), refused),
 				Means: "callers get 403", Change: "allow the address with --allow, if that is meant; adit rules test --resolve explains", Settings: []string{"allow", "deny"}}
 		}
 		addresses = kept

@@ -12,15 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFiles returns how many files a process of this user may have open; 0 not
-// known. Go raises what a process may have to the most that it could.
+// openFiles returns how many files a process of this user may have open; 0
+// any number, or not known. Go raises what a process may have to the most that it
+// could.
 func openFiles() uint64 {
 	var l syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
 		return 0
 	}
-	return uint64(max(l.Cur, l.Max))
+	files := uint64(max(l.Cur, l.Max))
+	if files >= unlimited {
+		return 0
+	}
+	return files
 }
+
+// unlimited is above every bound that a system has: RLIM_INFINITY is greater.
+const unlimited = 1 << 62
 
 // ownerOf returns whose a file is.
 func ownerOf(info os.FileInfo) (name string, ours bool) {

@@ -34,7 +34,7 @@ func (w *way) names(ctx context.Context) bool {
 			return false
 		}
 		f.Severity = OK
-		f.Found = fmt.Sprintf("%s is %s", w.host, listAddresses(addresses))
+		f.Found = fmt.Sprintf("%s is %s", w.host, some(addresses))
 		if took > w.c.o.pace.slow {
 			f.Severity = Note
 			f.Found += fmt.Sprintf("; that took %v", round(took))
@@ -82,21 +82,6 @@ func (f *Finding) failed(host string, addresses []netip.Addr, err error) bool {
 		f.Change = "check the name, and the resolvers of this machine"
 	}
 	return true
-}
-
-func listAddresses(all []netip.Addr) string {
-	var b strings.Builder
-	for i, a := range all {
-		switch {
-		case i == maxAddresses:
-			fmt.Fprintf(&b, " and %d more", len(all)-i)
-			return b.String()
-		case i > 0:
-			b.WriteString(", ")
-		}
-		b.WriteString(a.String())
-	}
-	return b.String()
 }
 
 func (c *clientProbe) dial(ctx context.Context, addr string) (net.Conn, error) {

@@ -105,7 +105,7 @@ func examineTokens(_ context.Context, s *ServerPlan, m *Machine) []Finding {
 		case t.Expires.IsZero():
 		case !now.Before(t.Expires):
 			over = append(over, name)
-		case t.Expires.Sub(now) < 14*day:
+		case t.Expires.Sub(now) < endsSoon:
 			soon = append(soon, name)
 			if first.IsZero() || t.Expires.Before(first) {
 				first = t.Expires
@@ -222,7 +222,10 @@ func verbFor(n int, one, more string) string {
 	return more
 }
 
-const day = 24 * time.Hour
+const (
+	day      = 24 * time.Hour
+	endsSoon = 14 * day // of what is left of a certificate, a credential, a token
+)
 
 // inTime says when something is: "in 12 days", "in 3 hours".
 func inTime(d time.Duration) string {

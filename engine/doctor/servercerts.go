@@ -30,11 +30,8 @@ type ACMEPlan struct {
 	Authority string                       // host of the directory, for words
 }
 
-// Bounds of what is left of a certificate's life.
-const (
-	certNote    = 30 * day
-	certWarning = 14 * day
-)
+// certNote is what is left of a certificate's life when ACME and others renew it.
+const certNote = 30 * day
 
 // examineCertificates looks at those of files.
 func examineCertificates(_ context.Context, s *ServerPlan, m *Machine) []Finding {
@@ -88,7 +85,7 @@ func (p *Pair) life(f Finding, leaf *x509.Certificate, now time.Time) Finding {
 		f.Change = "put a new one in its place: a running server takes it by itself, without --no-watch"
 	case left < certNote:
 		f.Severity = Note
-		if left < certWarning {
+		if left < endsSoon {
 			f.Severity = Warning
 		}
 		f.Found = fmt.Sprintf("the certificate for %s expires %s, on %s", names, inTime(left), utcDate(leaf.NotAfter))
@@ -121,7 +118,7 @@ func (p *Pair) trust(f Finding, now time.Time) Finding {
 		return Finding{}
 	case last.CheckSignatureFrom(last) == nil:
 		f.Severity = Note
-		f.Found = fmt.Sprintf("it comes from an authority of one's own, %q", bounded(authorityOf(last)))
+		f.Found = fmt.Sprintf("it comes from an authority of one's own, %q", bounded(last.Issuer.String()))
 		f.Means = "clients and browsers accept it only where that authority is installed"
 		f.Change = "give it to clients: adit client --ca FILE"
 		f.Settings = []string{"tls-cert"}
@@ -132,15 +129,12 @@ func (p *Pair) trust(f Finding, now time.Time) Finding {
 		f.Change = "put the certificates in between below the server's own in the same file (fullchain.pem, not cert.pem); of an authority of one's own: adit client --ca FILE"
 	default:
 		f.Severity = Warning
-		f.Found = fmt.Sprintf("the chain ends at %q, which this machine does not know", bounded(authorityOf(last)))
+		f.Found = fmt.Sprintf("the chain ends at %q, which this machine does not know", bounded(last.Issuer.String()))
 		f.Means = "clients refuse the certificate unless they know that authority"
 		f.Change = "add what is missing to the file; of an authority of one's own: adit client --ca FILE"
 	}
 	return f
 }
-
-// authorityOf returns the last name in a chain that is known.
-func authorityOf(last *x509.Certificate) string { return last.Issuer.String() }
 
 // covered says whether the certificates are for the names that are served.
 func (s *ServerPlan) covered() Finding {
@@ -174,6 +168,9 @@ func examineACME(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	for _, name := range a.Names[:min(len(a.Names), most)] {
 		all = append(all, a.name(ctx, name, own, m))
 	}
+	if len(a.Names) > most {
+		all = append(all, Finding{Check: "acme", Severity: Note, Found: fmt.Sprintf("only the first %d of %d names were looked up", most, len(a.Names))})
+	}
 	var kept []string
 	for name := range a.Kept {
 		kept = append(kept, name)
@@ -181,7 +178,7 @@ func examineACME(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	slices.Sort(kept)
 	var over []string
 	for _, name := range kept {
-		if left := a.Kept[name].NotAfter.Sub(m.Now()); left < certWarning {
+		if left := a.Kept[name].NotAfter.Sub(m.Now()); left < endsSoon {
 			over = append(over, fmt.Sprintf("%s %s", name, inTime(left)))
 		}
 	}
@@ -244,7 +241,7 @@ func (a *ACMEPlan) name(ctx context.Context, name string, own []netip.Addr, m *M
 	return f
 }
 
-// namesOf returns what a certificate is for.
+// namesOf returns what a certificate is for; of one for no host also whom it names.
 func namesOf(c *x509.Certificate) []string {
 	var all []string
 	for _, name := range c.DNSNames {
@@ -254,7 +251,7 @@ func namesOf(c *x509.Certificate) []string {
 		all = append(all, ip.String())
 	}
 	if len(all) == 0 {
-		all = append(all, "no host")
+		all = append(all, "no host ("+bounded(c.Subject.String())+")")
 	}
 	return all
 }

@@ -228,20 +228,13 @@ func (w *way) scope(p *wire.Probe) {
 		}
 	}
 	w.found(f)
-	if left := time.Until(p.Expires); !p.Expires.IsZero() && left < daysWarning*day {
+	if left := time.Until(p.Expires); !p.Expires.IsZero() && left < endsSoon {
 		w.found(Finding{Check: "credential", Severity: Warning, Settings: []string{"secret"},
-			Found:  fmt.Sprintf("the credential %s ends in %s, at %s", quoted(engine.Bound(p.Credential)), daysText(left), stamp(p.Expires)),
+			Found:  fmt.Sprintf("the credential %s ends %s, at %s", quoted(engine.Bound(p.Credential)), inTime(left), stamp(p.Expires)),
 			Means:  "then the server closes the connections of this client and lets it in no more",
 			Change: "ask for a new one in time (adit token new --for client); a changed @FILE is read without a restart"})
 	}
 	w.routes(p)
-}
-
-func daysText(d time.Duration) string {
-	if d < 2*day {
-		return round(max(d, 0)).String()
-	}
-	return fmt.Sprintf("%d days", int(d/day))
 }
 
 // routes says whether the server has what the client exposes.

@@ -15,10 +15,6 @@ import (
 	"adit/engine/egress"
 )
 
-const (
-	daysWarning = 14 // of a certificate or credential that ends
-)
-
 // conn reaches the server as its client would, without TLS.
 func (w *way) conn(ctx context.Context) (net.Conn, error) {
 	if w.through == "" {
@@ -112,10 +108,10 @@ func (w *way) sound(state *tls.ConnectionState, took time.Duration) Finding {
 	leaf := state.PeerCertificates[0]
 	left := time.Until(leaf.NotAfter)
 	f := Finding{Check: "tls", Severity: OK, Took: took, Found: fmt.Sprintf("%s, certificate of %s from %s, %d days left",
-		tls.VersionName(state.Version), namedIn(leaf), quoted(issuerOf(leaf)), int(left/day))}
-	if left < daysWarning*day {
+		tls.VersionName(state.Version), few(namesOf(leaf)), quoted(issuerOf(leaf)), int(left/day))}
+	if left < endsSoon {
 		f.Severity = Warning
-		f.Found = fmt.Sprintf("the certificate of the server ends in %d days, at %s", int(left/day), stamp(leaf.NotAfter))
+		f.Found = fmt.Sprintf("the certificate of the server ends %s, at %s", inTime(left), stamp(leaf.NotAfter))
 		f.Means = "from then on no client connects"
 		f.Change = "renew it at the server; a changed file is read without a restart"
 		f.Settings = []string{"tls-cert"}
@@ -168,7 +164,7 @@ func (w *way) judgeChain(f *Finding, state *tls.ConnectionState, config *tls.Con
 		f.Change = "renew the certificate at the server; a changed file is read without a restart"
 		f.Settings = []string{"tls-cert"}
 	case errors.As(err, &host):
-		f.Found = fmt.Sprintf("the certificate is for %s, not for %s", namedIn(leaf), config.ServerName)
+		f.Found = fmt.Sprintf("the certificate is for %s, not for %s", few(namesOf(leaf)), config.ServerName)
 		f.Means = "the name in --server is another one than the server was given a certificate for, or something else answers"
 		f.Change = "use a name of the certificate in --server, or say with --server-name which one is meant"
 		f.Settings = []string{"server", "server-name"}
@@ -178,7 +174,7 @@ func (w *way) judgeChain(f *Finding, state *tls.ConnectionState, config *tls.Con
 		f.Change = "leave --ca out to trust public authorities"
 		f.Settings = []string{"ca"}
 	case errors.As(err, &authority) && leaf.CheckSignatureFrom(leaf) == nil:
-		f.Found = "the certificate of the server is signed by itself: " + namedIn(leaf)
+		f.Found = "the certificate of the server is signed by itself: " + few(namesOf(leaf))
 		f.Means = "nobody vouches for it: it may be the server's own, or of something that reads along"
 		f.Change = "if it is the server's own, give it with --ca FILE; --acme at the server gets a public one"
 		f.Settings = []string{"ca"}
@@ -212,20 +208,6 @@ func issuerOf(c *x509.Certificate) string {
 		name = c.Issuer.String()
 	}
 	return engine.Bound(name)
-}
-
-func namedIn(c *x509.Certificate) string {
-	names := append([]string(nil), c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	if len(names) == 0 {
-		names = []string{c.Subject.String()}
-	}
-	if len(names) > 4 {
-		names = append(names[:4:4], fmt.Sprintf("%d more", len(names)-4))
-	}
-	return engine.Bound(strings.Join(names, ", "))
 }
 
 func quoted(s string) string { return `"` + s + `"` }
