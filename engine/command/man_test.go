@@ -7,6 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -175,5 +178,44 @@ func TestFlagIsTakenApart(t *testing.T) {
 		if got := optionOf(f); fmt.Sprint(got) != fmt.Sprint(c.want) {
 			t.Errorf("%q: %+v, want %+v", c.usage, got, c.want)
 		}
+	}
+}
+
+// Who writes a script reads of exit codes in three places: the help of a verb, its
+// page, and the README.
+func TestExitCodesAreTheSameEverywhere(t *testing.T) {
+	codes := func(cmd *cobra.Command) []string {
+		var all []string
+		for _, s := range exitStatuses(cmd) {
+			all = append(all, strconv.Itoa(s.code))
+		}
+		return all
+	}
+	told := 0
+	sentence := regexp.MustCompile(`(?:[Ee]xit code|ends) (?:is|with) \d[^.]*\.`)
+	every(Root(released(nil)), func(cmd *cobra.Command) {
+		for _, code := range regexp.MustCompile(`\b\d+\b`).FindAllString(sentence.FindString(cmd.Long), -1) {
+			told++
+			if !slices.Contains(codes(cmd), code) {
+				t.Errorf("the help of %s has the exit code %s, its page has %v", cmd.CommandPath(), code, codes(cmd))
+			}
+		}
+	})
+	if told < 12 {
+		t.Errorf("only %d exit codes are found in help texts", told)
+	}
+
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| exit code | meaning |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var rows []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (\d+) \|`).FindAllStringSubmatch(table, -1) {
+		rows = append(rows, m[1])
+	}
+	if want := codes(Root(released(nil))); !slices.Equal(rows, want) {
+		t.Errorf("the README has the exit codes %v, adit(1) has %v", rows, want)
 	}
 }

@@ -14,33 +14,62 @@ type status struct {
 
 // exitStatuses returns the exit codes that a verb can end with.
 func exitStatuses(cmd *cobra.Command) []status {
+	switch path := cmd.CommandPath(); {
+	case !cmd.HasParent():
+		return []status{
+			{codeDone, "Done, also after SIGINT or SIGTERM, which lets requests finish."},
+			{codeFailed, "Failed."},
+			{codeUsage, "Wrong usage, or a refusal to start."},
+			{codeUnreachable, "Could not listen or dial; adit service status: the service does not run."},
+			{codeRefused, "Refused, because of a credential or a rule; adit service status: it is not installed."},
+			{codeLost, "The connection was lost for good."},
+			{codeWarned, "adit doctor: something is a warning, and nothing worse."},
+			{codeInterrupted, "Stopped at once by a second signal."},
+		}
+	case strings.HasPrefix(path, "adit doctor"):
+		return []status{
+			{codeDone, "Nothing is worse than a note."},
+			{codeFailed, "Something does not work."},
+			{codeUsage, "Wrong usage."},
+			{codeWarned, "Something is a warning, and nothing worse."},
+			{codeInterrupted, "Interrupted, so that not everything was probed."},
+		}
+	case path == "adit service status":
+		return []status{
+			{codeDone, "The service runs."},
+			{codeFailed, "Failed."},
+			{codeUsage, "Wrong usage, or nothing that adit knows looks after services here."},
+			{codeStopped, "The service does not run."},
+			{codeAbsent, "The service is not installed."},
+		}
+	case path == "adit rules test":
+		return []status{
+			{codeDone, "The request is allowed."},
+			{codeFailed, "That depends on what was not said."},
+			{codeUsage, "Wrong usage, or rules that are wrong."},
+			{codeRefused, "The request is denied."},
+		}
+	}
 	all := []status{
-		{codeDone, "Done, also after SIGINT or SIGTERM, which lets requests finish."},
+		{codeDone, "Done."},
 		{codeFailed, "Failed."},
 		{codeUsage, "Wrong usage, or a refusal to start."},
 	}
-	switch {
-	case !cmd.HasParent(), runs(cmd), cmd.Flags().Lookup("addr") != nil:
+	if runs(cmd) || cmd.Flags().Lookup("addr") != nil {
+		all[0].means = "Done, also after SIGINT or SIGTERM, which lets requests finish."
 		all = append(all,
 			status{codeUnreachable, "Could not listen or dial."},
 			status{codeRefused, "Refused, because of a credential or a rule."},
 			status{codeLost, "The connection was lost for good."},
 			status{codeInterrupted, "Stopped at once by a second signal."})
-	default:
-		all[0].means = "Done."
 	}
-	if strings.HasPrefix(cmd.CommandPath(), "adit doctor") {
-		all = []status{
-			{codeDone, "Nothing is worse than a note."},
-			{codeFailed, "Something does not work."},
-			{codeUsage, "Wrong usage."},
-			{codeWarned, "Something is a warning, and nothing worse."},
-			{codeInterrupted, "Interrupted: not everything was probed."},
-		}
-	}
-	if cmd.CommandPath() == "adit service status" {
-		all[0].means = "It runs."
-		all = append(all, status{codeStopped, "It does not run."}, status{codeAbsent, "It is not installed."})
+	switch cmd.CommandPath() {
+	case "adit config check":
+		all[0].means = "Each role that a file has settings for would start."
+		all[2].means = "Wrong usage, or a role that would not start."
+	case "adit rules rehearse":
+		all[0].means = "Nothing would be decided otherwise."
+		all[1].means = "Something would be, or it failed."
 	}
 	return all
 }

@@ -260,7 +260,7 @@ func TestVerbsAndFlagsAreThere(t *testing.T) {
 		}
 	}
 	collect(all)
-	foreign := []string{"unix-socket"} // of curl
+	foreign := []string{"unix-socket", "now"} // of curl and systemctl
 	flag := regexp.MustCompile(`--([a-z][a-z-]*)(…?)`)
 	for _, l := range readme.Prose(theReadme(t)) {
 		for _, code := range readme.Code(l.Text) {
@@ -387,10 +387,10 @@ func TestLandingIsShort(t *testing.T) {
 	for _, l := range readme.Prose(landing) {
 		folded = folded && l.Text != "</details>" || l.Text == "<details>"
 		if !folded {
-			words += len(strings.Fields(l.Text))
+			words += len(strings.Fields(strings.NewReplacer("|", " ", "---", " ").Replace(l.Text)))
 		}
 	}
-	if words > 1700 {
+	if words > 1650 {
 		t.Errorf("the landing part has %d words: move what is reference below", words)
 	}
 }
