@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -32,7 +33,12 @@ type releaseFile struct {
 	Scoops []struct {
 		SkipUpload string `yaml:"skip_upload"`
 	}
-	Kos []struct{ Disable string }
+	Kos       []struct{ Disable string }
+	Changelog struct {
+		Filters struct{ Exclude []string }
+		Groups  []struct{ Title, Regexp string }
+	}
+	Release struct{ Header, Footer string }
 }
 
 type packedFile struct {
@@ -180,6 +186,79 @@ func TestReleasePublishesOnlyWhereItCan(t *testing.T) {
 			if !strings.Contains(readText(t, ".goreleaser.yaml"), "\n  - "+name[1]+"=") {
 				t.Errorf("$%s is set by nobody: without it there is no release", name[1])
 			}
+		}
+	}
+}
+
+// Who comes to the page of a release finds every file there by its link, and no link
+// that leads nowhere.
+func TestReleasePageLinksWhatThereIs(t *testing.T) {
+	r := readRelease(t)
+	var want []string
+	for _, target := range r.Builds[0].Targets {
+		words := strings.SplitN(target, "_", 3)
+		machine := words[1]
+		if machine == "arm" {
+			machine += "v" + words[2]
+		}
+		kinds := []string{"tar.gz"}
+		switch words[0] {
+		case "linux":
+			kinds = append(kinds, r.NFPMs[0].Formats...)
+		case "windows":
+			kinds = []string{"zip"}
+		}
+		for _, kind := range kinds {
+			want = append(want, words[0]+"_"+machine+"."+kind)
+		}
+	}
+	var got []string
+	for _, link := range regexp.MustCompile(`\(\{\{ \$at \}\}/adit_\{\{ \.Version \}\}_([^)]*)\)`).FindAllStringSubmatch(r.Release.Header, -1) {
+		got = append(got, link[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the page links %v, want %v", got, want)
+	}
+	for name, text := range map[string]string{"header": r.Release.Header, "footer": r.Release.Footer} {
+		if _, err := template.New(name).Funcs(template.FuncMap{"isEnvSet": func(string) bool { return false },
+			"envOrDefault": func(_, otherwise string) string { return otherwise }}).Parse(text); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The first group that a subject matches has it: what is mended is nothing new.
+func TestChangelogGroupsSubjects(t *testing.T) {
+	c := readRelease(t).Changelog
+	for subject, want := range map[string]string{
+		"Add adit doctor server": "New",
+		"Serve callers and clients over TLS, with certificates from files or ACME": "New",
+		"Show, check and explain settings with adit config":                        "New",
+		"Let no event fall between the beginning of a stream and its state":        "Mended",
+		"Refuse a theme that does not exist":                                       "Mended",
+		"Tell a hanging origin from a hanging tunnel":                              "Mended",
+		"Count lost records, not lost events":                                      "Mended",
+		"Make what the client keeps of an exchange one allocation":                 "Faster and smaller",
+		"Say on which platforms what was tried":                                    "Explained",
+		"Let the lines of the README work one after the other on one machine":      "Explained",
+		"Replace a spent wsp connection at once":                                   "All else",
+		"Hold both ends to RFC 6455 and to the order of records":                   "",
+		"Give tests of limits room on a busy machine":                              "",
+		"Merge branch 'x'": "",
+	} {
+		got := ""
+		if !slices.ContainsFunc(c.Filters.Exclude, func(e string) bool { return regexp.MustCompile(e).MatchString(subject) }) {
+			for _, group := range c.Groups {
+				if regexp.MustCompile(group.Regexp).MatchString(subject) {
+					got = group.Title
+					break
+				}
+			}
+		}
+		if got != want {
+			t.Errorf("%q is in the group %q, want %q", subject, got, want)
 		}
 	}
 }
