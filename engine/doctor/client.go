@@ -151,6 +151,8 @@ type way struct {
 	host    string // to look up
 	address string // host:port to dial
 	through string // URL of a proxy without its credential; "" straight
+
+	deadline time.Time // of messages; zero none
 }
 
 func (c *clientProbe) newWay(server string) (*way, error) {

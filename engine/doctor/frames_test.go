@@ -114,7 +114,7 @@ func TestRelayThatChangesBytes(t *testing.T) {
 	if fault := w.again(opened); fault != nil {
 		t.Fatal(fault)
 	}
-	if fault := w.echo(ctx, opened, websocket.BinaryMessage, 65536, time.Time{}); fault != nil {
+	if fault := w.echo(ctx, opened, websocket.BinaryMessage, 65536); fault != nil {
 		t.Fatal(fault)
 	}
 	opened.close()

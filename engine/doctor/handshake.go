@@ -81,14 +81,19 @@ func (w *way) open(ctx context.Context, to *url.URL, buffer int) *opened {
 	var resp *http.Response
 	o.ws, resp, o.err = d.DialContext(ctx, to.String(), header)
 	o.got = time.Now()
-	if errors.Is(o.err, net.ErrClosed) && ctx.Err() != nil {
-		o.err = ctx.Err() // closing it was our own doing
+	switch {
+	case o.err == nil || resp != nil:
+	case ctx.Err() != nil:
+		// Closing it was our own doing, whatever the library makes of half an answer.
+		o.err = ctx.Err()
+	case head != nil && head.left.Load() == 0:
+		o.err = errLongHead
 	}
 	if resp != nil {
-		o.status, o.header = resp.StatusCode, resp.Header
+		o.status, o.header = resp.StatusCode, w.hideIn(resp.Header)
 		if o.err != nil {
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-			o.body = string(text)
+			o.body = w.hide(string(text))
 		}
 	}
 	if o.ws != nil {
@@ -109,6 +114,8 @@ func (w *way) at(addr string) *way {
 	return &other
 }
 
+var errLongHead = errors.New("the answer to the opening handshake is too long")
+
 // boundedHead refuses more bytes than left while that is not negative.
 type boundedHead struct {
 	net.Conn
@@ -118,7 +125,7 @@ type boundedHead struct {
 func (b *boundedHead) Read(p []byte) (int, error) {
 	left := b.left.Load()
 	if left == 0 {
-		return 0, errors.New("the answer to the opening handshake is too long")
+		return 0, errLongHead
 	}
 	if left > 0 && int64(len(p)) > left {
 		p = p[:left]
@@ -176,6 +183,8 @@ func (w *way) judge(o *opened) Finding {
 	adit := o.isAdit()
 	answer := fmt.Sprintf("%d %s", o.status, http.StatusText(o.status))
 	switch {
+	case o.status == http.StatusSwitchingProtocols && len(o.header.Values("Sec-Websocket-Extensions")) > 0:
+		f.extended(o)
 	case o.status == http.StatusSwitchingProtocols:
 		f.Found = "the answer is 101, but no WebSocket handshake: " + whyNoHandshake(o)
 		f.Means = "something on the way answers in the server's place, or rewrites what it says"
@@ -240,6 +249,15 @@ func (w *way) judge(o *opened) Finding {
 	return f
 }
 
+// extended is the finding that WebSocket extensions were answered that nobody has
+// asked for.
+func (f *Finding) extended(o *opened) {
+	f.Severity = Failure
+	f.Found = "something on the way adds WebSocket extensions to the answer: " + engine.Bound(o.header.Get("Sec-Websocket-Extensions"))
+	f.Means = "adit has asked for none and does not go on"
+	f.Change = "turn compression of WebSockets off there"
+}
+
 // captive is the finding that something answers for every site.
 func (f *Finding) captive(how string) {
 	f.Check = "http"
@@ -300,7 +318,7 @@ func (w *way) judgeSilence(f *Finding, err error) {
 		f.Check = "proxy"
 		w.judgeProxy(f, err)
 	case isTimeout(err):
-		f.Found = "the handshake is not answered"
+		f.Found = fmt.Sprintf("the handshake is not answered within %v", 3*w.c.o.pace.step)
 		f.Means = "something lets the connection open and holds back what is sent: a proxy that waits for the end of the request, or a server that speaks no HTTP"
 		f.Change = "check host and port in --server; have the proxy pass WebSockets on"
 		f.Settings = []string{"server"}
@@ -317,7 +335,7 @@ func (w *way) judgeSilence(f *Finding, err error) {
 		f.Change = "check host and port in --server; use wss:// where it speaks TLS"
 		f.Settings = []string{"server"}
 	default:
-		f.Found = "the handshake fails: " + errorText(err)
+		f.Found = "the handshake fails: " + w.hide(errorText(err))
 		if f.Change = egress.Advice(err); f.Change == "" {
 			f.Change = "check host, port and path in --server"
 		}

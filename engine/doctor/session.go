@@ -80,6 +80,9 @@ func (w *way) otherScheme(ctx context.Context, failed *opened) {
 		}
 		addr = net.JoinHostPort(w.host, "443")
 	}
+	// A port that holds back its answer has been waited for once.
+	ctx, cancel := context.WithTimeout(ctx, w.c.o.pace.step)
+	defer cancel()
 	other := w.at(addr)
 	o := other.open(ctx, &u, pieceBuffer)
 	defer o.close()
@@ -96,10 +99,7 @@ func (w *way) selected(o *opened) *wire.Probe {
 	f := Finding{Check: "websocket", Took: o.got.Sub(o.sent)}
 	switch protocol := o.ws.Subprotocol(); {
 	case len(o.header.Values("Sec-Websocket-Extensions")) > 0:
-		f.Severity = Failure
-		f.Found = "something on the way adds WebSocket extensions to the answer: " + engine.Bound(o.header.Get("Sec-Websocket-Extensions"))
-		f.Means = "adit has asked for none and does not go on"
-		f.Change = "turn compression of WebSockets off there"
+		f.extended(o)
 	case protocol == wire.ProbeSubprotocol:
 		return w.probed(o, &f)
 	case protocol == wire.Subprotocol:
@@ -133,13 +133,11 @@ func (w *way) probed(o *opened, f *Finding) *wire.Probe {
 	kind, text, err := o.ws.ReadMessage()
 	if err != nil || kind != websocket.TextMessage {
 		f.Severity = Failure
-		f.Found = "the handshake passes, and then nothing comes: " + messageText(err, w.c.o.pace.step)
-		f.Means = "something on the way holds back or cuts what is no page"
-		f.Change = "let the proxy pass WebSockets on unbuffered; nginx: proxy_buffering off"
+		w.judgeHello(f, err)
 		w.found(*f)
 		return nil
 	}
-	hello, err := wire.ParseProbe(text)
+	hello, err := wire.ParseProbe([]byte(w.hide(string(text))))
 	if err != nil {
 		f.Severity, f.Found = Failure, "what the server says of itself comes changed: "+errorText(err)
 		f.Means = "something on the way rewrites the content of WebSockets"
@@ -161,6 +159,56 @@ func (w *way) probed(o *opened, f *Finding) *wire.Probe {
 	return hello
 }
 
+// judgeHello says why the server does not say what it is.
+func (w *way) judgeHello(f *Finding, err error) {
+	how := w.messageText(err)
+	switch code := closeCode(err); {
+	case f.over(code, how):
+	case code != 0:
+		f.Found = "the handshake passes, and then " + how
+		f.Means = "the server ends the probe, or something on the way does"
+		f.Change = "try again; the log of the server says whether it was its doing"
+	case err == nil || errors.Is(err, websocket.ErrReadLimit):
+		f.Found = "the handshake passes, and then comes what no adit sends: " + how
+		f.Means = "what answers there is no adit, or something on the way rewrites the content of WebSockets"
+		f.Change = "check host, port and path in --server"
+		f.Settings = []string{"server"}
+	default:
+		f.Found = "the handshake passes, and then nothing comes: " + how
+		f.Means = "something on the way holds back or cuts what is no page"
+		f.Change = "let the proxy pass WebSockets on unbuffered; nginx: proxy_buffering off"
+	}
+}
+
+// closeCode returns the code of a Close frame that came, 0 for none.
+func closeCode(err error) int {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure {
+		return closed.Code
+	}
+	return 0
+}
+
+// over fills in that the server has ended a probe by its own will, and reports
+// whether code says so.
+func (f *Finding) over(code int, how string) bool {
+	switch code {
+	case websocket.CloseGoingAway, websocket.CloseServiceRestart, websocket.CloseTryAgainLater:
+		f.Found = "the server stops or starts anew in the midst: " + how
+		f.Means = "what is on the way was not probed to its end"
+		f.Change = "try again when it is up"
+	case websocket.ClosePolicyViolation:
+		f.Found = "the server does not let the probe go on: " + how
+		f.Means = "it does that when the credential is revoked or expires, and to a probe that has carried too much"
+		f.Change = "ask the operator of the server whether the credential holds"
+		f.Settings = []string{"secret"}
+	default:
+		return false
+	}
+	f.Severity = Failure
+	return true
+}
+
 // between says what is on the way, judged by how the server sees this machine.
 func between(local net.Addr, peer string, proxied bool) string {
 	at, err := netip.ParseAddrPort(peer)
@@ -179,7 +227,7 @@ func between(local net.Addr, peer string, proxied bool) string {
 	return "NAT or a proxy is between"
 }
 
-func messageText(err error, step time.Duration) string {
+func (w *way) messageText(err error) string {
 	var closed *websocket.CloseError
 	switch {
 	case err == nil:
@@ -187,9 +235,11 @@ func messageText(err error, step time.Duration) string {
 	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
 		return "the connection is cut"
 	case errors.As(err, &closed):
-		return fmt.Sprintf("it is closed with %d %s", closed.Code, engine.Bound(closed.Text))
+		return strings.TrimSpace(fmt.Sprintf("it is closed with %d %s", closed.Code, engine.Bound(w.hide(closed.Text))))
+	case errors.Is(err, websocket.ErrReadLimit):
+		return "a message longer than any that was sent"
 	case isTimeout(err):
-		return fmt.Sprintf("no message within %v", step)
+		return "no message comes in time"
 	}
 	return errorText(err)
 }

@@ -130,8 +130,8 @@ func judgeHandshake(f *Finding, w *way, err error) {
 		f.Settings = []string{"server"}
 	case isTimeout(err):
 		f.Found = fmt.Sprintf("the TLS handshake is not answered within %v", w.c.o.pace.step)
-		f.Means = "something lets the connection open and then passes nothing on: a firewall that looks into TLS, or a server that speaks something else"
-		f.Change = "check that --server names the port of adit; elsewhere in the network, try without what inspects TLS"
+		f.Means = "something lets the connection open and then passes nothing on: a firewall that looks into TLS, a server that speaks something else, or a way on which packets of full size get lost (its MTU)"
+		f.Change = "check that --server names the port of adit; elsewhere in the network, try without what inspects TLS, or with a smaller MTU here (ip link set dev DEVICE mtu 1280)"
 		f.Settings = []string{"server"}
 	case errors.Is(err, io.EOF), isReset(err), errors.Is(err, io.ErrUnexpectedEOF):
 		f.Found = "the connection is cut in the TLS handshake"
