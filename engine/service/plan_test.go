@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,31 @@ func TestPlans(t *testing.T) {
 				fmt.Fprintf(&b, "note: %s\n", note)
 			}
 			golden(t, name+".golden", b.String()+"\n"+p.Text)
+		})
+	}
+}
+
+// What a script has in a variable is read by a shell twice, and the words of the
+// command line come out of it whole: what is in a path runs nothing.
+func TestScriptsThatAShellReads(t *testing.T) {
+	stubs := "load_rc_config() { :; }\nrun_rc_command() { :; }\n"
+	for name, s := range specs() {
+		if s.Kind != OpenRC && s.Kind != RCD {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			p, err := s.Plan()
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := stubs + strings.Replace(p.Text, ". /etc/rc.subr", "", 1) + "\neval \"set -- $command $command_args\"\nprintf '%s\\n' \"$@\"\n"
+			cmd := exec.Command("sh", "-eu", "-c", script, "sh", "start")
+			cmd.Dir = t.TempDir()
+			out, err := cmd.CombinedOutput()
+			words := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+			if want := s.command(); err != nil || len(words) < len(want) || !slices.Equal(words[len(words)-len(want):], want) {
+				t.Errorf("%v: %q, want %q", err, words, want)
+			}
 		})
 	}
 }

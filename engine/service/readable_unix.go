@@ -54,6 +54,9 @@ func (s *Spec) CheckReadable(files []string) error {
 }
 
 func isHidden(path string) bool {
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != filepath.Clean(path) && isHidden(real) {
+		return true
+	}
 	for _, dir := range hidden() {
 		if strings.HasPrefix(filepath.Clean(path), dir+"/") {
 			return true

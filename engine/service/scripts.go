@@ -37,10 +37,12 @@ func (s *Spec) openrc() *Plan {
 		capability = "capabilities=\"^cap_net_bind_service\"\n"
 	}
 	p := &Plan{Path: "/etc/init.d/" + s.Unit(), Mode: 0o755, State: state, Sockets: run, Logs: "tail -f /var/log/adit/" + s.instance() + ".log",
-		// busybox says that it is there already, with exit code 1.
+		// busybox says that it is there already, with exit code 1; where OpenRC is without
+		// busybox there is shadow.
 		Prepare: [][]string{
-			{"sh", "-c", "getent group " + group + " || addgroup -S " + group},
-			{"sh", "-c", "getent passwd " + group + " || adduser -S -D -H -h /var/lib/adit -s /sbin/nologin -G " + group + " " + group},
+			{"sh", "-c", "getent group " + group + " || addgroup -S " + group + " || groupadd --system " + group},
+			{"sh", "-c", "getent passwd " + group + " || adduser -S -D -H -h /var/lib/adit -s /sbin/nologin -G " + group + " " + group +
+				" || useradd --system --gid " + group + " --home-dir /var/lib/adit --no-create-home --shell /sbin/nologin " + group},
 		},
 		Start:   [][]string{{"rc-update", "add", s.Unit(), "default"}, {"rc-service", s.Unit(), "start"}},
 		Restart: [][]string{{"rc-update", "add", s.Unit(), "default"}, {"rc-service", s.Unit(), "restart"}},
