@@ -27,6 +27,8 @@ func (p *Process) findService(ctx context.Context, in config.Input, r *report) (
 	if err != nil {
 		return p, false, 0
 	}
+	ctx, cancel := context.WithTimeout(ctx, serviceWait)
+	defer cancel()
 	st, err := host.Status(ctx, spec)
 	if err != nil || !st.Installed {
 		return p, false, 0

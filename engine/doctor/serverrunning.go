@@ -127,8 +127,9 @@ func (r *Running) refusals(now time.Time, add func(Severity, string, string, str
 		if err != nil {
 			host = e.Peer
 		}
-		count[cause{e.Reason, host}]++
-		all++
+		n := max(e.Count, 1) // one event tells of all within a second
+		count[cause{e.Reason, host}] += n
+		all += n
 	}
 	if all == 0 {
 		return
@@ -161,6 +162,8 @@ func (s *ServerPlan) shows(ctx context.Context, f Finding) Finding {
 	shown, err := handshake(ctx, ports[0], name)
 	f.Check = "certificate"
 	switch {
+	case err != nil && s.Fronted:
+		return Finding{} // it may wait for what only the load balancer sends
 	case err != nil:
 		f.Severity, f.Found = Warning, "its public listener gives no certificate: "+bounded(err.Error())
 		f.Means = "it may have been started without TLS, or something else listens there"

@@ -14,7 +14,8 @@ import (
 // frames of its own size, and answers pings. It sends nothing by itself, so that
 // silence on the way is silence. It ends a probe with 1009 for a message above
 // [ProbeMessage], with 1008 after [ProbeBytes] or [ProbeTime], or when the
-// credential does not hold any more, with 1001 when the server stops.
+// credential does not hold any more, with 1001 when the server stops. Of one address,
+// and of one credential, it lets 16 in at once, of all 32; to others it answers 429.
 //
 // A server that does not know it does not select it: an older adit selects
 // adit.v1 where that is offered beside, wsp selects nothing.

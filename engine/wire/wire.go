@@ -5,8 +5,8 @@
 // and returns an error that says which rule was broken.
 //
 // Start with record.go, then head.go and fields.go for adit.v1; hello.go has its
-// text messages, classic.go is wsp, json.go the strict JSON of both. The names
-// are those of RFC 9110.
+// text messages, probe.go is that of adit.probe.v1, classic.go is wsp, json.go the
+// strict JSON of all. The names are those of RFC 9110.
 package wire
 
 import "errors"
