@@ -259,8 +259,9 @@ func appendFinding(b []byte, f *doctor.Finding) []byte {
 	return append(b, "}\n"...)
 }
 
-// summary counts what was found, as JSON or in one line.
-func (r *report) summary() {
+// summary counts what was found, as JSON or in one line; cut says that not
+// everything was probed.
+func (r *report) summary(cut bool) {
 	r.clear()
 	var counts [doctor.Failure + 1]int
 	for i := range r.all {
@@ -273,7 +274,7 @@ func (r *report) summary() {
 		for _, s := range []doctor.Severity{doctor.OK, doctor.Note, doctor.Warning, doctor.Failure} {
 			b = appendNumber(b, s.String(), int64(counts[s]))
 		}
-		r.write(append(b, "}\n"...))
+		r.write(append(appendFlag(b, "interrupted", cut), "}\n"...))
 		return
 	}
 	text := "nothing is wrong"
@@ -288,12 +289,15 @@ func (r *report) summary() {
 	case doctor.Note:
 		text = "nothing is wrong; " + counted(counts[doctor.Note], "note")
 	}
+	if cut {
+		text, worst = text+" so far", max(worst, doctor.Note)
+	}
 	r.write([]byte("\n" + r.glyphs[worst] + " " + text + "\n"))
 }
 
 // end prints the summary and returns the exit code that follows.
 func (r *report) end() error {
-	r.summary()
+	r.summary(false)
 	switch worst := doctor.Worst(r.all); {
 	case r.err != nil:
 		return r.err
@@ -307,6 +311,6 @@ func (r *report) end() error {
 
 // interrupted prints the summary of what was found until the operator had enough.
 func (r *report) interrupted() error {
-	r.summary()
+	r.summary(true)
 	return &exit{codeInterrupted, errors.New("interrupted: not everything was probed")}
 }

@@ -89,13 +89,18 @@ func TestDoctorAsJSON(t *testing.T) {
 	}
 }
 
-// Where an operator has enough, what was found so far counts nothing.
+// Where an operator has enough, what was found so far is no clean bill of health.
 func TestDoctorInterrupted(t *testing.T) {
-	var b bytes.Buffer
-	r := (&Process{Stdout: &b}).newReport(false)
-	r.found(doctor.Finding{Check: "dns", Severity: doctor.OK, Found: "x"})
-	if code := exitCode(r.interrupted()); code != codeInterrupted || !strings.Contains(b.String(), "dns") {
-		t.Errorf("exit code %d: %s", code, b.String())
+	for asJSON, last := range map[bool]string{
+		false: "\n· nothing is wrong so far\n",
+		true:  `{"kind":"summary","severity":"ok","ok":1,"note":0,"warning":0,"failure":0,"interrupted":true}` + "\n",
+	} {
+		var b bytes.Buffer
+		r := (&Process{Stdout: &b}).newReport(asJSON)
+		r.found(doctor.Finding{Check: "dns", Severity: doctor.OK, Found: "x"})
+		if code := exitCode(r.interrupted()); code != codeInterrupted || !strings.Contains(b.String(), "dns") || !strings.HasSuffix(b.String(), last) {
+			t.Errorf("exit code %d: %s", code, b.String())
+		}
 	}
 }
 
