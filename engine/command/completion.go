@@ -9,8 +9,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The scripts ask the program what a word may become. None of them evaluates what
-// is typed or what comes back.
+// The scripts ask the program what a word may become. None of these evaluates what
+// is typed or what comes back; that of PowerShell is cobra's, and evaluates the
+// line that is typed.
 var (
 	//go:embed shell/adit.bash
 	bashScript string

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// CompletionsMost is the most that [Complete] returns.
-const CompletionsMost = 100
+// completionsMost is the most that Complete returns.
+const completionsMost = 100
 
 // A Seen is a value that a field has in what there is.
 type Seen struct {
@@ -40,7 +40,7 @@ func WordStart(text string) int {
 	return start
 }
 
-// Complete returns the ways to end a word: fields, or values of the field before
+// Complete returns the ways to end a word, at most 100: fields, or values of the field before
 // its colon, those that seen returns before those that the field can have. Of
 // "label." seen returns the names of labels. It may be nil.
 func Complete(s Subject, word string, seen func(field string) []Seen) []Completion {
@@ -55,7 +55,7 @@ func Complete(s Subject, word string, seen func(field string) []Seen) []Completi
 	var list []Completion
 	add := func(v Seen) {
 		known := slices.ContainsFunc(list, func(c Completion) bool { return c.Title == v.Text })
-		if !known && len(list) < CompletionsMost && strings.HasPrefix(strings.ToLower(v.Text), typed) {
+		if !known && len(list) < completionsMost && strings.HasPrefix(strings.ToLower(v.Text), typed) {
 			list = append(list, Completion{Text: prefix + Quote(v.Text), Title: v.Text, Count: v.Count})
 		}
 	}
@@ -84,7 +84,7 @@ func completeField(s Subject, word string, seen func(string) []Seen) []Completio
 	typed := strings.ToLower(word)
 	if strings.HasPrefix(word, "label.") && seen != nil {
 		for _, v := range seen("label.") {
-			if text := "label." + v.Text + ":"; strings.HasPrefix(text, word) && len(list) < CompletionsMost {
+			if text := "label." + v.Text + ":"; strings.HasPrefix(text, word) && len(list) < completionsMost {
 				list = append(list, Completion{Text: text, Title: text, Count: v.Count})
 			}
 		}
@@ -95,7 +95,7 @@ func completeField(s Subject, word string, seen func(string) []Seen) []Completio
 		if !strings.HasSuffix(text, ".") {
 			text += ":"
 		}
-		if strings.HasPrefix(text, typed) && len(list) < CompletionsMost {
+		if strings.HasPrefix(text, typed) && len(list) < completionsMost {
 			list = append(list, Completion{Text: text, Title: text, Help: f.Help})
 		}
 	}

@@ -37,11 +37,11 @@ func TestCompletionsOfAWord(t *testing.T) {
 			t.Errorf("%q: %q, want %q", c.word, got, c.want)
 		}
 	}
-	many := make([]Seen, 3*CompletionsMost)
+	many := make([]Seen, 3*completionsMost)
 	for i := range many {
 		many[i].Text = string(rune('A'+i/26%26)) + string(rune('a'+i%26)) + string(rune('0'+i/26/26))
 	}
-	if n := len(Complete(Requests, "client:", func(string) []Seen { return many })); n != CompletionsMost {
+	if n := len(Complete(Requests, "client:", func(string) []Seen { return many })); n != completionsMost {
 		t.Errorf("%d of many", n)
 	}
 }

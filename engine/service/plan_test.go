@@ -38,7 +38,7 @@ func golden(t *testing.T, name, text string) {
 // one, and one whose paths have all that a format could take for its own.
 func specs() map[string]*Spec {
 	all := map[string]*Spec{}
-	for _, kind := range Kinds() {
+	for _, kind := range []Kind{Systemd, Launchd, Windows, OpenRC, RCD} {
 		for _, role := range []Role{Server, Client} {
 			usual := Spec{Kind: kind, Role: role, Binary: "/usr/bin/adit", Config: "/etc/adit/adit.yaml",
 				UID: 501, Home: "/home/mia", ConfigHome: "/home/mia/.config", StateHome: "/home/mia/.local/state"}

@@ -35,9 +35,6 @@ const (
 	RCD     Kind = "rcd" // of FreeBSD
 )
 
-// Kinds are all that a plan can be made for.
-func Kinds() []Kind { return []Kind{Systemd, Launchd, Windows, OpenRC, RCD} }
-
 // The group whose members may read the settings of services, and use their control
 // sockets.
 const group = "adit"

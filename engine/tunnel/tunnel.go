@@ -5,10 +5,11 @@
 // client, and does not see which protocol is spoken.
 //
 // It never chooses a connection, routes a request, applies a rule or dials an
-// origin. Only this package imports the WebSocket library.
+// origin. Of what carries requests only this package imports the WebSocket library.
 //
 // Start here; then conn.go, reader.go, writer.go and exchange.go for adit.v1,
-// classic*.go for wsp.
+// classic*.go for wsp. probe.go is the server's end of adit doctor's probes, which
+// carry no requests.
 package tunnel
 
 import (
