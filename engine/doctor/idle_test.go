@@ -5,16 +5,19 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"adit/engine/enginetest"
 	"adit/engine/server"
+	"adit/engine/tunnel"
 )
 
-// cuts relays, and ends what was silent for so long: by closing it, or without a
-// word.
-func cuts(t *testing.T, addr string, after time.Duration, silently bool) string {
-	return accepts(t, func(c net.Conn) {
-		s, err := net.Dial("tcp", addr)
+// cuts relays from one address to another, and ends what was silent for so long: by
+// closing it, or without a word.
+func cuts(t *testing.T, n *enginetest.Network, from, to string, after time.Duration, silently bool) {
+	acceptsOn(t, n.Listen(from), func(c net.Conn) {
+		s, err := n.DialContext(t.Context(), "tcp", to)
 		if err != nil {
 			return
 		}
@@ -58,30 +61,45 @@ func cuts(t *testing.T, addr string, after time.Duration, silently bool) string 
 	})
 }
 
-// Something that cuts after a second of silence is found as exactly as it shows
-// itself, and the setting that helps is named.
+// Something that cuts after 27 s of silence is found as exactly as it shows itself,
+// at the pace of people, and the setting that helps is named.
 func TestIdleCutOff(t *testing.T) {
 	t.Parallel()
-	behind := adit(t, server.Options{})
 	for name, k := range map[string]struct {
 		silently bool
 		ping     time.Duration
 		severity Severity
 		words    []string
 	}{
-		"closed, pings too far apart":  {false, 1800 * time.Millisecond, Warning, []string{"cuts an idle WebSocket after 1s", "before the next ping", "ping: 400ms", "proxy_read_timeout"}},
-		"closed, pings near enough":    {false, 100 * time.Millisecond, Note, []string{"cuts an idle WebSocket after 1s", "keep a tunnel alive"}},
-		"closed, pings close":          {false, 600 * time.Millisecond, Warning, []string{"after 1s", "but closely"}},
-		"dropped, pings too far apart": {true, 1800 * time.Millisecond, Warning, []string{"drops an idle WebSocket after 500ms to 1.6s, without a word", "ping: 200ms"}},
-		"dropped, pings near enough":   {true, 100 * time.Millisecond, Note, []string{"after 500ms to 1.6s", "keep a tunnel alive"}},
+		"closed, pings too far apart":  {false, 50 * time.Second, Warning, []string{"cuts an idle WebSocket after 27s", "before the next ping", "ping: 10s", "proxy_read_timeout"}},
+		"closed, pings near enough":    {false, 5 * time.Second, Note, []string{"cuts an idle WebSocket after 27s", "keep a tunnel alive"}},
+		"closed, pings close":          {false, 20 * time.Second, Warning, []string{"after 27s", "but closely"}},
+		"dropped, pings too far apart": {true, 50 * time.Second, Warning, []string{"drops an idle WebSocket after 25s to 30s, without a word", "ping: 10s"}},
+		"dropped, pings near enough":   {true, 5 * time.Second, Note, []string{"after 25s to 30s", "keep a tunnel alive"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := client(t, at("ws", cuts(t, behind, time.Second, k.silently)))
-			o.Quick, o.Idle = false, 2*time.Second
-			o.pace = pace{step: 2 * time.Second, slow: 2 * time.Second, flow: time.Millisecond, unit: 200 * time.Millisecond, ping: k.ping,
-				waits: []time.Duration{200 * time.Millisecond, 500 * time.Millisecond, 1600 * time.Millisecond, 2 * time.Second}}
-			diagnose(t, o).want(t, "idle", k.severity, k.words...)
+			synctest.Test(t, func(t *testing.T) {
+				n := enginetest.NewNetwork()
+				serveOn(t, n.Listen("behind:80"), server.Options{Limits: tunnel.Limits{Ping: k.ping}})
+				cuts(t, n, "front:80", "behind:80", 27*time.Second, k.silently)
+				var all findings
+				o := client(t, "ws://front/register")
+				o.Dial, o.Quick, o.Idle, o.pace = n.DialContext, false, 90*time.Second, pace{}
+				o.Found = func(f Finding) { all = append(all, f) }
+				o.pace.settle()
+				w, err := (&clientProbe{o: &o}).newWay(o.Servers[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				probe := w.open(t.Context(), w.u, pieceBuffer)
+				defer probe.close()
+				if probe.ws == nil {
+					t.Fatal(probe.err)
+				}
+				w.idle(t.Context(), w.selected(probe))
+				all.want(t, "idle", k.severity, k.words...)
+			})
 		})
 	}
 }

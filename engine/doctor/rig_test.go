@@ -123,6 +123,12 @@ func adit(t *testing.T, o server.Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, ln, o)
+	return ln.Addr().String()
+}
+
+func serveOn(t *testing.T, ln net.Listener, o server.Options) {
+	t.Helper()
 	o.Name, o.Version = "edge", "1.2.3"
 	s, err := server.New(o)
 	if err != nil {
@@ -131,7 +137,6 @@ func adit(t *testing.T, o server.Options) string {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(ln) }()
 	t.Cleanup(func() { s.Close(); <-done })
-	return ln.Addr().String()
 }
 
 // serves runs an HTTP server and returns its address.
