@@ -49,8 +49,21 @@ func (w *way) tls(ctx context.Context) bool {
 	}
 	defer raw.Close()
 	config := w.tlsConfig()
-	// It is judged below, and nothing is told to who does not pass.
+	// It is judged here, and nothing is told to who does not pass: whose certificate
+	// this client shows neither.
+	var failed error
 	config.InsecureSkipVerify = true
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		failed = verify(&state, config.ServerName, config.RootCAs, time.Now())
+		return nil
+	}
+	shown := config.Certificates
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		if failed != nil || len(shown) == 0 {
+			return new(tls.Certificate), nil
+		}
+		return &shown[0], nil
+	}
 	secure := tls.Client(raw, config)
 	step, cancel := context.WithTimeout(ctx, w.c.o.pace.step)
 	defer cancel()
@@ -63,7 +76,6 @@ func (w *way) tls(ctx context.Context) bool {
 		return false
 	}
 	state := secure.ConnectionState()
-	failed := verify(&state, config.ServerName, config.RootCAs, time.Now())
 	if failed == nil {
 		w.found(w.sound(&state, f.Took))
 		return true

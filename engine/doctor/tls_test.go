@@ -76,6 +76,47 @@ func TestCertificateOfAServer(t *testing.T) {
 	}
 }
 
+// The certificate of a client says who it is: it is for its server alone.
+func TestCertificateOfAClient(t *testing.T) {
+	t.Parallel()
+	ours, theirs := enginetest.NewAuthority(t), enginetest.NewAuthority(t)
+	dir := t.TempDir()
+	root := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(root, ours.PEM, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, key := enginetest.WriteCertificate(t, dir, "pi", ours.Client("pi"))
+	for name, k := range map[string]struct {
+		server tls.Certificate
+		shown  int
+	}{"to its server": {ours.Server("127.0.0.1"), 2}, "to who reads along": {theirs.Server("127.0.0.1"), 0}} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(name+", "+tls.VersionName(version), func(t *testing.T) {
+				t.Parallel()
+				shown := make(chan int, 8)
+				ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{k.server}, ClientAuth: tls.RequestClientCert, MaxVersion: version})
+				if err != nil {
+					t.Fatal(err)
+				}
+				addr := acceptsOn(t, ln, func(c net.Conn) {
+					if s := c.(*tls.Conn); s.Handshake() == nil {
+						select {
+						case shown <- len(s.ConnectionState().PeerCertificates):
+						default:
+						}
+					}
+				})
+				o := client(t, at("wss", addr))
+				o.CA, o.Egress = root, wayOut(t, egress.Options{Proxy: egress.None, CA: root, Cert: cert, Key: key})
+				diagnose(t, o)
+				if n := <-shown; n != k.shown {
+					t.Errorf("%d certificates of a chain are shown, want %d", n, k.shown)
+				}
+			})
+		}
+	}
+}
+
 // What is no TLS at all, or ends in its handshake.
 func TestNoTLS(t *testing.T) {
 	t.Parallel()
