@@ -24,8 +24,8 @@ const maxSocketPath = 103
 // there is not; ErrInUse where somebody listens. Closing removes the socket.
 func Listen(path string) (net.Listener, error) { return listenAs(path, 0o600) }
 
-// ListenShared is Listen with mode 0660: the group of the directory's process may use
-// the socket as well.
+// ListenShared is Listen with mode 0660: who is in the group of the process may use the
+// socket as well, with the rights of its user.
 func ListenShared(path string) (net.Listener, error) { return listenAs(path, 0o660) }
 
 func listenAs(path string, mode fs.FileMode) (net.Listener, error) {

@@ -184,7 +184,7 @@ func TestStatusOfAnOlderSystemd(t *testing.T) {
 }
 
 // launchd refuses to load what is loaded, also where that does not run just now.
-func TestAgentThatIsLoadedAndDoesNotRun(t *testing.T) {
+func TestLoadedAndDoesNotRun(t *testing.T) {
 	r, s := newRig(t), usual()
 	s.Kind = Launchd
 	plain, loaded := r.Run, false
