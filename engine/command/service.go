@@ -315,7 +315,11 @@ func (p *Process) tellChange(ctx context.Context, host *service.Host, s *service
 		b.WriteString("nothing to do\n")
 	}
 	if c.Wrote != "" {
-		b.WriteString("wrote " + c.Wrote + "\n")
+		b.WriteString("wrote " + c.Wrote)
+		if c.Before != "" {
+			b.WriteString(", which goes before " + c.Before + " of a package")
+		}
+		b.WriteString("\n")
 	}
 	for _, words := range c.Ran {
 		b.WriteString("ran " + service.CommandLine(words) + "\n")
@@ -330,6 +334,8 @@ func (p *Process) tellChange(ctx context.Context, host *service.Host, s *service
 		fmt.Fprintf(&b, "%s runs, process %d; what it says: %s\n", s.Unit(), now.PID, plan.Logs)
 	case now.Running:
 		fmt.Fprintf(&b, "%s runs; what it says: %s\n", s.Unit(), plan.Logs)
+	case c.Removed != "" && now.Installed:
+		fmt.Fprintf(&b, "%s is %s of a package now, and does not run\n", s.Unit(), now.File)
 	case now.Installed:
 		fmt.Fprintf(&b, "%s does not run yet; what it says: %s\n", s.Unit(), plan.Logs)
 	default:

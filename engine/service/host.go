@@ -110,6 +110,9 @@ func (e *ForeignError) Error() string {
 	if e.Author == Edited {
 		return e.Path + " was changed by hand since adit made it; --force does it all the same, --print shows what it would be"
 	}
+	if e.Author == Packaged {
+		return e.Path + " belongs to a package; --name NAME is another service, --force replaces it until the package is upgraded"
+	}
 	return e.Path + " was not made by adit service; --force does it all the same, --name NAME is another service"
 }
 
@@ -118,7 +121,8 @@ type Change struct {
 	Wrote   string     // file that was written; "" none
 	Removed string     // file that was removed
 	Ran     [][]string // programs, in their order
-	Package string     // unit of a package that was switched instead
+	Package string     // file of a package that was switched off instead
+	Before  string     // file of a package that the one written goes before
 }
 
 // Nothing reports whether all was as it should be.
@@ -145,8 +149,9 @@ func (h *Host) Install(ctx context.Context, s *Spec, force bool) (*Change, error
 		return c, err
 	}
 	loaded := s.Kind == Launchd && now.Enabled // which loads nothing twice
+	before, unit := h.packaged(s)
 	switch {
-	case there && text == p.Text, !there && h.packaged(s) == p.Text:
+	case there && text == p.Text, !there && unit == p.Text:
 		switch {
 		case now.Enabled && now.Running:
 			return c, nil
@@ -156,6 +161,8 @@ func (h *Host) Install(ctx context.Context, s *Spec, force bool) (*Change, error
 		return c, h.run(ctx, c, p.Start)
 	case there && author != Ours && !force:
 		return c, &ForeignError{p.Path, author}
+	case there && !force && h.owned(ctx, s, p):
+		return c, &ForeignError{p.Path, Packaged}
 	}
 	if err := h.run(ctx, c, p.Prepare); err != nil {
 		return c, err
@@ -163,7 +170,7 @@ func (h *Host) Install(ctx context.Context, s *Spec, force bool) (*Change, error
 	if err := h.write(p); err != nil {
 		return c, err
 	}
-	c.Wrote = p.Path
+	c.Wrote, c.Before = p.Path, before
 	if now.Running || loaded {
 		return c, h.run(ctx, c, p.Restart)
 	}
@@ -185,9 +192,10 @@ func (h *Host) Uninstall(ctx context.Context, s *Spec, force bool) (*Change, err
 	switch {
 	case err != nil:
 		return c, err
-	case !there:
+	case !there || h.owned(ctx, s, p):
 		now, err := h.Status(ctx, s)
-		if err != nil || h.packaged(s) == "" || !now.Enabled && !now.Running {
+		unit, _ := h.packaged(s)
+		if err != nil || !there && unit == "" || !now.Enabled && !now.Running {
 			return c, err
 		}
 		c.Package = now.File
@@ -271,17 +279,28 @@ func (h *Host) read(path string) (string, error) {
 	return string(text), err
 }
 
-// packaged returns the unit that a package brought; "" none.
-func (h *Host) packaged(s *Spec) string {
+// packaged returns where the unit is that a package brought, and what is in it; "" none.
+func (h *Host) packaged(s *Spec) (path, text string) {
 	if s.Kind != Systemd || s.User {
-		return ""
+		return "", ""
 	}
 	for _, dir := range unitDirs() {
-		if text, err := h.read(filepath.Join(dir, s.Unit()+".service")); err == nil {
-			return text
+		path := filepath.Join(dir, s.Unit()+".service")
+		if text, err := h.read(path); err == nil {
+			return path, text
 		}
 	}
-	return ""
+	return "", ""
+}
+
+// owned reports whether the file of a plan, which has our mark, is a package's: OpenRC
+// has one directory for what packages and operators make.
+func (h *Host) owned(ctx context.Context, s *Spec, p *Plan) bool {
+	if s.Kind != OpenRC {
+		return false
+	}
+	owner, err := h.Run(ctx, []string{"apk", "info", "--quiet", "--who-owns", p.Path})
+	return err == nil && strings.TrimSpace(owner) != ""
 }
 
 // write puts the file of a plan in place, whole or not at all.

@@ -152,6 +152,70 @@ func TestUnitOfAPackage(t *testing.T) {
 	r.expect(t, "systemctl disable --now adit-server.service")
 }
 
+// With other settings the service has a unit of its own, which goes before that of the
+// package: it says so.
+func TestUnitBeforeThatOfAPackage(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(unitDirs()[0], "adit-server.service")
+	if err := r.write(&Plan{Path: path, Text: "[Unit]\n", Mode: 0o644}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.Install(t.Context(), usual(), false)
+	if err != nil || c.Wrote != unitDir+"/adit-server.service" || c.Before != path {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := r.Uninstall(t.Context(), usual(), false); err != nil || c.Removed == "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if text, err := r.read(path); err != nil || text != "[Unit]\n" {
+		t.Errorf("the unit of the package: %q, %v", text, err)
+	}
+}
+
+// The script of an apk is where an operator's would be, and has our mark: it was
+// removed, and replaced where other settings were asked for.
+func TestScriptOfAnAPK(t *testing.T) {
+	var ran []string
+	owned := true
+	h := &Host{Root: t.TempDir(), Run: func(_ context.Context, words []string) (string, error) {
+		line := CommandLine(words)
+		if words[0] == "apk" {
+			if !owned {
+				return "", errors.New("exit status 1")
+			}
+			return "adit\n", nil
+		}
+		ran = append(ran, line)
+		return "", nil
+	}}
+	s := usual()
+	s.Kind = OpenRC
+	p, err := s.Plan()
+	if err == nil {
+		err = h.write(p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.Uninstall(t.Context(), s, true)
+	if err != nil || c.Removed != "" || c.Package != p.Path || !slices.Contains(ran, "rc-update del adit-server default") {
+		t.Errorf("%+v, %v, ran %q", c, err, ran)
+	}
+	other := *s
+	other.Config = "/srv/adit.yaml"
+	var foreign *ForeignError
+	if _, err := h.Install(t.Context(), &other, false); !errors.As(err, &foreign) || foreign.Author != Packaged {
+		t.Errorf("other settings: %v", err)
+	}
+	if text, err := h.read(p.Path); err != nil || text != p.Text {
+		t.Errorf("the script of the package: %q, %v", text, err)
+	}
+	owned = false
+	if c, err := h.Uninstall(t.Context(), s, false); err != nil || c.Removed != p.Path {
+		t.Errorf("one that is no package's: %+v, %v", c, err)
+	}
+}
+
 func TestStatusOfSystemd(t *testing.T) {
 	r := newRig(t)
 	if st, err := r.Status(t.Context(), usual()); err != nil || st.Installed || st.Running {

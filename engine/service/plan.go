@@ -74,6 +74,7 @@ const (
 	Foreign Author = iota // somebody else
 	Edited                // we, and then somebody else
 	Ours
+	Packaged // we, for a package that brought it
 )
 
 // authorOf says who wrote text.
