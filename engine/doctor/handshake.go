@@ -81,11 +81,15 @@ func (w *way) open(ctx context.Context, to *url.URL, buffer int) *opened {
 	var resp *http.Response
 	o.ws, resp, o.err = d.DialContext(ctx, to.String(), header)
 	o.got = time.Now()
+	end, _ := ctx.Deadline()
 	switch {
 	case o.err == nil || resp != nil:
 	case ctx.Err() != nil:
 		// Closing it was our own doing, whatever the library makes of half an answer.
 		o.err = ctx.Err()
+	case !o.got.Before(end):
+		// The socket, whose deadline it is too, was told first.
+		o.err = context.DeadlineExceeded
 	case head != nil && head.left.Load() == 0:
 		o.err = errLongHead
 	}
