@@ -342,7 +342,7 @@ func (e *endpoint) reconsider() {
 }
 
 // wait sets when the next dial after the failure of n may be, and returns the
-// time until then. When several connections are lost at once, that is one failure.
+// time until then, 0 for never: with Once there is none. When several connections are lost at once, that is one failure.
 func (e *endpoint) wait(n *connection, f failure) time.Duration {
 	now := time.Now()
 	if waiting := e.resumeAt.Sub(now); waiting <= 0 || f.refused || f.retryAfter > waiting {
@@ -356,8 +356,14 @@ func (e *endpoint) wait(n *connection, f failure) time.Duration {
 	}
 	e.mu.Lock()
 	e.status.LastError = engine.Bound(f.err.Error())
-	e.status.RetryAt = e.resumeAt
+	if !e.c.o.Once {
+		e.status.RetryAt = e.resumeAt
+	}
 	e.mu.Unlock()
+	if e.c.o.Once {
+		e.c.log.Warn("no connection", "server", e.text, "error", f.err)
+		return 0
+	}
 	e.c.log.Warn("no connection", "server", e.text, "error", f.err, "retry", e.resumeAt.Sub(now).Round(time.Millisecond).String())
 	return max(e.resumeAt.Sub(now), 0)
 }

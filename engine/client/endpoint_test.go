@@ -352,7 +352,11 @@ func TestOnceSaysHowItEnded(t *testing.T) {
 				if n := len(net.alive()); n != 0 {
 					t.Errorf("%d connections left", n)
 				}
-				r.stop(t)
+				for _, e := range r.stop(t) {
+					if e.Kind == engine.KindDialFailed && e.Duration != 0 {
+						t.Errorf("it says that it tries again in %v", e.Duration)
+					}
+				}
 			})
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -79,8 +80,9 @@ type Process struct {
 
 	failure error // what the verb returned
 
-	host *service.Host                                                                    // nil: this system; of tests
-	dial func(ctx context.Context, address string, o control.DialOptions) (remote, error) // nil: control.Dial; of tests
+	host    *service.Host                                                                    // nil: this system; of tests
+	dial    func(ctx context.Context, address string, o control.DialOptions) (remote, error) // nil: control.Dial; of tests
+	resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)            // nil: the system's resolver; of tests
 }
 
 // StoreOptions say what is kept of a run.

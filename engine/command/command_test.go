@@ -153,8 +153,14 @@ func TestClientSettingsReachTheClient(t *testing.T) {
 // execute runs the command line as main does, without a process of its own.
 func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	return executeAs(t, &Process{}, args...)
+}
+
+// executeAs runs a verb in a process of which more is known.
+func executeAs(t *testing.T, p *Process, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
 	var out, report bytes.Buffer
-	p := &Process{Stdout: &out, Stderr: &report, Version: "1.2.3"}
+	p.Stdout, p.Stderr, p.Version = &out, &report, "1.2.3"
 	root := Root(p)
 	root.SilenceUsage = true
 	root.SetArgs(args)

@@ -74,7 +74,11 @@ func (p *Process) doctorClient(ctx context.Context, o *doctor.ClientOptions, s *
 		return &exit{codeUsage, err}
 	}
 	if len(c.Server) == 0 {
-		return &exit{codeUsage, errors.New("no server is given; --server wss://HOST/register names one, or --config a file")}
+		why := "no server is given; --server wss://HOST/register names one, or --config a file"
+		if path := s.input(p).Path; path != "" {
+			why = "no server is given: " + path + " has no server: below client:; --server wss://HOST/register names one"
+		}
+		return &exit{codeUsage, errors.New(why)}
 	}
 	if err := p.doctorOptions(o, c, loaded); err != nil {
 		return &exit{codeUsage, err}

@@ -88,6 +88,7 @@ func (p *Process) doctorServer(ctx context.Context, in config.Input, r *report, 
 // An examined is a configuration as doctor looks at it.
 type examined struct {
 	doctor.ServerPlan
+	ownPlace bool // the place of the history is the run's own
 }
 
 // says reports whether a finding of its own says what stands in line.
@@ -99,7 +100,7 @@ func (s *examined) says(line string) bool {
 // credential is missing that the server does not start without.
 func (p *Process) doctorPlan(c *config.Server, refused bool) *examined {
 	t := &c.TLS
-	s := &examined{doctor.ServerPlan{
+	s := &examined{ownPlace: c.Store.Path == config.OwnPlace, ServerPlan: doctor.ServerPlan{
 		Name: c.Name, Domain: c.Domain, Version: ShortVersion(p.Version),
 		Doors:       []doctor.Door{{Setting: "listen", Address: c.Listen, TLS: t.On()}},
 		Fronted:     len(t.ProxyProtocol)+len(t.TrustedProxies) > 0,
@@ -262,8 +263,26 @@ func (p *Process) askRun(ctx context.Context, path string, loaded *config.Loaded
 	}
 	if settings, _, err := run.About(ctx); err == nil {
 		now.Other = otherSettings(settings, loaded.Settings)
+		s.takes(now, settings)
 	}
 	s.Running = now
+}
+
+// takes has what only the run knows: where it listens beside the public listener,
+// and, where the settings leave that open, where its history is.
+func (s *examined) takes(now *doctor.Running, settings []engine.Setting) {
+	for i := range settings {
+		switch value := settings[i].Value; settings[i].Name {
+		case "listen-http", "metrics-listen", "control-listen":
+			if value != "" {
+				now.Doors = append(now.Doors, value)
+			}
+		case "store":
+			if s.ownPlace && filepath.IsAbs(value) {
+				s.History.Path = value
+			}
+		}
+	}
 }
 
 // otherSettings lists what a run has otherwise than these settings say, as words.

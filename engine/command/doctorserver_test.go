@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,7 +209,8 @@ func TestDoctorAsksTheServerThatRuns(t *testing.T) {
 	}
 	defer ln.Close()
 	run := newFakeRun()
-	run.settings = []engine.Setting{{Name: "ping", Value: "7s"}, {Name: "listen", Value: "127.0.0.1:9"}}
+	kept := filepath.Join(dir, "server-edge.db")
+	run.settings = []engine.Setting{{Name: "ping", Value: "7s"}, {Name: "listen", Value: "127.0.0.1:9"}, {Name: "store", Value: kept}}
 	run.events = []engine.Event{{Kind: engine.KindAdmissionRefused, Time: time.Now(), Peer: "192.0.2.9:1", Reason: "wrong credential"}}
 	run.Update(func(s *engine.Snapshot) {
 		s.Limits = []engine.LimitCount{{Name: "handshake-rate", Count: 3}}
@@ -224,6 +226,9 @@ func TestDoctorAsksTheServerThatRuns(t *testing.T) {
 		if !found {
 			t.Errorf("nothing says %q: %+v", want, all)
 		}
+	}
+	if !slices.ContainsFunc(all, func(f saidFinding) bool { return f.Check == "store" && f.Subject == kept }) {
+		t.Errorf("nothing is said of the history of the run: %+v", all)
 	}
 	if !run.closed {
 		t.Error("the link was left open")

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +43,13 @@ func rulesAt(t *testing.T, text string) string {
 // What is said ends in the verdict, and so does the process.
 func TestRulesTestExplains(t *testing.T) {
 	path := rulesAt(t, rulesFile)
+	// The machine may know no localhost: a bare Debian has no /etc/hosts.
+	resolve := func(_ context.Context, _, host string) ([]netip.Addr, error) {
+		if a, err := netip.ParseAddr(host); err == nil {
+			return []netip.Addr{a}, nil
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}
 	at := func(line string) string { return "(" + path + ":" + line + ")" }
 	for _, k := range []struct {
 		args string
@@ -78,7 +87,7 @@ func TestRulesTestExplains(t *testing.T) {
 		if !strings.Contains(k.args, "--allow") {
 			args = append(args, "--config", path)
 		}
-		code, out, report := execute(t, args...)
+		code, out, report := executeAs(t, &Process{resolve: resolve}, args...)
 		if code != k.code {
 			t.Errorf("%s: exit %d, want %d\n%s%s", k.args, code, k.code, out, report)
 		}
@@ -90,7 +99,7 @@ func TestRulesTestExplains(t *testing.T) {
 		if code == codeUsage {
 			continue
 		}
-		code, out, _ = execute(t, append(args, "--json")...)
+		code, out, _ = executeAs(t, &Process{resolve: resolve}, append(args, "--json")...)
 		var answer struct{ Verdict, Why, Destination string }
 		if err := json.Unmarshal([]byte(out), &answer); err != nil || code != k.code ||
 			answer.Verdict != map[int]string{codeDone: "allowed", codeRefused: "denied", codeFailed: "open"}[code] {

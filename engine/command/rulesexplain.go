@@ -50,7 +50,7 @@ adit rules test CONNECT db.internal:5432 --allow 10.0.0.0/8 --resolve`,
 			if err := o.read(b, args); err != nil {
 				return &exit{codeUsage, err}
 			}
-			a, err := o.explain(ctx, b)
+			a, err := o.explain(ctx, b, p.lookUp)
 			if err != nil {
 				return err
 			}
@@ -126,7 +126,15 @@ type judgedAddress struct {
 	why     string
 }
 
-func (o *ruleQuestion) explain(ctx context.Context, b *ruleBook) (*ruleAnswer, error) {
+// lookUp asks for the addresses of a name.
+func (p *Process) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+	if p.resolve != nil {
+		return p.resolve(ctx, "ip", host)
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+func (o *ruleQuestion) explain(ctx context.Context, b *ruleBook, lookUp func(context.Context, string) ([]netip.Addr, error)) (*ruleAnswer, error) {
 	a := &ruleAnswer{b: b, asked: &o.q}
 	if b.server && b.rules == nil {
 		a.how = &policy.Explanation{Verdict: policy.Allowed}
@@ -155,7 +163,7 @@ func (o *ruleQuestion) explain(ctx context.Context, b *ruleBook) (*ruleAnswer, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveWait)
 	defer cancel()
-	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := lookUp(ctx, host)
 	if err != nil {
 		return nil, &exit{codeUnreachable, fmt.Errorf("resolve: %w", err)}
 	}

@@ -91,7 +91,7 @@ func (s *session) showAll(ctx context.Context, args []string, o showOptions) err
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s: %w", strings.Join(missing, ", "), engine.ErrNotFound)
+		return fmt.Errorf("%s: %w; adit ls clients, adit ls and adit ls requests list what is known", strings.Join(missing, ", "), engine.ErrNotFound)
 	}
 	return nil
 }

@@ -32,7 +32,9 @@ func suggest(root *cobra.Command) {
 func wordError(cmd *cobra.Command, args []string, err error) error {
 	path := cmd.CommandPath()
 	switch {
-	case err == nil || len(args) == 0:
+	case err == nil:
+		return nil
+	case cmd.HasSubCommands() && len(args) == 0:
 		return err
 	case cmd.HasSubCommands():
 		var verbs []string
@@ -48,11 +50,20 @@ func wordError(cmd *cobra.Command, args []string, err error) error {
 				return fmt.Errorf("%s %q is unknown; want %s%s", path, arg, strings.Join(cmd.ValidArgs, ", "), didYouMean(arg, cmd.ValidArgs))
 			}
 		}
-		return fmt.Errorf("%w: %s", err, cmd.UseLine())
+		return wantWords(cmd)
 	case strings.HasPrefix(err.Error(), "unknown command"):
 		return fmt.Errorf("%s takes no word, and there is %q; `%s --help` shows its flags", path, args[0], path)
 	}
-	return err
+	return wantWords(cmd)
+}
+
+// wantWords says which words a verb wants, as its usage has them.
+func wantWords(cmd *cobra.Command) error {
+	words := strings.TrimSpace(strings.TrimPrefix(cmd.Use, cmd.Name()))
+	if len(cmd.ValidArgs) > 0 && !strings.Contains(words, "|") {
+		words += " (" + strings.Join(cmd.ValidArgs, ", ") + ")"
+	}
+	return fmt.Errorf("want %s %s; `%s --help` has examples", cmd.CommandPath(), words, cmd.CommandPath())
 }
 
 // flagNamed returns the flag that err is about, "" where it is about another.

@@ -21,6 +21,12 @@ func TestMistypedWords(t *testing.T) {
 		{"ls conections", "did you mean connections?"},
 		{"tail evnts", "did you mean events?"},
 		{"completion basch", "did you mean bash?"},
+		{"rules test GET", "want adit rules test METHOD URL; `adit rules test --help` has examples"},
+		{"config check", "want adit config check FILE...;"},
+		{"completion", "want adit completion SHELL (bash, zsh, fish, powershell);"},
+		{"service install", "want adit service install server|client;"},
+		{"ls requests events", "want adit ls [WHAT] (connections, clients, requests, events);"},
+		{"attach a b", "want adit attach [PATH|URL];"},
 		{"server edge", `adit server takes no word, and there is "edge"`},
 		{strings.Repeat("x", 500), "unknown command"},
 	} {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,9 @@ func (c *clientProbe) listDestinations() (all []destination, wrong []Finding) {
 			continue
 		}
 		d.chosen = true
-		all = append(all, d)
+		if !slices.ContainsFunc(all, func(a destination) bool { return a.chosen && a.name == d.name }) {
+			all = append(all, d)
+		}
 	}
 	return all, wrong
 }

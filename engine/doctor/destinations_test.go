@@ -51,10 +51,10 @@ func TestDestinations(t *testing.T) {
 }
 
 // --allow names rules, of which only those that are one host and port can be
-// reached.
+// reached. What --to names again is reached once.
 func TestWhichDestinationsAreReached(t *testing.T) {
 	o := ClientOptions{Allow: []string{"any", "10.0.0.0/8", "*.corp:443", "/x/", "db.internal:5432", "[fd00::1]:80", "10.0.0.1", "h:8000-8100"},
-		To: []string{"tcp://a:1", "h2c://b"}, Expose: []Exposed{{Host: "app", Origin: "https://c"}, {TCP: 1, Origin: "d:2"}}}
+		To: []string{"tcp://a:1", "h2c://b", "db.internal:5432", "h2c://b"}, Expose: []Exposed{{Host: "app", Origin: "https://c"}, {TCP: 1, Origin: "d:2"}}}
 	all, wrong := (&clientProbe{o: &o}).listDestinations()
 	var got []string
 	for _, d := range all {

@@ -166,6 +166,10 @@ func reached(port string, up, down []reach, step time.Duration) Finding {
 	case isRefused(r.err):
 		f.Means = "the machine is there, but nothing listens on that port: adit server does not run, listens on loopback only, or on another port"
 		f.Change = "start adit server with --listen 0.0.0.0:" + port + ", or correct the port in --server"
+		if r.address.IsLoopback() {
+			f.Means = "nothing on this machine listens on that port: adit server does not run, or on another port"
+			f.Change = "start adit server with --listen " + net.JoinHostPort(r.address.String(), port) + ", or correct the port in --server"
+		}
 	case isTimeout(r.err):
 		f.Means = "a firewall drops what is sent there, at the server or at the edge of this network"
 		f.Change = "open TCP port " + port + "; where only a proxy leads out, name it with --proxy"

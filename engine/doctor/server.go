@@ -167,6 +167,9 @@ func examineDomain(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 		f.Severity, f.Found = Note, fmt.Sprintf("no answer for a name below %s within %v", s.Domain, serverWait)
 		f.Means = "whether exposed names resolve is not known"
 		f.Change = "look at the resolver of this machine (/etc/resolv.conf)"
+	case (err != nil || len(addresses) == 0) && isLocalhost(s.Domain):
+		f.Severity, f.Found = OK, "curl and browsers take names below localhost for this machine without asking"
+		f.Settings = nil
 	case err != nil || len(addresses) == 0:
 		f.Severity, f.Found = Warning, "a name that is not written down does not resolve: "+name
 		f.Means = "callers find exposed names only where each has a record of its own, or by a hosts file"
@@ -195,6 +198,13 @@ func ownAddress(own []netip.Addr) string {
 		}
 	}
 	return "ADDRESS"
+}
+
+// isLocalhost reports whether a domain is one that programs resolve by themselves
+// (RFC 6761, 6.3), whatever the resolver of the system says.
+func isLocalhost(domain string) bool {
+	domain = strings.ToLower(domain)
+	return domain == "localhost" || strings.HasSuffix(domain, ".localhost")
 }
 
 // some lists addresses, few of many.

@@ -176,7 +176,7 @@ func TestExposure(t *testing.T) {
 		"open callers behind a proxy": {func(s *ServerPlan) {
 			s.Doors[0], s.Fronted, s.Callers = Door{"listen", "127.0.0.1:80", false}, true, Admission{Open: true}
 		}, want{Warning, "callers need no credential", "--caller-token @FILE", "open-callers"}},
-		"open for what is exposed": {func(s *ServerPlan) { s.Callers = Admission{Exposed: true, Tokens: 1} }, want{Note, "exposed names and ports; for all else one of 1 tokens", "", "open-callers"}},
+		"open for what is exposed": {func(s *ServerPlan) { s.Callers = Admission{Exposed: true, Tokens: 1} }, want{Note, "exposed names and ports; for all else the one token that is good", "", "open-callers"}},
 		"nobody":                   {func(s *ServerPlan) { s.Clients, s.TokensFile = Admission{}, "t.yaml" }, want{Warning, "clients can't come in", "adit token new --file t.yaml --for client", "tokens"}},
 		"ports": {func(s *ServerPlan) {
 			s.Callers, s.PortFirst, s.PortLast = Admission{Exposed: true}, 20000, 20100
@@ -196,9 +196,10 @@ func TestDomain(t *testing.T) {
 		err    error
 		want   want
 	}{
-		"ours":    {addresses("203.0.113.7"), nil, want{OK, "which is this machine", "", ""}},
-		"another": {addresses("198.51.100.1"), nil, want{Note, "198.51.100.1, which is no address of this machine", "203.0.113.7", "domain"}},
-		"none":    {nil, &net.DNSError{IsNotFound: true}, want{Warning, "does not resolve: adit-doctor-", "*.tunnels.example. A 203.0.113.7", "domain"}},
+		"ours":              {addresses("203.0.113.7"), nil, want{OK, "which is this machine", "", ""}},
+		"another":           {addresses("198.51.100.1"), nil, want{Note, "198.51.100.1, which is no address of this machine", "203.0.113.7", "domain"}},
+		"without an answer": {nil, nil, want{Warning, "does not resolve: adit-doctor-", "*.tunnels.example. A 203.0.113.7", "domain"}},
+		"none":              {nil, &net.DNSError{IsNotFound: true}, want{Warning, "does not resolve: adit-doctor-", "*.tunnels.example. A 203.0.113.7", "domain"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, m := secured(), sound(nil)
@@ -210,6 +211,32 @@ func TestDomain(t *testing.T) {
 				t.Errorf("it asks for %q: no name that nobody has written down", asked)
 			}
 		})
+	}
+}
+
+// Many a libc knows no names below localhost; callers need none that does.
+func TestDomainOfThisMachine(t *testing.T) {
+	for _, domain := range []string{"localhost", "Dev.localhost"} {
+		s, m := secured(), sound(nil)
+		s.Domain = domain
+		m.Resolve = func(context.Context, string) ([]netip.Addr, error) { return nil, &net.DNSError{IsNotFound: true} }
+		(&want{OK, "curl and browsers", "", ""}).check(t, "dns", examine(t, s, m))
+	}
+}
+
+// The port of a server's own metrics is not taken by another program.
+func TestOwnDoorsOfTheRun(t *testing.T) {
+	s, m := secured(), sound(nil)
+	s.Doors = []Door{{"listen", ":443", true}, {"metrics-listen", "127.0.0.1:9090", false}, {"control-listen", ":9443", true}}
+	s.Running = &Running{Snapshot: engine.Snapshot{Listen: []string{"[::]:443"}}, Doors: []string{"127.0.0.1:9090"}}
+	m.Listen = func(context.Context, string) error {
+		return &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EADDRINUSE)}
+	}
+	m.Holder = func(uint16) string { return "adit (pid 9)" }
+	for _, f := range examine(t, s, m) {
+		if f.Check == "listen" && (f.Severity == OK) == strings.Contains(f.Subject, "control-listen") {
+			t.Errorf("%s of %s: %s", f.Severity, f.Subject, f.Found)
+		}
 	}
 }
 
@@ -325,8 +352,10 @@ func TestHistory(t *testing.T) {
 			want{Warning, "a directory stands there", "server.db", "store"}},
 		"of another": {HistoryPlan{Path: path, Bytes: 1 << 30}, Place{Exists: true, Near: "/", Owner: "root", Writable: denied}, Disk{Free: 1 << 40}, History{}, nil, false,
 			want{Warning, "it belongs to root", "chown adit", "store"}},
-		"sound": {HistoryPlan{Path: path, Bytes: 1 << 30}, there, Disk{Free: 1 << 40}, History{Schema: 2, Newest: 2, Size: 20 << 20, Requests: 12, Last: noon, Checked: true}, nil, false,
-			want{OK, "20MiB, about 12 requests, the newest of 2031-05-01 12:00 UTC; every page is sound", "", ""}},
+		"sound": {HistoryPlan{Path: path, Bytes: 1 << 30}, there, Disk{Free: 1 << 40}, History{Schema: 2, Newest: 2, Size: 20 << 20, Requests: 12, Counted: true, Last: noon, Checked: true}, nil, false,
+			want{OK, "20MiB, 12 requests, the newest of 2031-05-01 12:00 UTC; every page is sound", "", ""}},
+		"not counted": {HistoryPlan{Path: path, Bytes: 1 << 30}, there, Disk{Free: 1 << 40}, History{Size: 20 << 20, Requests: 200_012}, nil, false,
+			want{OK, "20MiB, at most 200012 requests; not all of its pages", "", ""}},
 		"older": {HistoryPlan{Path: path, Bytes: 1 << 30}, there, Disk{Free: 1 << 40}, History{Schema: 1, Newest: 2}, nil, false,
 			want{Note, "version 1, and this adit has 2", "", ""}},
 		"damaged": {HistoryPlan{Path: path, Bytes: 1 << 30}, there, Disk{Free: 1 << 40}, History{Damage: "row 3 missing", Checked: true}, nil, false,

@@ -120,7 +120,8 @@ func TestRunningServer(t *testing.T) {
 		running Running
 		want    want
 	}{
-		"sound":     {Running{Snapshot: engine.Snapshot{Name: "edge", Version: "1.2.3"}}, want{OK, "server edge, version 1.2.3, 0 connections of 0 clients", "", ""}},
+		"sound":     {Running{Snapshot: engine.Snapshot{Name: "edge", Version: "1.2.3"}}, want{OK, "server edge, version 1.2.3, 0 connections of 0 clients, 0 requests since", "", ""}},
+		"one":       {Running{Snapshot: engine.Snapshot{Totals: engine.Totals{Requests: 1}}}, want{OK, ", 1 request since", "", ""}},
 		"older":     {Running{Socket: "/run/x.sock", Snapshot: engine.Snapshot{Version: "1.2.2"}}, want{Note, "it runs version 1.2.2, and this binary is 1.2.3", "adit restart --addr /run/x.sock", ""}},
 		"draining":  {Running{Snapshot: engine.Snapshot{Draining: true}}, want{Warning, "about to end", "", ""}},
 		"other":     {Running{Other: []string{"ping"}}, want{Note, "other settings than these: ping", "adit reload", "ping"}},

@@ -23,7 +23,8 @@ type HistoryPlan struct {
 type History struct {
 	Schema, Newest int       // version of the file, and the newest that is known
 	Size           int64     // with its log, bytes
-	Requests       int64     // about
+	Requests       int64     // exact if Counted, else at most
+	Counted        bool      // the time was enough
 	Last           time.Time // arrival of the newest; zero none
 	Writer         int       // process that writes to it; 0 none
 	Damage         string    // what the check has found; "" nothing
@@ -149,7 +150,11 @@ func (h *HistoryPlan) look(ctx context.Context, f Finding, m *Machine) ([]Findin
 	f.Severity, f.Settings = OK, nil
 	f.Found = size(got.Size) + ", no requests"
 	if got.Requests > 0 {
-		f.Found = fmt.Sprintf("%s, about %d %s", size(got.Size), got.Requests, verbFor(int(got.Requests), "request", "requests"))
+		word := "at most "
+		if got.Counted {
+			word = ""
+		}
+		f.Found = fmt.Sprintf("%s, %s%d %s", size(got.Size), word, got.Requests, verbFor(int(got.Requests), "request", "requests"))
 	}
 	if !got.Last.IsZero() {
 		f.Found += ", the newest of " + utcDate(got.Last)

@@ -74,8 +74,7 @@ func examineDoors(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 
 func (s *ServerPlan) listener(d Door, err error, m *Machine) Finding {
 	_, portText, _ := net.SplitHostPort(d.Address)
-	number, _ := strconv.ParseUint(portText, 10, 16)
-	port := uint16(number)
+	port := portOf(d.Address)
 	f := Finding{Check: "listen", Subject: "--" + d.Setting + " " + d.Address, Severity: Failure, Settings: []string{d.Setting}}
 	var name *net.DNSError
 	switch {
@@ -92,7 +91,7 @@ func (s *ServerPlan) listener(d Door, err error, m *Machine) Finding {
 			f.Change += "; as root, ss -ltnp 'sport = :" + portText + "' says which program it is"
 		}
 		f.Means = "adit server could not start: exit code 3"
-	case errors.Is(err, fs.ErrPermission) && number > 0 && number < 1024:
+	case errors.Is(err, fs.ErrPermission) && port > 0 && port < 1024:
 		f.Found = m.User + " may not open port " + portText + ": those below 1024 take a right"
 		f.Means = "adit server could not start as this user; as the service of a package it has the right"
 		f.Change = "setcap cap_net_bind_service=+ep PATH-OF-ADIT, or AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit, or another port: --" + d.Setting + " :8443"
@@ -240,7 +239,7 @@ func (a *Admission) keys() string {
 		all = append(all, verbFor(a.Secrets, "the shared credential", strconv.Itoa(a.Secrets)+" shared credentials"))
 	}
 	if a.Tokens > 0 {
-		all = append(all, fmt.Sprintf("one of %d tokens", a.Tokens))
+		all = append(all, verbFor(a.Tokens, "the one token that is good", fmt.Sprintf("one of %d tokens", a.Tokens)))
 	}
 	if a.CA != "" {
 		all = append(all, "a certificate of "+a.CA)

@@ -25,6 +25,7 @@ type Running struct {
 	Lost     uint64         // records that it was too slow for
 	Events   []engine.Event // the newest first
 	Other    []string       // settings that it has otherwise than the plan
+	Doors    []string       // HOST:PORT that it listens on beside those of the snapshot
 }
 
 // listensOn reports whether a server that runs with this name listens at a port.
@@ -32,7 +33,18 @@ func (s *ServerPlan) listensOn(port uint16) bool {
 	if s.Running == nil {
 		return false
 	}
-	return slices.ContainsFunc(s.Running.ports(), func(a netip.AddrPort) bool { return a.Port() == port })
+	return slices.ContainsFunc(s.Running.ports(), func(a netip.AddrPort) bool { return a.Port() == port }) ||
+		slices.ContainsFunc(s.Running.Doors, func(door string) bool { return portOf(door) == port })
+}
+
+// portOf returns the port of HOST:PORT, 0 if there is none.
+func portOf(address string) uint16 {
+	_, text, _ := net.SplitHostPort(address)
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
 }
 
 func (r *Running) ports() (all []netip.AddrPort) {
@@ -58,9 +70,9 @@ func examineRunning(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	}
 	up := base
 	up.Severity = OK
-	up.Found = fmt.Sprintf("server %s, version %s, %d %s of %d %s, %d requests since %s", bounded(snap.Name), bounded(snap.Version),
+	up.Found = fmt.Sprintf("server %s, version %s, %d %s of %d %s, %d %s since %s", bounded(snap.Name), bounded(snap.Version),
 		len(snap.Connections), verbFor(len(snap.Connections), "connection", "connections"), len(clients), verbFor(len(clients), "client", "clients"),
-		snap.Totals.Requests, utcDate(snap.Started))
+		snap.Totals.Requests, verbFor(int(min(snap.Totals.Requests, 2)), "request", "requests"), utcDate(snap.Started))
 	all := []Finding{up}
 	add := func(severity Severity, found, means, change string, settings ...string) {
 		f := base
@@ -76,7 +88,7 @@ func examineRunning(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	}
 	if len(r.Other) > 0 {
 		add(Note, "it has other settings than these: "+few(r.Other), "what is said here of these is not what runs",
-			"adit reload --addr "+r.Socket+" takes what can be taken while it runs, adit restart the rest; adit config show --addr "+r.Socket+" lists them", r.Other...)
+			"give doctor the flags, the environment and the file that it was started with: adit config show --addr "+r.Socket+" lists its settings; after a change of the file, adit reload and adit restart have it take them", r.Other...)
 	}
 	if r.Problem != "" {
 		add(Warning, "nothing is written to its history: "+bounded(r.Problem), "requests of now are lost to it when memory is full; the tunnel goes on", "do what it says: it goes on by itself then", "store")

@@ -38,7 +38,7 @@ func Prepare(x *Exchange, e *Edits) (engine.Replay, error) {
 	case r.Way == engine.WayTCP || r.Method == "" || r.Method == http.MethodConnect:
 		return engine.Replay{}, fmt.Errorf("%v carried bytes, not HTTP: there is nothing to send again", r.ID)
 	case r.Heads == nil:
-		return engine.Replay{}, fmt.Errorf("the header fields of %v were not kept: capture heads, and replay one that comes then", r.ID)
+		return engine.Replay{}, fmt.Errorf("the header fields of %v were not kept, or went with a restart or for newer ones: replay one that came since, while heads are captured", r.ID)
 	case r.Heads.Cut:
 		return engine.Replay{}, fmt.Errorf("%v had more header fields than are kept: what would be sent is not what it was", r.ID)
 	case Get(r.Heads.Request, "upgrade") != "" && e.Method == "":

@@ -86,7 +86,9 @@ func appendKind(dst []byte, e *engine.Event) []byte {
 		}
 	case engine.KindDialFailed:
 		dst = appendText(dst, `,"server":`, e.Server)
-		dst = appendMicros(dst, `,"retry_us":`, e.Duration)
+		if e.Duration > 0 {
+			dst = appendMicros(dst, `,"retry_us":`, e.Duration)
+		}
 	case engine.KindAdmissionRefused:
 		dst = appendUint(dst, `,"status":`, uint64(e.Code))
 		if e.Count > 1 {

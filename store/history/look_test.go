@@ -37,7 +37,7 @@ func TestLookInto(t *testing.T) {
 	path := kept(t, 500)
 	before, _ := os.ReadDir(filepath.Dir(path))
 	l, err := LookInto(t.Context(), path)
-	if err != nil || !l.Checked || l.Damage != "" || l.Requests != 500 || l.Schema != l.Newest || l.Writer != 0 || l.Size < 100_000 {
+	if err != nil || !l.Checked || l.Damage != "" || l.Requests != 500 || !l.Counted || l.Schema != l.Newest || l.Writer != 0 || l.Size < 100_000 {
 		t.Errorf("it finds %+v, %v", l, err)
 	}
 	if want := finished(500).Request.Arrived; !l.Last.Equal(want) {
@@ -45,6 +45,29 @@ func TestLookInto(t *testing.T) {
 	}
 	if after, _ := os.ReadDir(filepath.Dir(path)); len(after) != len(before) {
 		t.Errorf("looking has left files: %v, before: %v", after, before)
+	}
+}
+
+// A server that starts anew leaves a gap of ids, which holds no requests.
+func TestLookCountsNoGaps(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "server-edge.db")
+	f, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Add(finished(1))
+	settle(t, f, f.Add(finished(200_001)))
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := LookInto(t.Context(), path); err != nil || l.Requests != 2 || !l.Counted {
+		t.Errorf("it finds %+v, %v", l, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if l, err := LookInto(ctx, path); err == nil && l.Counted {
+		t.Errorf("it has counted in no time: %+v", l)
 	}
 }
 
