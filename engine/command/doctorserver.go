@@ -116,6 +116,9 @@ func (p *Process) doctorPlan(c *config.Server, refused bool) *examined {
 			s.Doors = append(s.Doors, d)
 		}
 	}
+	if s.ownPlace {
+		_, s.History.Nowhere = stateDir(p.LookupEnv)
+	}
 	s.PortFirst, s.PortLast, _ = c.TCPRange() // checked when it was read
 	s.admissions(c, refused)
 	for i := range min(len(t.Cert), len(t.Key)) {

@@ -345,7 +345,9 @@ func TestHistory(t *testing.T) {
 		want    want
 	}{
 		"none": {HistoryPlan{}, Place{}, Disk{Free: 1 << 40}, History{}, nil, false, want{OK, "memory only", "", ""}},
-		"new":  {HistoryPlan{Path: path, Bytes: 1 << 30}, Place{Near: "/var/lib"}, Disk{Free: 1 << 40}, History{}, nil, false, want{OK, "can be made", "", ""}},
+		"nowhere": {HistoryPlan{Nowhere: errors.New("neither XDG_STATE_HOME nor HOME is set")}, Place{}, Disk{Free: 1 << 40}, History{}, nil, false,
+			want{Warning, "memory only: neither XDG_STATE_HOME", "--store=PATH", "store"}},
+		"new": {HistoryPlan{Path: path, Bytes: 1 << 30}, Place{Near: "/var/lib"}, Disk{Free: 1 << 40}, History{}, nil, false, want{OK, "can be made", "", ""}},
 		"not to be made": {HistoryPlan{Path: path, Bytes: 1 << 30}, Place{Near: "/var/lib", Writable: denied}, Disk{Free: 1 << 40}, History{}, nil, false,
 			want{Warning, "adit can't make it in /var/lib: permission denied", "--store=PATH", "store"}},
 		"a directory": {HistoryPlan{Path: path}, Place{Exists: true, Directory: true}, Disk{Free: 1 << 40}, History{}, nil, false,

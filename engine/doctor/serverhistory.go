@@ -11,8 +11,9 @@ import (
 
 // A HistoryPlan says where the history is kept.
 type HistoryPlan struct {
-	Path  string // "" in memory only
-	Bytes int64  // bound of its size; 0 none
+	Path    string // "" in memory only
+	Nowhere error  // why there is no place for it, where the settings want one
+	Bytes   int64  // bound of its size; 0 none
 
 	// Look reads an existing database, within the time of its context. Nil: it is
 	// not looked into.
@@ -54,6 +55,13 @@ const historyWait = 5 * time.Second
 func examineHistory(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	h := &s.History
 	base := Finding{Check: "store", Subject: h.Path, Settings: []string{"store"}}
+	if h.Path == "" && h.Nowhere != nil {
+		base.Subject, base.Severity = "history", Warning
+		base.Found = "it is kept in memory only: " + bounded(h.Nowhere.Error())
+		base.Means = "what has happened is forgotten when the server ends"
+		base.Change = "--store=PATH says where, --no-store that nowhere is meant"
+		return []Finding{base}
+	}
 	if h.Path == "" {
 		base.Subject, base.Severity, base.Found, base.Settings = "history", OK, "it is kept in memory only, as the settings say", nil
 		return []Finding{base}

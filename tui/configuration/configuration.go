@@ -30,6 +30,7 @@ type Screen struct {
 	focus    int     // of lists
 	areas    [2]canvas.Rect
 	two      bool // both lists were drawn
+	above    int  // rows of the first list before its settings
 }
 
 var _ pane.Screen = (*Screen)(nil)
@@ -58,11 +59,16 @@ const (
 // lines fill the lists anew.
 func (s *Screen) lines(f *pane.Frame) {
 	left, right := s.lists[0].lines[:0], s.lists[1].lines[:0]
+	if len(f.Commands) > 0 && f.Class < pane.Normal {
+		// In the one list they would be below all settings, where nobody looks.
+		left = append(appendCommands(left, f), line{}, line{kind: heading, name: "Settings"})
+	}
+	s.above = len(left)
 	for i := range f.Settings {
 		x := &f.Settings[i]
 		left = append(left, line{kind: setting, name: x.Name, value: x.Value, extra: x.Source})
 	}
-	if len(left) == 0 {
+	if len(f.Settings) == 0 {
 		left = append(left, line{kind: fact, value: "no settings are known here"})
 	}
 	s.lists[0].lines = left
@@ -95,13 +101,19 @@ func (s *Screen) lines(f *pane.Frame) {
 		line{kind: fact, name: "updates", value: choose(s.terminal.NoSync, "not synchronised", "synchronised (mode 2026)")},
 		line{kind: fact, name: "screen", value: choose(s.terminal.Inline, "inline", "alternate")},
 		line{kind: fact, name: "SSH", value: choose(s.env("SSH_CONNECTION") != "not set", "yes", "no")})
-	if len(f.Commands) > 0 {
-		right = append(right, line{}, line{kind: heading, name: "Try"})
-		for _, c := range f.Commands {
-			right = append(right, line{kind: command, value: c, does: keys.Copy})
-		}
+	if len(f.Commands) > 0 && f.Class >= pane.Normal {
+		right = appendCommands(append(right, line{}), f)
 	}
 	s.lists[1].lines = right
+}
+
+// appendCommands appends the lines for a shell under their heading.
+func appendCommands(to []line, f *pane.Frame) []line {
+	to = append(to, line{kind: heading, name: "Try"})
+	for _, c := range f.Commands {
+		to = append(to, line{kind: command, value: c, does: keys.Copy})
+	}
+	return to
 }
 
 func themeOf(f *pane.Frame) string {
@@ -178,7 +190,7 @@ func (s *Screen) box(f *pane.Frame, i int, title string) canvas.Box {
 
 // help is what the selected setting is for.
 func (s *Screen) help(f *pane.Frame) string {
-	if at := s.lists[0].cursor; at >= 0 && at < len(f.Settings) {
+	if at := s.lists[0].cursor - s.above; at >= 0 && at < len(f.Settings) {
 		x := &f.Settings[at]
 		if kindOf(x.Source) == x.Source {
 			return x.Help

@@ -98,8 +98,33 @@ func TestCursorReachesEveryRow(t *testing.T) {
 		}
 	}
 	s.Do(keys.MoveFirst, f)
-	if got := drawn(s, f); !strings.Contains(got, ">listen") && !strings.Contains(got, "> listen") {
+	if got := drawn(s, f); !strings.Contains(got, ">curl http://fast") && !strings.Contains(got, "> curl http://fast") {
 		t.Errorf("the first row is not selected:\n%s", got)
+	}
+}
+
+// README.md sends whoever sees the demo for the first time, in 80 columns, to the
+// lines to try: below as many settings as a run has nobody finds them.
+func TestLinesToTryAreSeenAtOnce(t *testing.T) {
+	for _, size := range [][2]int{{80, 21}, {120, 33}} {
+		f := frame(size[0], size[1], themes.Unicode())
+		for range 19 {
+			f.Settings = append(f.Settings, f.Settings[0])
+		}
+		s := New(terminal())
+		if got := drawn(s, f); !strings.Contains(got, f.Commands[0]) {
+			t.Errorf("at %v:\n%s", size, got)
+		}
+		s.Do(keys.MoveFirst, f)
+		for range 20 {
+			if s.lists[0].selected().name == "name" {
+				break
+			}
+			s.Do(keys.MoveDown, f)
+		}
+		if got := drawn(s, f); !strings.Contains(got, "name of this server") {
+			t.Errorf("at %v nothing says what the setting is for:\n%s", size, got)
+		}
 	}
 }
 

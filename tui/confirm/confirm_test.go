@@ -76,6 +76,16 @@ func picture(o pane.Overlay, f *pane.Frame) string {
 	return c.Plain()
 }
 
+// In a very small window the answers are what has to be read.
+func TestAnswersInASmallWindow(t *testing.T) {
+	f := frame(two())
+	f.Width, f.Height = 20, 5
+	q := NewQuestion(Question{Title: "Quit?", Lines: []string{"This stops 17 connections.", "Requests in flight may finish first."}, Yes: "quit"}, f)
+	if got := picture(q, f); !strings.Contains(got, "Cancel  quit (y)") && !strings.Contains(got, "Cancel quit (y)") || strings.Contains(got, "Requ") {
+		t.Errorf("the answers can't be read:\n%s", got)
+	}
+}
+
 func TestDialogSaysWhatBreaks(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -3,6 +3,7 @@
 package confirm
 
 import (
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -60,6 +61,9 @@ func (q *question) Update(msg tea.Msg, f *pane.Frame) (pane.Effect, bool) {
 func (q *question) Draw(a canvas.Area, f *pane.Frame) (x, y int, cursor bool) {
 	in := box(a, f, q.Title, len(q.Lines)+2)
 	for i, line := range q.Lines {
+		if i >= in.H()-1 {
+			break // the answers stand there
+		}
 		in.Cut(1, i, in.W()-2, line, f.Glyphs.Cut, canvas.Of(themes.Fg))
 	}
 	buttons(in, in.H()-1, button{"[ Cancel ]", themes.Accent}, button{q.Yes + " (y)", themes.Err})
@@ -88,6 +92,13 @@ func buttons(a canvas.Area, y int, all ...button) []canvas.Rect {
 	total := 0
 	for _, b := range all {
 		total += canvas.Width(b.text)
+	}
+	if total+len(all)-1 > a.W() { // without what only adorns them
+		for i := range all {
+			total -= canvas.Width(all[i].text)
+			all[i].text = strings.Trim(all[i].text, "[ ]")
+			total += canvas.Width(all[i].text)
+		}
 	}
 	gap := max((a.W()-total)/(len(all)+1), 1)
 	at := make([]canvas.Rect, len(all))
