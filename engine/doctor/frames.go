@@ -18,6 +18,7 @@ import (
 const (
 	samples    = 20        // round trips that are measured
 	fewSamples = 3         // where one takes long
+	tripBytes  = 125       // of such a message
 	largest    = 64 << 10  // bytes of a message as the tunnel writes it
 	flowBytes  = 16 << 20  // that throughput is measured with at most
 	flowPiece  = 256 << 10 // of a message of these
@@ -65,7 +66,7 @@ func (w *way) frames(ctx context.Context, whole *opened) {
 	if ctx.Err() != nil {
 		return
 	}
-	if fault != nil {
+	if fault != nil && (!fault.short || len(trips) == 0) {
 		w.found(w.judgeFault(ctx, fault))
 		return
 	}
@@ -76,7 +77,7 @@ func (w *way) frames(ctx context.Context, whole *opened) {
 	case w.late():
 		f.Severity = Note
 		f.Found = fmt.Sprintf("messages of up to %s come back unchanged; there was no time for others: a round trip takes %v, at worst %v",
-			sizeText(passed), round(trips[len(trips)/2]), round(trips[len(trips)-1]))
+			sizeText(max(passed, tripBytes)), round(trips[len(trips)/2]), round(trips[len(trips)-1]))
 		f.Means = "the way is slow, and each request waits for it"
 		if w.c.o.Quick {
 			f.Change = "leave --quick out to know more"
@@ -90,7 +91,7 @@ func (w *way) frames(ctx context.Context, whole *opened) {
 }
 
 // late reports whether there is no time for a further message.
-func (w *way) late() bool { return time.Until(w.deadline) < w.c.o.pace.step }
+func (w *way) late() bool { return time.Until(w.deadline) <= 0 }
 
 func sizeText(n int) string {
 	switch {
@@ -136,6 +137,7 @@ type frameFault struct {
 	changed int  // first byte that differs; -1: it did not come back
 	came    int  // bytes that came back until the time was over; 0 none
 	within  time.Duration
+	short   bool // there was less than its time left: that says nothing
 	passed  int  // size of the greatest message before, that has passed
 	ended   bool // the connection did, without a Close frame
 	code    int  // that the connection was closed with; 0: otherwise
@@ -232,8 +234,8 @@ func (w *way) trips(ctx context.Context, o *opened) ([]time.Duration, *frameFaul
 			break
 		}
 		began := time.Now()
-		if fault := w.echo(ctx, o, websocket.BinaryMessage, 125); fault != nil {
-			return nil, fault
+		if fault := w.echo(ctx, o, websocket.BinaryMessage, tripBytes); fault != nil {
+			return all, fault
 		}
 		all = append(all, time.Since(began))
 	}
@@ -250,7 +252,7 @@ func (w *way) trips(ctx context.Context, o *opened) ([]time.Duration, *frameFaul
 		}
 		// The pong comes before the echo of what follows the ping.
 		if other := w.echo(ctx, o, websocket.BinaryMessage, 1); other != nil {
-			return nil, other
+			return all, other
 		}
 		select {
 		case data := <-pongs:
@@ -299,7 +301,8 @@ func payloadOf(kind, size int) []byte {
 func (w *way) echo(ctx context.Context, o *opened, kind, size int) *frameFault {
 	began := time.Now()
 	deadline := began.Add(w.c.o.pace.step * time.Duration(1+size/(4*largest)))
-	if !w.deadline.IsZero() && w.deadline.Before(deadline) {
+	short := !w.deadline.IsZero() && w.deadline.Before(deadline)
+	if short {
 		deadline = w.deadline
 	}
 	stop := context.AfterFunc(ctx, func() { _ = o.ws.NetConn().Close() })
@@ -338,6 +341,7 @@ func (w *way) echo(ctx context.Context, o *opened, kind, size int) *frameFault {
 		if isTimeout(err) && bytes.HasPrefix(content, back) {
 			fault.came, fault.within = len(back), time.Since(began)
 		}
+		fault.short = short && isTimeout(err)
 		fault.ended = fault.code == 0 && !isTimeout(err) && !errors.Is(err, websocket.ErrReadLimit)
 		fault.how = w.messageText(err)
 	}

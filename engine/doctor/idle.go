@@ -3,7 +3,6 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,7 +14,7 @@ import (
 
 // ladder returns the silences that are tried at once, up to most: those that
 // middleboxes are known to cut at, and most itself. A server takes 16 probes of one
-// credential; these are at most 14, and one that pings.
+// credential; these are at most 14, one that pings and one that sends.
 func ladder(most time.Duration) []time.Duration {
 	var waits []time.Duration
 	for _, s := range []int{10, 15, 20, 25, 30, 45, 60, 90, 120, 180, 240, 300, 420} {
@@ -34,7 +33,9 @@ type silence struct {
 	cut    time.Duration // after which it was seen to end; 0: it was not
 	how    string        // how it ended
 	lives  bool          // a message after the silence came back
+	code   int           // of the Close frame that ended it; 0 none
 	pinged bool          // it was not silent: it has pinged every wait
+	awake  bool          // it was not silent: it has sent messages
 }
 
 // idle looks for the silence after which something on the way cuts, by WebSockets
@@ -64,26 +65,40 @@ func (w *way) idle(ctx context.Context, hello *wire.Probe) {
 	if o.pace.ping > 0 {
 		interval = o.pace.ping
 	}
-	ends := make(chan silence, len(waits)+1)
+	ends := make(chan silence, len(waits)+2)
 	for _, wait := range waits {
 		go func() { ends <- w.silent(ctx, wait) }()
 	}
-	n := len(waits)
-	if most := waits[n-1]; interval < most {
+	n, most := len(waits)+1, waits[len(waits)-1]
+	go func() { ends <- w.awake(ctx, most) }()
+	if interval < most {
 		n++
 		go func() { ends <- w.pinging(ctx, interval, most) }()
 	}
-	var pinged *silence
+	var pinged, awake *silence
 	var all []silence
 	for range n {
-		if s := <-ends; s.pinged {
+		switch s := <-ends; {
+		case s.pinged:
 			pinged = &s
-		} else {
+		case s.awake:
+			awake = &s
+		default:
 			all = append(all, s)
 		}
 	}
 	if ctx.Err() != nil {
 		return
+	}
+	if awake.err == nil && !awake.lives {
+		slices.SortFunc(all, func(a, b silence) int { return cmp.Compare(a.wait, b.wait) })
+		all = awake.before(all, o.pace.unit)
+		c, _ := cutOffOf(all)
+		if c.dies == 0 {
+			w.found(w.judgeEnd(ctx, awake, c.lives))
+			return
+		}
+		pinged = nil // it ended with that
 	}
 	w.found(w.judgeIdle(all, pinged, interval, setting))
 }
@@ -147,13 +162,9 @@ func (w *way) silent(ctx context.Context, wait time.Duration) silence {
 
 // ended notes how a connection was seen to end.
 func (s *silence) ended(after time.Duration, err error) {
-	s.cut = max(after, 1)
-	var closed *websocket.CloseError
-	switch {
-	case errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure:
-		s.how = fmt.Sprintf("it is closed with %d", closed.Code)
-	default:
-		s.how = "it is closed without a Close frame"
+	s.cut, s.code, s.how = max(after, 1), closeCode(err), "it is closed without a Close frame"
+	if s.code != 0 {
+		s.how = fmt.Sprintf("it is closed with %d", s.code)
 	}
 }
 
@@ -242,7 +253,6 @@ func (w *way) judgeIdle(all []silence, pinged *silence, interval time.Duration, 
 	slices.SortFunc(all, func(a, b silence) int { return cmp.Compare(a.wait, b.wait) })
 	f := Finding{Check: "idle", Severity: OK}
 	c, opened := cutOffOf(all)
-	longest := all[len(all)-1].wait
 	switch {
 	case opened == 0:
 		f.Severity = Note
@@ -250,7 +260,7 @@ func (w *way) judgeIdle(all []silence, pinged *silence, interval time.Duration, 
 		f.Change = "try again in a minute"
 		return f
 	case c.dies == 0:
-		f.Found = fmt.Sprintf("a WebSocket on which nothing is sent for %v still lives; pings go every %v", longest, interval)
+		f.Found = fmt.Sprintf("a WebSocket on which nothing is sent for %v still lives; pings go every %v", c.lives, interval)
 		return f
 	}
 	cut := c.dies

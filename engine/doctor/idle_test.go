@@ -3,14 +3,19 @@ package doctor
 import (
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"adit/engine/enginetest"
 	"adit/engine/server"
 	"adit/engine/tunnel"
+	"adit/engine/wire"
 )
 
 // cuts relays from one address to another, and ends what was silent for so long: by
@@ -127,6 +132,8 @@ func TestJudgeIdle(t *testing.T) {
 		"pings do not help": {[]silence{lives(10 * s), closed(30*s, 29*s)}, &silence{wait: 5 * s}, 5 * s, Failure, []string{"after 29s", "do not keep a tunnel alive"}},
 		"not let in":        {[]silence{failed, failed}, nil, 20 * s, Note, []string{"429"}},
 		"one not let in":    {[]silence{failed, lives(20 * s)}, nil, 20 * s, OK, nil},
+		// What was not let in has not been silent for so long.
+		"the longest not let in": {[]silence{lives(10 * s), {wait: 90 * s, err: errors.New("the server answers 503")}}, nil, 20 * s, OK, []string{"for 10s still lives"}},
 		// Their difference is more than an int of 32 bits holds.
 		"as they came in": {[]silence{lost(25 * s), lives(10 * s), lives(15 * s), lost(20 * s)}, nil, 2 * s, Note, []string{"after 15s to 20s"}},
 	} {
@@ -134,6 +141,53 @@ func TestJudgeIdle(t *testing.T) {
 		f := w.judgeIdle(k.all, k.pinged, k.ping, "ping of the server")
 		f.Check = "idle"
 		t.Run(name, func(t *testing.T) { findings{f}.want(t, "idle", k.severity, k.words...) })
+	}
+}
+
+// What ends all connections, silent or not, is no cut-off of silence: a server that
+// stops, is started anew or is gone, or a bound of a connection's age.
+func TestEndsThatAreNoCutOff(t *testing.T) {
+	t.Parallel()
+	for name, k := range map[string]struct {
+		end      func(ws *websocket.Conn)
+		gone     bool
+		severity Severity
+		words    []string
+	}{
+		"started anew": {func(ws *websocket.Conn) {
+			_ = ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1012, "dial again"), time.Now().Add(time.Second))
+		}, false, Note, []string{"stopped or started anew", "1012", "300ms of silence were borne", "try again"}},
+		"old":  {func(ws *websocket.Conn) { _ = ws.Close() }, false, Warning, []string{"all connections ended", "not only those that were silent", "how long a connection may last"}},
+		"gone": {func(ws *websocket.Conn) { _ = ws.Close() }, true, Failure, []string{"the server was lost in the midst", "refused"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var ln net.Listener
+			handler := func(w http.ResponseWriter, r *http.Request) {
+				u := websocket.Upgrader{Subprotocols: []string{wire.ProbeSubprotocol}}
+				ws, err := u.Upgrade(w, r, nil)
+				if err != nil {
+					return
+				}
+				defer ws.Close()
+				_ = ws.WriteMessage(websocket.TextMessage, wire.AppendProbe(nil, &wire.Probe{Server: "edge", Time: time.Now(), PingInterval: 20 * time.Second}))
+				defer time.AfterFunc(time.Second, func() {
+					if k.gone {
+						_ = ln.Close()
+					}
+					k.end(ws)
+				}).Stop()
+				echoes(ws, same)
+			}
+			s := httptest.NewServer(http.HandlerFunc(handler))
+			ln = s.Listener
+			t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+			o := client(t, at("ws", s.Listener.Addr().String()))
+			o.Quick, o.Idle = false, 2*time.Second
+			o.pace = pace{step: 2 * time.Second, slow: 2 * time.Second, flow: time.Millisecond, unit: 100 * time.Millisecond, ping: 200 * time.Millisecond,
+				waits: []time.Duration{300 * time.Millisecond, 2 * time.Second, 3 * time.Second}}
+			diagnose(t, o).want(t, "idle", k.severity, k.words...)
+		})
 	}
 }
 

@@ -164,7 +164,7 @@ func reached(port string, up, down []reach, step time.Duration) Finding {
 	}
 	switch {
 	case isRefused(r.err):
-		f.Means = "the machine is there, but nothing listens on that port: adit server does not run, listens on loopback only, or on another port"
+		f.Means = "the machine is there, but nothing listens on that port: adit server does not run, listens on loopback only, or on another port; or a firewall refuses it"
 		f.Change = "start adit server with --listen 0.0.0.0:" + port + ", or correct the port in --server"
 		if r.address.IsLoopback() {
 			f.Means = "nothing on this machine listens on that port: adit server does not run, or on another port"
@@ -175,8 +175,8 @@ func reached(port string, up, down []reach, step time.Duration) Finding {
 		f.Change = "open TCP port " + port + "; where only a proxy leads out, name it with --proxy"
 		f.Settings = append(f.Settings, "proxy")
 	case isUnreachable(r.err):
-		f.Means = "this machine has no route there"
-		f.Change = "check its network; where only a proxy leads out, name it with --proxy"
+		f.Means = "this machine has no route there, or a router or firewall on the way says that nothing gets there"
+		f.Change = "check the network; where only a proxy leads out, name it with --proxy"
 		f.Settings = append(f.Settings, "proxy")
 	default:
 		f.Change = "check the address and the port in --server"
@@ -222,7 +222,7 @@ func dialText(err error, step time.Duration) string {
 	case isTimeout(err):
 		return fmt.Sprintf("no answer within %v", step)
 	case isUnreachable(err):
-		return "no route there"
+		return "unreachable, says the network"
 	}
 	return errorText(err)
 }
