@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 )
@@ -323,7 +322,7 @@ func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // Pool reads a PEM file of authorities. Its error names the file.
 func Pool(path string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(path)
+	text, err := ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the authorities: %w", err)
 	}

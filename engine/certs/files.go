@@ -36,11 +36,11 @@ func readPairs(certs, keys []string) (pairs []*pair, notices []string, err error
 }
 
 func readPair(certFile, keyFile string) (*pair, []string, error) {
-	certText, err := os.ReadFile(certFile)
+	certText, err := ReadFile(certFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("certificate: %w", err)
 	}
-	keyText, err := os.ReadFile(keyFile)
+	keyText, err := ReadFile(keyFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("private key: %w", err)
 	}

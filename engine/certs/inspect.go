@@ -3,7 +3,6 @@ package certs
 import (
 	"crypto/x509"
 	"log/slog"
-	"os"
 )
 
 // ReadPair reads a certificate and its key as New does, to be looked at: the chain
@@ -14,7 +13,7 @@ func ReadPair(certFile, keyFile string) (chain []*x509.Certificate, doubts []str
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := os.ReadFile(certFile)
+	text, err := ReadFile(certFile)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.yaml.in/yaml/v4"
@@ -55,7 +56,7 @@ func ReadTokens(path string) (list []policy.Token, notices []string, err error) 
 }
 
 func readTokenFile(path string) (data []byte, mode os.FileMode, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // of a pipe too, which is refused below
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, fmt.Errorf("read the tokens: %w; adit token new --file %s makes it", err, quote(path))
 	}
