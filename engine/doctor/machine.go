@@ -73,6 +73,7 @@ func placeOf(path string) Place {
 	info, err := os.Stat(path)
 	if err == nil {
 		p.Exists, p.Directory, p.Near = true, info.IsDir(), filepath.Dir(path)
+		p.Odd = !info.IsDir() && !info.Mode().IsRegular()
 		p.Owner, p.Ours = ownerOf(info)
 		p.Writable = errors.Join(mayWrite(path), mayWrite(p.Near))
 		return p

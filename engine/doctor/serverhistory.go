@@ -42,6 +42,7 @@ type Disk struct {
 type Place struct {
 	Exists    bool
 	Directory bool
+	Odd       bool   // neither file nor directory: a pipe, a device
 	Owner     string // of what exists; "" not known
 	Ours      bool   // belongs to this user
 	Writable  error  // why this user can't write there: to the file, or make one in the nearest directory
@@ -71,7 +72,7 @@ func examineHistory(ctx context.Context, s *ServerPlan, m *Machine) []Finding {
 	if f := s.place(base, &place, m); f.Found != "" {
 		all = append(all, f)
 	}
-	if place.Directory {
+	if place.Directory || place.Odd {
 		return all
 	}
 	var held History
@@ -104,6 +105,9 @@ func (s *ServerPlan) place(f Finding, p *Place, m *Machine) Finding {
 	case p.Directory:
 		f.Severity, f.Found = Warning, "a directory stands there"
 		f.Change = "--store=" + filepath.Join(f.Subject, "server.db")
+	case p.Odd:
+		f.Severity, f.Found = Warning, "what stands there is no file: a pipe, a socket or a device"
+		f.Change = "--store=PATH for a file"
 	case p.Writable != nil && p.Exists:
 		f.Severity = Warning
 		f.Found = fmt.Sprintf("%s can't write to it", m.User)
