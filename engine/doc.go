@@ -29,7 +29,7 @@
 //	engine/server     /register, pools and dispatch, the public gateway, forward proxy, hosts, TCP ports
 //	engine/client     dialling, pools, backoff, rules, forwarding
 //	engine/doctor     what keeps a tunnel from working: the probes of adit doctor
-//	engine/service    units of systemd, launchd and Windows
+//	engine/service    services of systemd, launchd and Windows; scripts for OpenRC and FreeBSD
 //	engine/control    the admin API on a socket, and the engine at its other end
 //	engine/capture    what is kept of content while it passes
 //	engine/inspect    exchanges for people and tools: masks, decoding, curl, HAR, replay

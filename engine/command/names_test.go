@@ -2,7 +2,11 @@ package command
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,5 +70,50 @@ func TestNamesOfJSONAreInTheReadme(t *testing.T) {
 			}
 			check(strings.Join(args, " "), v)
 		}
+	}
+}
+
+// What a verb prints for scripts has no run to ask in a test of its own: the names are
+// read off the code.
+func TestNamesThatVerbsPrintAreInTheReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "<!-- names of --json -->")
+	table, _, _ := strings.Cut(after, "\n## Command line") // events too
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	printers := []string{"appendMember", "appendName", "appendNumber", "appendFlag", "appendTextAlways"}
+	printed := 0
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			called, _ := call.Fun.(*ast.Ident)
+			name, _ := call.Args[1].(*ast.BasicLit)
+			if called == nil || name == nil || !slices.Contains(printers, called.Name) {
+				return true
+			}
+			printed++
+			if !strings.Contains(table, "`"+strings.Trim(name.Value, `"`)+"`") {
+				t.Errorf("%s prints %s, which is not in the README", path, name.Value)
+			}
+			return true
+		})
+	}
+	if printed < 60 {
+		t.Errorf("only %d names are found", printed)
 	}
 }
