@@ -174,7 +174,8 @@
 //	service run under Windows          Serve                 the program's end                Serve
 //	main signals                       main                  second signal, the run ends      main
 //	doctor dials, one per address      doctor.Client         5 s each                         doctor.Client
-//	doctor silences, a reader each;    doctor.Client         --idle, and a few steps of 5 s   doctor.Client
+//	doctor silences, a reader each,    doctor.Client         --idle, and a few steps of 5 s   doctor.Client
+//	  one that pings, one that sends;
 //	  a writer per message, of flow
 //	demo origins, clients, callers     Demo.Run              ctx                              Demo.Run
 //
