@@ -99,7 +99,7 @@ func doubts(certFile, keyFile string, chain []*x509.Certificate) (notices []stri
 		}
 	}
 	if info, err := os.Stat(keyFile); err == nil && othersMayRead(info) {
-		notices = append(notices, fmt.Sprintf("everybody on this machine can read the private key %s (mode %04o); chmod 600 it", keyFile, info.Mode().Perm()))
+		notices = append(notices, fmt.Sprintf("everybody on this machine can read the private key %s (mode %04o); chmod o-r it", keyFile, info.Mode().Perm()))
 	}
 	return notices
 }

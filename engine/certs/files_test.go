@@ -121,7 +121,7 @@ func TestFilesThatRaiseDoubts(t *testing.T) {
 		"not yet":     {early, 0o600, "is not valid before"},
 		"no names":    {nameless, 0o600, "names no host"},
 		"other chain": {strange, 0o600, "certificate 2 did not sign certificate 1"},
-		"open key":    {a.Server("a.example"), 0o644, "chmod 600"},
+		"open key":    {a.Server("a.example"), 0o644, "chmod o-r"},
 		"none at all": {a.Issue(&x509.Certificate{NotAfter: time.Now().Add(99 * 24 * time.Hour)}, "a.example"), 0o600, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

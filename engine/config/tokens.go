@@ -46,7 +46,7 @@ func ReadTokens(path string) (list []policy.Token, notices []string, err error) 
 		return nil, nil, err
 	}
 	if mode&0o004 != 0 {
-		notices = append(notices, fmt.Sprintf("everybody on this machine can read %s; it has no token, but says who has one: chmod 600 %s", path, quote(path)))
+		notices = append(notices, fmt.Sprintf("everybody on this machine can read %s; it has no token, but says who has one: chmod o-r %s", path, quote(path)))
 	}
 	f, err := parseTokens(path, data)
 	if err != nil {
@@ -76,7 +76,7 @@ func readTokenFile(path string) (data []byte, mode os.FileMode, err error) {
 	case !mode.IsRegular():
 		return nil, 0, fmt.Errorf("read the tokens: %s is no file", path)
 	case mode&0o022 != 0:
-		return nil, 0, fmt.Errorf("read the tokens: others can change %s (mode %04o), and let themselves in; chmod 600 %s", path, mode.Perm(), quote(path))
+		return nil, 0, fmt.Errorf("read the tokens: others can change %s (mode %04o), and let themselves in; chmod go-w %s", path, mode.Perm(), quote(path))
 	}
 	data, err = io.ReadAll(io.LimitReader(f, maxTokenFile+1))
 	if err != nil {

@@ -115,14 +115,14 @@ func TestTokensThatCanNotBeRead(t *testing.T) {
 
 // Who can change the file can let himself in; who can read it learns who else may.
 func TestModeOfAFileOfTokens(t *testing.T) {
-	for mode, want := range map[os.FileMode]string{0o600: "", 0o640: "", 0o644: "notice", 0o660: "chmod 600", 0o606: "chmod 600", 0o666: "chmod 600"} {
+	for mode, want := range map[os.FileMode]string{0o600: "", 0o640: "", 0o644: "notice", 0o660: "chmod go-w", 0o606: "chmod go-w", 0o666: "chmod go-w"} {
 		path := tokenFile(t, "tokens: []\n")
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 		_, notices, err := config.ReadTokens(path)
 		switch want {
-		case "chmod 600":
+		case "chmod go-w":
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%o: %v", mode, err)
 			}

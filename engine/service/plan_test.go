@@ -1,7 +1,6 @@
 package service
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,13 +10,11 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
 // golden compares text with a file, or makes it.
 func golden(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
-	if *update {
+	if os.Getenv("UPDATE_GOLDEN") == "1" {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -30,7 +27,7 @@ func golden(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	if text != string(want) {
-		t.Errorf("%s is not what it was; go test -update writes it anew:\n%s", path, text)
+		t.Errorf("%s is not what it was; UPDATE_GOLDEN=1 writes it anew:\n%s", path, text)
 	}
 }
 

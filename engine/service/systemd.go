@@ -103,9 +103,9 @@ SystemCallErrorNumber=EPERM
 `
 
 func (s *Spec) systemUnit() string {
-	capability := "CAP_NET_BIND_SERVICE"
+	rights, capability := "Ports below 1024, and no other right of root.", "CAP_NET_BIND_SERVICE"
 	if s.Role == Client {
-		capability = "" // it listens nowhere that would need one
+		rights, capability = "No right of root.", "" // it listens nowhere that would need one
 	}
 	return s.head() + `Wants=network-online.target
 After=network-online.target
@@ -120,8 +120,8 @@ StateDirectoryMode=0700
 RuntimeDirectory=adit/` + s.instance() + `
 RuntimeDirectoryMode=0750
 
-# Ports below 1024, and no other right of root. Files that it shall write elsewhere than in
-# its StateDirectory need ReadWritePaths=.
+# ` + rights + ` Files that it shall write elsewhere
+# than in its StateDirectory need ReadWritePaths=.
 CapabilityBoundingSet=` + capability + `
 AmbientCapabilities=` + capability + `
 ProtectSystem=strict

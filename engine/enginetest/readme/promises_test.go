@@ -64,7 +64,7 @@ func root() *cobra.Command {
 // from the top, and a text that it has.
 var notTyped = []struct{ line, why, file, text string }{
 	{"go run . demo", "a script starts the binary; the check runs the line itself", ".ci/run", "go run . demo --for 3s"},
-	{"go test ./...", "it would run itself", ".ci/run", "\ngo test -vet=off ./...\n"},
+	{"go test ./...", "it would run itself", ".ci/run", "\ngo test ./...\n"},
 	{"CGO_ENABLED=0 go build -trimpath .", "a minute of building", ".ci/run", "CGO_ENABLED=0 GOOS="},
 	{"go run github.com/goreleaser", "minutes of building", ".goreleaser.yaml", "release --snapshot --clean --skip=publish,ko"},
 	{"sha256sum --check", "what a release has", ".goreleaser.yaml", "name_template: checksums.txt"},
