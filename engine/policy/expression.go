@@ -164,30 +164,8 @@ func plainTexts(re *syntax.Regexp) []string {
 			}
 		}
 		return all
-	case syntax.OpCapture:
-		return plainTexts(re.Sub[0])
-	case syntax.OpConcat:
-		for _, sub := range re.Sub {
-			set = crossExact(set, plainTexts(sub))
-		}
-	case syntax.OpQuest:
-		some := plainTexts(re.Sub[0])
-		if some == nil {
-			return nil
-		}
-		return atMost(append(set, some...))
-	case syntax.OpAlternate:
-		var all []string
-		for _, sub := range re.Sub {
-			some := plainTexts(sub)
-			if some == nil {
-				return nil
-			}
-			all = append(all, some...)
-		}
-		return atMost(all)
 	default:
-		return nil
+		return composed(re, plainTexts)
 	}
 	return set
 }

@@ -257,14 +257,25 @@ func exact(re *syntax.Regexp) []string {
 			}
 		}
 		return atMost(all)
+	default:
+		return composed(re, exact)
+	}
+	return set
+}
+
+// composed returns the texts of an expression that others make up, of which of
+// knows the texts; nil where they are too many, or it is another kind.
+func composed(re *syntax.Regexp, of func(*syntax.Regexp) []string) []string {
+	set := []string{""}
+	switch re.Op {
 	case syntax.OpCapture:
-		return exact(re.Sub[0])
+		return of(re.Sub[0])
 	case syntax.OpConcat:
 		for _, sub := range re.Sub {
-			set = crossExact(set, exact(sub))
+			set = crossExact(set, of(sub))
 		}
 	case syntax.OpQuest:
-		some := exact(re.Sub[0])
+		some := of(re.Sub[0])
 		if some == nil {
 			return nil
 		}
@@ -272,7 +283,7 @@ func exact(re *syntax.Regexp) []string {
 	case syntax.OpAlternate:
 		var all []string
 		for _, sub := range re.Sub {
-			some := exact(sub)
+			some := of(sub)
 			if some == nil {
 				return nil
 			}
